@@ -1,0 +1,147 @@
+import type { Database } from '../platform.ts';
+
+/** A subscription as the catalogue mirrors it. */
+export interface CatalogSubscription {
+  name: string;
+  createdAt: number;
+  version: number;
+  deleted: boolean;
+  /** Topic patterns with a wildcard. */
+  patterns: string[];
+  stalledAt: number | null;
+}
+
+/** Rows examined in one look-up of a listing or of a pattern. */
+const PAGE = 500;
+
+/** The mirror in D1 of what Durable Objects own. Every write is an upsert that may be repeated. Throws if D1 fails. */
+export class Catalog {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async announceTopic(name: string, createdAt: number): Promise<void> {
+    await this.#db
+      .prepare(
+        'INSERT INTO topics (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET created_at = excluded.created_at',
+      )
+      .bind(name, createdAt)
+      .run();
+  }
+
+  async removeTopic(name: string): Promise<void> {
+    await this.#db.prepare('DELETE FROM topics WHERE name = ?').bind(name).run();
+  }
+
+  /** Topic names after `after`, by name. */
+  async topicsAfter(after: string, limit = PAGE): Promise<string[]> {
+    const { results } = await this.#db
+      .prepare('SELECT name FROM topics WHERE name > ? ORDER BY name LIMIT ?')
+      .bind(after, limit)
+      .all<{ name: string }>();
+    return results.map((row) => row.name);
+  }
+
+  /** Pages through all patterns of all subscriptions, by (subscription, pattern). */
+  async patternsAfter(subscription: string, pattern: string): Promise<{ subscription: string; pattern: string }[]> {
+    const { results } = await this.#db
+      .prepare(
+        'SELECT subscription, pattern FROM patterns WHERE (subscription, pattern) > (?, ?) ORDER BY subscription, pattern LIMIT ?',
+      )
+      .bind(subscription, pattern, PAGE)
+      .all<{ subscription: string; pattern: string }>();
+    return results;
+  }
+
+  /** Writes a subscription's row and patterns, unless a newer version is there already. */
+  async putSubscription(entry: CatalogSubscription): Promise<void> {
+    const newer = 'EXISTS (SELECT 1 FROM subscriptions WHERE name = ? AND version > ?)';
+    await this.#db.batch([
+      this.#db
+        .prepare(
+          `INSERT INTO subscriptions (name, created_at, version, deleted, stalled_at) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (name) DO UPDATE SET created_at = excluded.created_at, version = excluded.version,
+             deleted = excluded.deleted, stalled_at = excluded.stalled_at
+           WHERE excluded.version >= subscriptions.version`,
+        )
+        .bind(entry.name, entry.createdAt, entry.version, entry.deleted ? 1 : 0, entry.stalledAt),
+      this.#db
+        .prepare(`DELETE FROM patterns WHERE subscription = ? AND NOT ${newer}`)
+        .bind(entry.name, entry.name, entry.version),
+      ...entry.patterns.map((pattern) =>
+        this.#db
+          .prepare(`INSERT OR IGNORE INTO patterns (subscription, pattern) SELECT ?, ? WHERE NOT ${newer}`)
+          .bind(entry.name, pattern, entry.name, entry.version),
+      ),
+    ]);
+  }
+
+  async subscriptionsAfter(after: string, limit: number): Promise<string[]> {
+    const { results } = await this.#db
+      .prepare('SELECT name FROM subscriptions WHERE deleted = 0 AND name > ? ORDER BY name LIMIT ?')
+      .bind(after, limit)
+      .all<{ name: string }>();
+    return results.map((row) => row.name);
+  }
+
+  async putReplay(replay: { id: string; subscription: string; topic: string; createdAt: number }): Promise<void> {
+    await this.#db
+      .prepare('INSERT OR IGNORE INTO replays (id, subscription, topic, created_at) VALUES (?, ?, ?, ?)')
+      .bind(replay.id, replay.subscription, replay.topic, replay.createdAt)
+      .run();
+  }
+
+  async replay(id: string): Promise<{ subscription: string; topic: string } | null> {
+    return this.#db.prepare('SELECT subscription, topic FROM replays WHERE id = ?').bind(id).first();
+  }
+
+  /** Newest first, older than the replay (`createdAt`, `id`). */
+  async replaysBefore(
+    before: { createdAt: number; id: string } | null,
+    limit: number,
+  ): Promise<{ id: string; subscription: string; createdAt: number }[]> {
+    const { results } = await this.#db
+      .prepare(
+        `SELECT id, subscription, created_at AS createdAt FROM replays
+         WHERE ?1 IS NULL OR created_at < ?1 OR (created_at = ?1 AND id > ?2)
+         ORDER BY created_at DESC, id LIMIT ?3`,
+      )
+      .bind(before?.createdAt ?? null, before?.id ?? '', limit)
+      .all<{ id: string; subscription: string; createdAt: number }>();
+    return results;
+  }
+
+  /** The subscriptions the sweep looks at now: the stalled ones, and those not looked at for longest. Marks them as looked at. */
+  async subscriptionsToSweep(now: number, notSince: number, limit: number): Promise<string[]> {
+    return this.#toSweep(
+      'subscriptions',
+      'deleted = 0 AND (stalled_at IS NOT NULL OR swept_at < ?)',
+      now,
+      notSince,
+      limit,
+    );
+  }
+
+  async topicsToSweep(now: number, notSince: number, limit: number): Promise<string[]> {
+    return this.#toSweep('topics', 'swept_at < ?', now, notSince, limit);
+  }
+
+  async #toSweep(
+    table: 'subscriptions' | 'topics',
+    where: string,
+    now: number,
+    notSince: number,
+    limit: number,
+  ): Promise<string[]> {
+    const order = table === 'subscriptions' ? 'stalled_at IS NULL, swept_at' : 'swept_at';
+    const { results } = await this.#db
+      .prepare(
+        `UPDATE ${table} SET swept_at = ? WHERE name IN (SELECT name FROM ${table} WHERE ${where} ORDER BY ${order} LIMIT ?) RETURNING name`,
+      )
+      .bind(now, notSince, limit)
+      .all<{ name: string }>();
+    return results.map((row) => row.name);
+  }
+}

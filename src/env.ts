@@ -1,0 +1,18 @@
+import type { SubscriptionObject } from './subscriptions/object.ts';
+import type { LeaseMessage } from './subscriptions/protocol.ts';
+import type { TopicLogObject } from './topics/object.ts';
+
+/** The Worker's bindings, as wrangler.toml declares them. */
+export interface Env {
+  TOPIC_LOG: DurableObjectNamespace<TopicLogObject>;
+  SUBSCRIPTION: DurableObjectNamespace<SubscriptionObject>;
+  DB: D1Database;
+  DELIVERIES: Queue<LeaseMessage>;
+  RETRIES: Queue<LeaseMessage>;
+  /** Hosts that webhooks may reach although the URL guard would refuse them: `host` or `host:port`, comma separated. */
+  WEBHOOK_ALLOW_HOSTS: string;
+  /** The hub's own public host names, comma separated. */
+  HUB_HOSTS: string;
+  ADMIN_KEY?: string;
+  HUB_SECRET?: string;
+}

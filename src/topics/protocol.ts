@@ -1,0 +1,220 @@
+import type { Position } from '../events/position.ts';
+
+/** The calls a TopicLog answers. All arguments and answers are plain values: they cross RPC, and deploys mix versions (`v`). */
+export interface TopicLogApi {
+  append(request: AppendRequest): Promise<AppendResult>;
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** One event by its sequence. */
+  event(sequence: number): Promise<EventResult>;
+  describe(): Promise<TopicDescription | null>;
+  /** Makes the topic or replaces its configuration. `ifMatch` null: unguarded. */
+  configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult>;
+  /** Deletes the topic; what is pending or waiting anywhere becomes a dead letter `expired` first. Runs on in the alarm. */
+  remove(request: { force: boolean }): Promise<RemoveResult>;
+  /** The sequence a position means: as a start the first event at or after it, as an end the last at or before it. */
+  resolve(position: Position, as: 'start' | 'end'): Promise<ResolveResult>;
+  /** Makes a subscription known to this log and fixes where it starts. Idempotent by `attachment`. */
+  attach(request: AttachRequest): Promise<AttachResult>;
+  /** Forgets a subscription, unless it has been attached anew under another `attachment` since. */
+  detach(subscription: string, attachment: string): Promise<void>;
+  /** One page of events, or the caller is parked durably. */
+  readOrPark(request: ReadOrParkRequest): Promise<ReadOrParkResult>;
+  /** Takes a parked lane out of its park; answers from where it has to go on. */
+  unpark(subscription: string, ticket: number): Promise<{ next: number } | null>;
+  /** Where the log and a subscription in it stand, of one snapshot. */
+  standing(subscription: string): Promise<Standing>;
+  /** The names of the subscriptions that have this topic, by name, after `after`. */
+  subscribers(after: string, limit: number): Promise<string[]>;
+  /** Finishes whatever is unfinished: announcing, wakes owed, a removal. Called by the cron sweep. */
+  sweep(): Promise<void>;
+}
+
+/** An event as the log gives it: `json` is the whole structured CloudEvent with `topic`, `sequence` and `recordedtime`. */
+export interface LogEvent {
+  sequence: number;
+  json: string;
+}
+
+/** An event on its way into the log. */
+export interface NewEvent {
+  type: string;
+  source: string;
+  subject: string | null;
+  /** What ordering by key goes by: `partitionkey`, else `subject`, else null. */
+  key: string | null;
+  /** 32 hex digits: the first 16 bytes of SHA-256 over source and id. */
+  identity: string;
+  /** 32 hex digits over what counts as content when the same identity comes again. */
+  content: string;
+  /** The structured CloudEvent in JSON, without `topic`, `sequence`, `recordedtime`; always a non-empty object. */
+  json: string;
+}
+
+export interface AppendRequest {
+  v: 1;
+  events: NewEvent[];
+  expectedLastSequence: number | null;
+  /** Make the topic if it does not exist. */
+  create: boolean;
+}
+
+export interface Receipt {
+  sequence: number;
+  duplicate: boolean;
+}
+
+export type AppendResult =
+  | { outcome: 'appended'; receipts: Receipt[] }
+  | { outcome: 'unknown-topic' }
+  | { outcome: 'wrong-expected-sequence'; lastSequence: number }
+  | { outcome: 'event-id-conflict'; index: number; sequence: number }
+  | { outcome: 'topic-full' };
+
+/** Which events are meant; an empty list means no restriction. */
+export interface EventMatch {
+  /** Patterns in which `*` is any run of characters. */
+  types: string[];
+  exactTypes: string[];
+  sources: string[];
+  subjects: string[];
+}
+
+export interface ReadRequest {
+  v: 1;
+  from: Position;
+  /** Inclusive; null: no end. */
+  until: Position | null;
+  order: 'asc' | 'desc';
+  limit: number;
+  match: EventMatch;
+  /** How long to wait for a first event where there is none yet. */
+  waitMs: number;
+}
+
+export type ReadResult =
+  | {
+      outcome: 'page';
+      events: LogEvent[];
+      /** Ascending: goes on with the position after this sequence. Descending: goes on with `until` this. Null: the range is done. */
+      next: number | null;
+      firstSequence: number;
+      lastSequence: number;
+    }
+  | { outcome: 'unknown-topic' }
+  | { outcome: 'sequence-expired'; firstSequence: number }
+  | { outcome: 'invalid-range' };
+
+export type EventResult =
+  | { outcome: 'found'; event: LogEvent }
+  | { outcome: 'unknown-topic' }
+  | { outcome: 'unknown-event' }
+  | { outcome: 'sequence-expired'; firstSequence: number };
+
+export interface TopicConfig {
+  description: string;
+  /** Milliseconds. */
+  deduplicationWindowMs: number;
+}
+
+export interface TopicDescription {
+  name: string;
+  config: TopicConfig;
+  etag: string;
+  firstSequence: number;
+  lastSequence: number;
+  events: number;
+  bytes: number;
+  subscriptions: number;
+  createdAt: number;
+}
+
+export type ConfigureResult =
+  | { outcome: 'created' | 'replaced'; topic: TopicDescription }
+  | { outcome: 'precondition-failed' };
+
+export type RemoveResult =
+  | { outcome: 'removed' }
+  | { outcome: 'unknown-topic' }
+  | { outcome: 'topic-has-subscriptions'; subscriptions: string[] };
+
+export type ResolveResult =
+  | { outcome: 'resolved'; sequence: number; firstSequence: number; lastSequence: number }
+  | { outcome: 'sequence-expired'; firstSequence: number }
+  | { outcome: 'position-ahead'; lastSequence: number };
+
+export interface AttachRequest {
+  v: 1;
+  subscription: string;
+  /** Random, made anew each time a subscription takes up the topic. */
+  attachment: string;
+  /** The subscription names this topic, rather than matching it by a pattern. */
+  exact: boolean;
+  from: Position;
+}
+
+export type AttachResult =
+  | { outcome: 'attached'; next: number; lastSequence: number }
+  | { outcome: 'sequence-expired'; firstSequence: number }
+  | { outcome: 'position-ahead'; lastSequence: number };
+
+export interface ReadOrParkRequest {
+  v: 1;
+  subscription: string;
+  attachment: string;
+  /** Random; names this park in wakes and in their answers, so that a stale one changes nothing. */
+  ticket: number;
+  /** First sequence not examined yet. */
+  next: number;
+  /** Type patterns of the subscription's filter; empty: every event. */
+  types: string[];
+  /** The lowest sequence the subscription may still need. */
+  low: number;
+  limit: number;
+}
+
+export type ReadOrParkResult =
+  /** Every sequence from `next` to `scannedTo` was examined; `events` are those that match. */
+  | { outcome: 'events'; events: LogEvent[]; scannedTo: number; lastSequence: number }
+  /** Nothing matches up to `next - 1`, which is the head; a wake comes with the first that does. */
+  | { outcome: 'parked'; next: number; lastSequence: number }
+  | { outcome: 'not-attached' };
+
+export interface Standing {
+  firstSequence: number;
+  lastSequence: number;
+  /** `owed`: an event that matches has come since; without it nothing from `next` to the head matches. */
+  parked: { ticket: number; next: number; owed: boolean } | null;
+}
+
+/** From a log to a parked subscription. */
+export interface WakeRequest {
+  v: 1;
+  topic: string;
+  attachment: string;
+  ticket: number;
+  /** Where the lane parked; every sequence from here to `scannedTo` was examined. */
+  from: number;
+  /** The ones that match, or null if they are too large to carry. */
+  events: LogEvent[] | null;
+  scannedTo: number;
+  lastSequence: number;
+}
+
+export type WakeAnswer =
+  /** Parked again (the same ticket) with everything below `next` taken. */
+  | { state: 'parked'; next: number; low: number }
+  /** Will read by itself. Given only once a lease or an alarm is committed. */
+  | { state: 'reading' }
+  /** No such subscription, or it does not have the topic any more. */
+  | { state: 'gone' };
+
+/** From a log that is about to let go of events, to a subscription that may still need them. */
+export interface OvertakeRequest {
+  v: 1;
+  topic: string;
+  attachment: string;
+  /** Whole events, ascending, without gaps from `from` to `to`. */
+  events: LogEvent[];
+  from: number;
+  to: number;
+}
