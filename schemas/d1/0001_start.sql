@@ -56,6 +56,13 @@ CREATE TABLE dead_letters (
 ) WITHOUT ROWID;
 CREATE INDEX dead_letters_newest ON dead_letters (died_at DESC, id);
 CREATE INDEX dead_letters_of_subscription ON dead_letters (subscription, died_at DESC, id);
+CREATE INDEX dead_letters_of_topic ON dead_letters (topic, died_at DESC, id);
+-- What is resolved or discarded stays for the record and may become many: open letters are found without reading it.
+CREATE INDEX dead_letters_unsettled ON dead_letters (died_at DESC, id)
+  WHERE resolved_at IS NULL AND discarded_at IS NULL;
+-- A job's way through the letters of a subscription, by id.
+CREATE INDEX dead_letters_unsettled_of_subscription ON dead_letters (subscription, id)
+  WHERE resolved_at IS NULL AND discarded_at IS NULL;
 
 CREATE TABLE keys (
   name TEXT PRIMARY KEY,
