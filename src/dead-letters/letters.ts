@@ -188,21 +188,21 @@ export class DeadLetters {
     order: string,
     limit: number,
   ): Promise<{ letters: DeadLetter[]; more: boolean }> {
-    // One letter more than asked for says whether there is a next page; the window functions end the page at its bytes.
+    // One letter more than asked for says whether there is a next page. The sizes are summed up without reading the
+    // events, and only those that fit are read.
     const { results } = await this.#db
       .prepare(
-        `SELECT * FROM (
-           SELECT *, row_number() OVER page AS place, sum(length(CAST(event AS BLOB))) OVER page AS bytes,
-             count(*) OVER () AS found
-           FROM (SELECT ${COLUMNS}, died_at FROM dead_letters ${clause(conditions)} ORDER BY ${order} LIMIT ?)
-           WINDOW page AS (ORDER BY ${order} ROWS UNBOUNDED PRECEDING)
-         ) WHERE place = 1 OR (place <= ? AND bytes <= ?) ORDER BY place`,
+        `WITH found AS (SELECT id, died_at, octet_length(event) AS size FROM dead_letters ${clause(conditions)}
+                        ORDER BY ${order} LIMIT ?),
+              placed AS (SELECT id, row_number() OVER page AS place, sum(size) OVER page AS bytes, count(*) OVER () AS found
+                         FROM found WINDOW page AS (ORDER BY ${order} ROWS UNBOUNDED PRECEDING))
+         SELECT ${COLUMNS}, placed.found AS found FROM placed CROSS JOIN dead_letters USING (id)
+         WHERE place = 1 OR (place <= ? AND bytes <= ?) ORDER BY place`,
       )
       .bind(...values, limit + 1, limit, PAGE_MAX_BYTES)
-      .all<DeadLetter & { died_at: number; place: number; bytes: number; found: number }>();
-    const found = results[0]?.found ?? 0;
-    const letters = results.map(({ died_at, place, bytes, found, ...letter }) => letter);
-    return { letters, more: found > letters.length };
+      .all<DeadLetter & { found: number }>();
+    const letters = results.map(({ found: _, ...letter }) => letter);
+    return { letters, more: (results[0]?.found ?? 0) > letters.length };
   }
 
   #upsert(letter: DeadLetter) {
