@@ -1,0 +1,34 @@
+/** How much of an answer's body is read and kept. */
+export const RESPONSE_BYTES_MAX = 1_024;
+
+/**
+ * The start of a body as text: at most 1 KiB, and what has come until `enough` resolves. The rest is cancelled, so an
+ * endless or stalled body holds nobody up. Never throws: a body that breaks off is as long as it is.
+ */
+export async function readStart(response: Response, enough: Promise<unknown>): Promise<string> {
+  if (response.body === null) return '';
+  const reader = response.body.getReader();
+  const kept = new Uint8Array(RESPONSE_BYTES_MAX);
+  let length = 0;
+  let whole = false;
+  const stop = enough.then(() => null);
+  try {
+    while (length < RESPONSE_BYTES_MAX) {
+      const read = await Promise.race([reader.read(), stop]);
+      if (read === null) break;
+      if (read.done) {
+        whole = true;
+        break;
+      }
+      const part: Uint8Array = read.value.subarray(0, RESPONSE_BYTES_MAX - length);
+      kept.set(part, length);
+      length += part.length;
+    }
+  } catch {
+    // Broken off; the status has been received, and that is what counts.
+  }
+  // Not awaited: cancelling may itself hang on a connection that does.
+  if (!whole) reader.cancel().catch(() => undefined);
+  // As a stream, a character cut in two at the end is left out rather than replaced.
+  return new TextDecoder().decode(kept.subarray(0, length), { stream: !whole });
+}

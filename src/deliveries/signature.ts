@@ -1,0 +1,46 @@
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { fromBase64, toBase64 } from '../base64.ts';
+import type { Random } from '../platform.ts';
+
+/** Signatures of webhooks as the Standard Webhooks specification has them, symmetric scheme `v1`. */
+
+export const SECRET_PREFIX = 'whsec_';
+export const SECRET_BYTES_MIN = 24;
+export const SECRET_BYTES_MAX = 64;
+const SECRET_BYTES_MADE = 32;
+
+export type ParsedSecret = { ok: true; key: Uint8Array } | { ok: false; detail: string };
+
+/** The key in a secret `whsec_<base64>`. Strict: what one receiver's library reads differently from another's is refused. */
+export function parseSecret(secret: string): ParsedSecret {
+  if (!secret.startsWith(SECRET_PREFIX)) return { ok: false, detail: `A secret starts with ${SECRET_PREFIX}.` };
+  const key = fromBase64(secret.slice(SECRET_PREFIX.length));
+  if (key === null) {
+    return { ok: false, detail: `After ${SECRET_PREFIX} a secret is standard base64, padded, without white space.` };
+  }
+  if (key.length < SECRET_BYTES_MIN || key.length > SECRET_BYTES_MAX) {
+    return {
+      ok: false,
+      detail: `A secret has ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes; this one has ${key.length}.`,
+    };
+  }
+  return { ok: true, key };
+}
+
+export function makeSecret(random: Random): string {
+  return SECRET_PREFIX + toBase64(random.bytes(SECRET_BYTES_MADE));
+}
+
+/**
+ * One signature, `v1,<base64>`.
+ *
+ * @param timestamp seconds since the epoch, whole.
+ * @throws if `secret` is none; the message does not contain it.
+ */
+export function sign(secret: string, id: string, timestamp: number, body: string): string {
+  const parsed = parseSecret(secret);
+  if (!parsed.ok) throw new Error(`The webhook can't be signed: ${parsed.detail}`);
+  return `v1,${toBase64(hmac(sha256, parsed.key, utf8ToBytes(`${id}.${timestamp}.${body}`)))}`;
+}

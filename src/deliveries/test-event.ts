@@ -1,0 +1,65 @@
+import { messageId } from '../events/ids.ts';
+import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import { attempt, type WebhookPorts, webhookRequest } from './webhook.ts';
+
+/** The `millrace.test` event a person sends to see whether a webhook works. It is in no log and counted nowhere. */
+
+export const TEST_EVENT_TYPE = 'millrace.test';
+
+/** What `POST /v1/subscriptions/{name}/test` answers. */
+export interface TestResult {
+  ok: boolean;
+  status: number | null;
+  latencyMs: number;
+  /** The first KiB of the answer. */
+  body: string;
+  error: string | null;
+  request: { url: string; headers: Record<string, string> };
+}
+
+/** @throws if a secret of the target is none. */
+export async function sendTestEvent(
+  subscription: string,
+  target: DeliveryTarget,
+  ports: WebhookPorts,
+): Promise<TestResult> {
+  const at = ports.clock.now();
+  const request = webhookRequest(subscription, target, testEvent(subscription, at), at, ports.version);
+  const sent = await attempt(target, request, at, ports);
+  return {
+    ok: sent.kind === 'delivered',
+    status: sent.status,
+    latencyMs: sent.latencyMs,
+    body: sent.response,
+    error: sent.kind === 'delivered' ? null : sent.error,
+    request: { url: target.url, headers: shown(request.headers, target) },
+  };
+}
+
+function testEvent(subscription: string, at: number): ClaimedEvent {
+  // No log gave it a sequence; its id still has to differ from test to test, or receivers would drop the second one.
+  const id = messageId(subscription, TEST_EVENT_TYPE, at);
+  const json = JSON.stringify({
+    specversion: '1.0',
+    id,
+    source: `/subscriptions/${subscription}`,
+    type: TEST_EVENT_TYPE,
+    time: new Date(at).toISOString(),
+    datacontenttype: 'application/json',
+    data: { message: `This is a test of the subscription ${subscription}.` },
+  });
+  return { topic: TEST_EVENT_TYPE, sequence: at, json, attempt: 1, replay: null, notBefore: null };
+}
+
+/** Names of configured headers whose values are likely to be credentials. */
+const CREDENTIAL = /authorization|cookie|key|token|secret|passw|signature/;
+
+function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
+  const configured = new Set(Object.keys(target.headers).map((name) => name.toLowerCase()));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      configured.has(name) && CREDENTIAL.test(name) && !name.startsWith('webhook-') ? '…' : value,
+    ]),
+  );
+}
