@@ -1,0 +1,38 @@
+import { PROBE_FIRST_MS, PROBE_WITHIN_MS } from './limits.ts';
+import type { DeliveryOutcome } from './protocol.ts';
+
+export interface Health {
+  /** Failures in a row without a success. */
+  streak: number;
+  /** Set while the subscription is failing: when the next event of a log may be the probe. */
+  probe_at: number | null;
+  probe_delay: number;
+  slow: number;
+}
+
+/**
+ * How a receiver does after a settle. Failing begins after `maxInFlight` failures in a row and ends with one success;
+ * while it lasts, probes from the log come after 5 s, doubling to 5 minutes (design: "Waiting is free in the log").
+ */
+export function health(
+  before: Health,
+  attempted: DeliveryOutcome[],
+  facts: { now: number; maxInFlight: number; slowLatencyMs: number; probedLog: boolean },
+): Health {
+  const tried = attempted
+    .filter((outcome) => outcome.kind !== 'released')
+    .sort((a, b) => a.at + a.latencyMs - b.at - b.latencyMs);
+  const lastSuccess = tried.findLastIndex((outcome) => outcome.kind === 'delivered');
+  const since = tried.length - 1 - lastSuccess;
+  const streak = lastSuccess >= 0 ? since : before.streak + since;
+  const mean = tried.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / Math.max(1, tried.length);
+  const slow = mean > facts.slowLatencyMs ? 1 : mean < facts.slowLatencyMs / 2 ? 0 : before.slow;
+
+  // A success in the same settle ended an earlier failing; what followed it may begin a new one.
+  const wasFailing = before.probe_at !== null && lastSuccess < 0;
+  if (streak < facts.maxInFlight && !wasFailing) return { streak, probe_at: null, probe_delay: 0, slow };
+  if (!wasFailing) return { streak, probe_at: facts.now + PROBE_FIRST_MS, probe_delay: PROBE_FIRST_MS, slow };
+  if (!facts.probedLog) return { ...before, streak, slow };
+  const delay = Math.min(before.probe_delay * 2, PROBE_WITHIN_MS);
+  return { streak, probe_at: facts.now + delay, probe_delay: delay, slow };
+}

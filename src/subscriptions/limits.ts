@@ -1,0 +1,63 @@
+/** The limits and times of deliveries. The unit is in the name. */
+
+/** A lease not claimed is sent again after this, and then in the longer interval. */
+export const FIRST_RESEND_MS = 5_000;
+export const RESEND_MS = 10_000;
+/** How long a claim lives without a renewal. */
+export const CLAIM_LIFE_MS = 15_000;
+export const RENEW_EVERY_MS = 5_000;
+/** A replay's claims are renewed more often, so that a cancel stops it within a second. */
+export const RENEW_REPLAY_EVERY_MS = 750;
+/** Claims without a settle until a lease's events go out singly, and until a single one is a dead letter `consumer`. */
+export const CLAIMS_MAX = 3;
+
+export const LEASE_EVENTS_MAX = 50;
+export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
+/** The queue consumer's pool, and how long it may work on one lease. */
+export const POOL_SIZE = 6;
+export const LEASE_WORK_MS = 60_000;
+
+/** Exceptions at which a subscription stops taking new events. */
+export const EXCEPTIONS_MAX = 100_000;
+/** While failing: no retry due within this, and the next event of the log is the probe. */
+export const PROBE_WITHIN_MS = 5 * 60_000;
+export const PROBE_FIRST_MS = 5_000;
+export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
+
+/** A lease whose attempts took longer than this on average marks the subscription slow; below half of it, no more. */
+export const SLOW_LATENCY_MS = 1_000;
+
+/** Attempts kept: so many, and so long. */
+export const ATTEMPTS_KEPT = 10_000;
+export const ATTEMPTS_KEPT_MS = 7 * 24 * 3_600_000;
+/** Attempt rows looked at for the percentiles of latency. */
+export const LATENCY_ROWS = 20;
+
+/** An active lane that is neither parked nor covered by a lease is looked at again after this. */
+export const WATCHDOG_MS = 5_000;
+/** With a lease under way a woken lane waits this long before it reads, so that events share leases under load. */
+export const LINGER_MS = 10;
+/** Lanes reading their logs at the same time. */
+export const READERS_MAX = 6;
+/** No progress for this long in spite of a lag: says so in the catalogue. */
+export const STALLED_MS = 60_000;
+
+/** Work for D1 and for the logs that failed is tried again after 1 s, doubling to this. */
+export const CHORE_RETRY_MAX_MS = 30_000;
+/** Dead letters written to D1 at a time. */
+export const LETTERS_PER_FLUSH = 50;
+/** Dead letters a job redrives or discards in a step. */
+export const JOB_STEP = 100;
+/** An attachment nobody confirmed is taken back after this. */
+export const ATTACHMENT_GRACE_MS = 60_000;
+/** Topics a new subscription attaches before its `201`; the rest follows in the background. */
+export const ATTACH_AT_ONCE = 1_000;
+/** Logs asked at the same time for a view. */
+export const VIEW_CONCURRENCY = 16;
+/** Events of leases kept in memory between the read and the claim. */
+export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** A throttled replay leases what may start within this. */
+export const RATE_AHEAD_MS = 1_000;
+/** And looks at its rate slots at least this often, whatever the clock does. */
+export const RATE_WAIT_MAX_MS = 60_000;

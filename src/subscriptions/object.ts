@@ -1,0 +1,161 @@
+import { DurableObject } from 'cloudflare:workers';
+import { Catalog } from '../catalog/catalog.ts';
+import { DeadLetters } from '../dead-letters/letters.ts';
+import type { Env } from '../env.ts';
+import type { Position } from '../events/position.ts';
+import { clock, log, random } from '../platform-workers.ts';
+import { topicLogName } from '../topics/names.ts';
+import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
+import { subscriptionOfName } from './names.ts';
+import type {
+  AttemptsQuery,
+  AttemptView,
+  ClaimResult,
+  DeliveryTarget,
+  DeliveryView,
+  LetterJob,
+  PutRequest,
+  PutResult,
+  RateLimit,
+  ReplayView,
+  SecretView,
+  SeekResult,
+  SettleRequest,
+  SettleResult,
+  StartReplayRequest,
+  StartReplayResult,
+  SubscriptionApi,
+  SubscriptionView,
+  TopicStanding,
+} from './protocol.ts';
+import { Subscription } from './subscription.ts';
+import { Vault } from './vault.ts';
+
+/** The Durable Object of one subscription: it gives a Subscription its ports and passes calls on. */
+export class SubscriptionObject extends DurableObject<Env> implements SubscriptionApi {
+  readonly #subscription: Subscription;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const name = ctx.id.name === undefined ? null : subscriptionOfName(ctx.id.name);
+    if (name === null) throw new Error('A subscription is reached by its name, {namespace}/{name}.');
+    this.#subscription = new Subscription({
+      name,
+      storage: ctx.storage,
+      clock,
+      random,
+      background: (task) => ctx.waitUntil(task),
+      log,
+      catalog: new Catalog(env.DB),
+      letters: new DeadLetters(env.DB),
+      vault: new Vault(env.HUB_SECRET ?? ''),
+      topicLog: (topic): TopicLogApi => env.TOPIC_LOG.getByName(topicLogName(topic)),
+      deliveries: env.DELIVERIES,
+      retries: env.RETRIES,
+    });
+  }
+
+  put(request: PutRequest): Promise<PutResult> {
+    return this.#subscription.put(request);
+  }
+
+  describe(): Promise<SubscriptionView | null> {
+    return this.#subscription.describe();
+  }
+
+  remove(): Promise<boolean> {
+    return this.#subscription.remove();
+  }
+
+  pause(): Promise<SubscriptionView | null> {
+    return this.#subscription.pause();
+  }
+
+  resume(): Promise<SubscriptionView | null> {
+    return this.#subscription.resume();
+  }
+
+  seek(request: { topic: string | null; to: Position }): Promise<SeekResult> {
+    return this.#subscription.seek(request);
+  }
+
+  topics(): Promise<TopicStanding[] | null> {
+    return this.#subscription.topics();
+  }
+
+  secret(): Promise<SecretView | null> {
+    return this.#subscription.secret();
+  }
+
+  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | null> {
+    return this.#subscription.rotateSecret(overlapMs);
+  }
+
+  target(): Promise<DeliveryTarget | null> {
+    return this.#subscription.target();
+  }
+
+  attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {
+    return this.#subscription.attempts(query);
+  }
+
+  delivery(topic: string, sequence: number, type: string): Promise<DeliveryView> {
+    return this.#subscription.delivery(topic, sequence, type);
+  }
+
+  wake(request: WakeRequest): Promise<WakeAnswer> {
+    return this.#subscription.wake(request);
+  }
+
+  topicAppeared(topic: string): Promise<void> {
+    return this.#subscription.topicAppeared(topic);
+  }
+
+  overtake(request: OvertakeRequest): Promise<void> {
+    return this.#subscription.overtake(request);
+  }
+
+  claim(lease: number): Promise<ClaimResult> {
+    return this.#subscription.claim(lease);
+  }
+
+  settle(request: SettleRequest): Promise<SettleResult> {
+    return this.#subscription.settle(request);
+  }
+
+  startReplay(request: StartReplayRequest): Promise<StartReplayResult> {
+    return this.#subscription.startReplay(request);
+  }
+
+  replay(id: string): Promise<ReplayView | null> {
+    return this.#subscription.replay(id);
+  }
+
+  changeReplay(id: string, rateLimit: RateLimit | null): Promise<ReplayView | null> {
+    return this.#subscription.changeReplay(id, rateLimit);
+  }
+
+  cancelReplay(id: string): Promise<boolean> {
+    return this.#subscription.cancelReplay(id);
+  }
+
+  redrive(letter: { topic: string; sequence: number; event: string }): Promise<boolean> {
+    return this.#subscription.redrive(letter);
+  }
+
+  discard(letter: { topic: string; sequence: number }): Promise<boolean> {
+    return this.#subscription.discard(letter);
+  }
+
+  startJob(job: LetterJob): Promise<boolean> {
+    return this.#subscription.startJob(job);
+  }
+
+  sweep(): Promise<boolean> {
+    return this.#subscription.sweep();
+  }
+
+  override alarm(): Promise<void> {
+    return this.#subscription.alarm();
+  }
+}

@@ -1,0 +1,120 @@
+import type { Configuration } from './configuration.ts';
+import type { Core } from './core.ts';
+import type { RateLimit, ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
+import type { LaneRow } from './sql.ts';
+
+/** Replays: lanes with an end, beside the live one. */
+export class Replays {
+  readonly #core: Core;
+  readonly #configuration: Configuration;
+
+  constructor(core: Core, configuration: Configuration) {
+    this.#core = core;
+    this.#configuration = configuration;
+  }
+
+  /** Idempotent by id. */
+  async start(request: StartReplayRequest): Promise<StartReplayResult> {
+    if (!this.#core.present) return { outcome: 'unknown-subscription' };
+    if (!this.#core.sql.liveLane(request.topic)) return { outcome: 'topic-not-subscribed' };
+    const log = this.#core.ports.topicLog(request.topic);
+    const from = await log.resolve(request.from, 'start');
+    if (from.outcome !== 'resolved') return from;
+    const to = await log.resolve(request.to ?? { kind: 'sequence', sequence: from.lastSequence }, 'end');
+    if (to.outcome === 'position-ahead') return to;
+    // A range that ends before the first retained event is empty rather than expired only if nobody asked for it.
+    if (to.outcome === 'sequence-expired') return { outcome: 'invalid-range' };
+    if (request.to !== null && to.sequence < from.sequence) return { outcome: 'invalid-range' };
+
+    const created = this.#core.tx(() => {
+      const live = this.#core.sql.liveLane(request.topic);
+      if (!live || !this.#core.present) return false;
+      if (this.#core.sql.replayLane(request.id)) return true;
+      const empty = to.sequence < from.sequence;
+      const now = this.#core.now();
+      this.#core.sql.addLane({
+        topic: request.topic,
+        replay: request.id,
+        status: empty ? 'done' : 'active',
+        attachment: live.attachment,
+        exact: 0,
+        origin: from.sequence - 1,
+        start: from.sequence,
+        next: from.sequence,
+        until: empty ? from.sequence - 1 : to.sequence,
+        parked: null,
+        types: JSON.stringify(request.types),
+        rate_count: request.rateLimit?.count ?? null,
+        rate_span: request.rateLimit?.spanMs ?? null,
+        rate_cursor: 0,
+        created_at: now,
+        ended_at: empty ? now : null,
+        error: null,
+        mirrored: 0,
+      });
+      return true;
+    });
+    const replay = this.view(request.id);
+    return created && replay ? { outcome: 'started', replay } : { outcome: 'topic-not-subscribed' };
+  }
+
+  view(id: string): ReplayView | null {
+    const lane = this.#core.sql.replayLane(id);
+    return lane ? replayView(lane, this.#core.ports.name) : null;
+  }
+
+  change(id: string, rateLimit: RateLimit | null): ReplayView | null {
+    const lane = this.#core.sql.replayLane(id);
+    if (!lane) return null;
+    this.#core.tx(() =>
+      this.#core.sql.setLane(lane.id, {
+        rate_count: rateLimit?.count ?? null,
+        rate_span: rateLimit?.spanMs ?? null,
+        rate_cursor: 0,
+      }),
+    );
+    return this.view(id);
+  }
+
+  /** False if there is no such replay. One that has ended stays as it is. */
+  cancel(id: string): boolean {
+    const lane = this.#core.sql.replayLane(id);
+    if (lane?.status === 'active') this.#core.tx(() => this.#configuration.endReplay(lane, 'cancelled', null));
+    return lane !== null;
+  }
+
+  /** Tells the catalogue of a replay it does not know; true if there was one. @throws if D1 fails */
+  async mirror(): Promise<boolean> {
+    const lane = this.#core.sql.unmirrored();
+    if (!lane?.replay) return false;
+    const { name, catalog } = this.#core.ports;
+    await catalog.putReplay({ id: lane.replay, subscription: name, topic: lane.topic, createdAt: lane.created_at });
+    this.#core.tx(() => this.#core.sql.setLane(lane.id, { mirrored: 1 }));
+    return true;
+  }
+}
+
+function replayView(lane: LaneRow, subscription: string): ReplayView {
+  const to = lane.until ?? lane.start - 1;
+  const total = to - lane.start + 1;
+  const status = lane.status;
+  return {
+    id: lane.replay ?? '',
+    topic: lane.topic,
+    subscription,
+    status: status === 'done' || status === 'cancelled' || status === 'failed' ? status : 'running',
+    from: lane.start,
+    to,
+    types: JSON.parse(lane.types) as string[],
+    rateLimit:
+      lane.rate_count === null || lane.rate_span === null ? null : { count: lane.rate_count, spanMs: lane.rate_span },
+    total,
+    delivered: lane.delivered,
+    failed: lane.dead,
+    filtered: lane.filtered,
+    remaining: total - lane.delivered - lane.dead - lane.filtered,
+    createdAt: lane.created_at,
+    endedAt: lane.ended_at,
+    error: lane.error,
+  };
+}

@@ -1,0 +1,177 @@
+import { typeMatches } from '../events/filters.ts';
+import { deadLetterId } from '../events/ids.ts';
+import type { Standing } from '../topics/protocol.ts';
+import type { Attempts } from './attempts.ts';
+import { type Configuration, etag } from './configuration.ts';
+import type { Core } from './core.ts';
+import type { Lanes } from './lanes.ts';
+import { sequencesOf } from './leases.ts';
+import { VIEW_CONCURRENCY } from './limits.ts';
+import { inParallel } from './parallel.ts';
+import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
+import type { LaneRow } from './sql.ts';
+
+/** A lane and its log, of one moment. */
+interface LaneStanding {
+  lane: LaneRow;
+  lastSequence: number;
+  /** Not examined. */
+  waiting: number;
+  /** Passed by a park that nothing has ended: filtered, though the lane's row does not say so yet. */
+  passed: number;
+  cursor: number;
+}
+
+/** What the subscription says of itself. */
+export class Views {
+  readonly #core: Core;
+  readonly #lanes: Lanes;
+  readonly #configuration: Configuration;
+  readonly #attempts: Attempts;
+
+  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts) {
+    this.#core = core;
+    this.#lanes = lanes;
+    this.#configuration = configuration;
+    this.#attempts = attempts;
+  }
+
+  /** Asks each log where it stands, then puts that together with the rows as they are at that moment. */
+  async #standings(): Promise<LaneStanding[]> {
+    const { topicLog, name } = this.#core.ports;
+    const asked = await inParallel([...this.#configuration.liveLanes()], VIEW_CONCURRENCY, async (lane) => ({
+      id: lane.id,
+      standing: await topicLog(lane.topic).standing(name),
+    }));
+    const standings: LaneStanding[] = [];
+    for (const { id, standing } of asked) {
+      const lane = this.#core.sql.lane(id);
+      if (lane) standings.push(this.#standing(lane, standing));
+    }
+    return standings;
+  }
+
+  #standing(lane: LaneRow, standing: Standing): LaneStanding {
+    const examined = lane.next - 1;
+    const lastSequence = Math.max(standing.lastSequence, examined);
+    const { parked } = standing;
+    // A parked lane that is owed nothing has passed everything up to the log's head.
+    const asleep = parked !== null && parked.ticket === lane.parked && !parked.owed && parked.next === lane.next;
+    const passed = asleep ? lastSequence - examined : 0;
+    const low = this.#lanes.low(lane);
+    const cursor = low === lane.next ? examined + passed : low - 1;
+    return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor };
+  }
+
+  /** Null if there is no subscription. @throws if a log can't be asked */
+  async describe(): Promise<SubscriptionView | null> {
+    if (!this.#core.present) return null;
+    const standings = await this.#standings();
+    const present = this.#core.present;
+    if (!present) return null;
+    const { row, document } = present;
+    const totals = this.#core.sql.totals();
+    const sum = (of: (standing: LaneStanding) => number) =>
+      standings.reduce((total, standing) => total + of(standing), 0);
+    const only = standings.length === 1 ? standings[0] : undefined;
+    return {
+      name: this.#core.ports.name,
+      document,
+      etag: etag(present) ?? '',
+      status: this.#status(),
+      reason: row.disabled_reason,
+      createdAt: row.created_at,
+      updatedAt: row.updated_at,
+      failing: this.#core.failing,
+      lag: sum(({ lastSequence, cursor }) => lastSequence - cursor),
+      waiting: sum(({ waiting }) => waiting),
+      pending: totals.in_flight + totals.retrying,
+      inFlight: totals.in_flight,
+      retrying: totals.retrying,
+      held: 0,
+      delivered: totals.delivered,
+      failed: totals.failed,
+      dead: totals.dead,
+      filtered: totals.filtered + sum(({ passed }) => passed),
+      skipped: totals.skipped,
+      discarded: totals.discarded,
+      cursor: only?.cursor ?? null,
+      latency: this.#attempts.latency(),
+    };
+  }
+
+  #status(): SubscriptionStatus {
+    const row = this.#core.row;
+    if (row?.disabled_reason != null) return 'disabled';
+    if (row?.paused) return 'paused';
+    return row?.attach_after != null ? 'attaching' : 'active';
+  }
+
+  async topics(): Promise<TopicStanding[] | null> {
+    if (!this.#core.present) return null;
+    return (await this.#standings()).map(({ lane, lastSequence, cursor }) => ({
+      topic: lane.topic,
+      status: lane.status === 'attaching' ? 'attaching' : 'active',
+      cursor,
+      lastSequence,
+      lag: lastSequence - cursor,
+      pending: lane.in_flight + lane.retrying,
+    }));
+  }
+
+  /** What became of one event here, traced to its attempts. */
+  delivery(topic: string, sequence: number, type: string): DeliveryView {
+    const { sql } = this.#core;
+    const recorded = this.#attempts.newestOf(topic, sequence);
+    const base: DeliveryView = {
+      status: 'not-subscribed',
+      attempts: recorded?.newest.attempt ?? 0,
+      lastStatus: recorded?.newest.status ?? null,
+      lastError: recorded?.newest.error ?? null,
+      nextAttemptAt: null,
+      settledAt: null,
+      deadLetter: null,
+    };
+    const lane = this.#core.present ? sql.letterLane(topic) : null;
+    if (!lane) return base;
+    const settledAt = recorded ? recorded.newest.at + recorded.newest.latencyMs : null;
+
+    const exception = sql.exception(lane.id, sequence);
+    if (exception) {
+      const status = exception.lease !== null ? 'delivering' : exception.attempts > 0 ? 'retrying' : 'pending';
+      return {
+        ...base,
+        status,
+        attempts: exception.attempts,
+        lastStatus: exception.last_status,
+        lastError: exception.last_error,
+        nextAttemptAt: exception.due,
+      };
+    }
+    const lease = sql.leasesOf(lane.id).find((candidate) => sequencesOf(candidate).includes(sequence));
+    if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
+    const letter = sql.letter(topic, sequence);
+    if (letter && letter.lane === lane.id && (letter.state === 'open' || letter.state === 'discarded')) {
+      return {
+        ...base,
+        status: letter.state === 'open' ? 'dead' : 'discarded',
+        attempts: letter.attempts,
+        lastStatus: letter.last_status,
+        lastError: letter.last_error,
+        settledAt: letter.discarded_at ?? letter.died_at,
+        deadLetter: deadLetterId(this.#core.ports.name, topic, sequence),
+      };
+    }
+    const types = this.#core.present?.document.filter.types ?? [];
+    if (sequence >= lane.next) {
+      if (lane.status === 'removed') return base;
+      return { ...base, status: typeMatches(types, type) ? 'pending' : 'filtered' };
+    }
+    if (sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
+    const decided = sql.decided(topic, sequence);
+    if (!decided) return base;
+    if (decided.types === null) return { ...base, status: 'skipped' };
+    if (!typeMatches(JSON.parse(decided.types) as string[], type)) return { ...base, status: 'filtered' };
+    return { ...base, status: 'delivered', attempts: Math.max(1, base.attempts), settledAt };
+  }
+}
