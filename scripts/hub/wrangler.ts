@@ -1,0 +1,62 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/** wrangler itself, not its starter: one process fewer that signals have to pass. */
+const WRANGLER = join(ROOT, 'node_modules', 'wrangler', 'wrangler-dist', 'cli.js');
+/** Ends the process once the one that started it is gone, however that one ended. */
+const STOP_WITH_PARENT = join(ROOT, 'scripts', 'hub', 'stop-with-parent.ts');
+
+/** wrangler asks nothing, reports nothing, looks for no updates and keeps no log outside the project. */
+const QUIET = {
+  CI: '1',
+  WRANGLER_SEND_METRICS: 'false',
+  WRANGLER_SEND_ERROR_REPORTS: 'false',
+  WRANGLER_HIDE_BANNER: 'true',
+  WRANGLER_WRITE_LOGS: 'false',
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+};
+
+/** Starts wrangler in the present process group, with the project as its directory. */
+export function spawnWrangler(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+  return spawn(process.execPath, ['--no-warnings', '--import', STOP_WITH_PARENT, WRANGLER, ...args], {
+    cwd: ROOT,
+    ...options,
+    env: { ...process.env, ...QUIET, ...options.env },
+  });
+}
+
+/**
+ * Runs wrangler to its end.
+ *
+ * @returns what it printed, standard error included.
+ * @throws with that text if it fails.
+ */
+export async function runWrangler(args: readonly string[], input?: string): Promise<string> {
+  const child = spawnWrangler(args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  child.stderr?.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  child.stdin?.end(input ?? '');
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new Error(`wrangler ${args.slice(0, 3).join(' ')} failed:\n${output.trim()}`);
+  return output;
+}
+
+/** The compatibility flags that wrangler.toml names. */
+export function configuredFlags(): string[] {
+  const line = /^compatibility_flags = (\[.*\])/m.exec(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'));
+  const flags: unknown = line?.[1] === undefined ? null : JSON.parse(line[1]);
+  if (!Array.isArray(flags)) throw new Error('wrangler.toml has no line "compatibility_flags = [...]"');
+  return flags.map(String);
+}

@@ -1,0 +1,59 @@
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
+import { defineConfig } from 'vitest/config';
+
+/** What the tests in workerd send as their admin key. */
+const TEST_ADMIN_KEY = 'test-admin-key';
+/** 32 bytes, base64. */
+const TEST_HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
+
+const UNIT_TIMEOUT_MS = 20_000;
+const WORKERS_TIMEOUT_MS = 30_000;
+const E2E_TIMEOUT_MS = 180_000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/workers/**', 'test/e2e/**', 'test/**/*.long.test.ts'],
+          testTimeout: UNIT_TIMEOUT_MS,
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              // Added to wrangler.toml's. Without it the local queues run strictly one message after another.
+              compatibilityFlags: ['queue_consumer_no_wait_for_wait_until'],
+              bindings: {
+                ADMIN_KEY: TEST_ADMIN_KEY,
+                HUB_SECRET: TEST_HUB_SECRET,
+                WEBHOOK_ALLOW_HOSTS: 'localhost,127.0.0.1,[::1]',
+                TEST_D1_MIGRATIONS: await readD1Migrations('schemas/d1'),
+              },
+            },
+          })),
+        ],
+        test: {
+          name: 'workers',
+          include: ['test/workers/**/*.test.ts'],
+          setupFiles: ['./test/workers/setup.ts'],
+          testTimeout: WORKERS_TIMEOUT_MS,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          // Each test starts hubs of its own: one file after the other, so that they don't slow each other down.
+          fileParallelism: false,
+          testTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_TIMEOUT_MS,
+        },
+      },
+    ],
+  },
+});
