@@ -1,0 +1,75 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+
+/** Characters of base32 in an id: 130 bits of the hash. */
+const ID_CHARACTERS = 26;
+
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+
+/** `webhook-id`: the same for an event and subscription over every attempt, replay and redrive. */
+export function messageId(subscription: string, topic: string, sequence: number): string {
+  return `msg_${deliveryHash(subscription, topic, sequence)}`;
+}
+
+/** A dead letter's id in D1. */
+export function deadLetterId(subscription: string, topic: string, sequence: number): string {
+  return `dl_${deliveryHash(subscription, topic, sequence)}`;
+}
+
+function deliveryHash(subscription: string, topic: string, sequence: number): string {
+  return base32(hashOf([subscription, topic, sequence])).slice(0, ID_CHARACTERS);
+}
+
+/**
+ * A UUIDv7 (RFC 9562): sorts by `now` (milliseconds since the epoch). `random` are at least 10 bytes. `counter` (0 to 4095)
+ * takes the place of the first 12 random bits, so that the ids of one request sort in its order.
+ */
+export function uuidv7(now: number, random: Uint8Array, counter?: number): string {
+  if (random.length < 10) throw new RangeError('uuidv7 needs 10 random bytes');
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, Math.floor(now / 2 ** 32));
+  view.setUint32(2, now % 2 ** 32);
+  bytes.set(random.subarray(0, 10), 6);
+  if (counter !== undefined) view.setUint16(6, counter & 0x0fff);
+  return formatUuid(bytes, 7);
+}
+
+/**
+ * The id of the event number `index` in a request with an Idempotency-Key: the same caller, key and index always give the
+ * same id, so that a retry finds its own events. A UUIDv8, which is what RFC 9562 keeps for hashes of one's own.
+ */
+export function derivedId(caller: string, key: string, index: number): string {
+  return formatUuid(hashOf(['millrace idempotency key', caller, key, index]).slice(0, 16), 8);
+}
+
+/** RFC 4648 base32 in lower case without padding. */
+export function base32(bytes: Uint8Array): string {
+  let text = '';
+  let buffer = 0;
+  let bits = 0;
+  for (const byte of bytes) {
+    buffer = (buffer << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += BASE32.charAt((buffer >>> bits) & 31);
+    }
+    buffer &= (1 << bits) - 1;
+  }
+  return bits === 0 ? text : text + BASE32.charAt((buffer << (5 - bits)) & 31);
+}
+
+/** A JSON array keeps its parts apart, whatever characters are in them. */
+function hashOf(parts: (string | number)[]): Uint8Array {
+  return sha256(utf8ToBytes(JSON.stringify(parts)));
+}
+
+/** Sets version and variant in `bytes` (16 of them) and writes them out. */
+function formatUuid(bytes: Uint8Array, version: 7 | 8): string {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint8(6, (version << 4) | (view.getUint8(6) & 0x0f));
+  view.setUint8(8, 0x80 | (view.getUint8(8) & 0x3f));
+  const hex = bytesToHex(bytes);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,49 @@
+import { formatTime, parseTime } from './times.ts';
+
+/** Digits of a sequence in the event: padded, because the Sequence extension of CloudEvents wants strings that sort. */
+const SEQUENCE_DIGITS = 16;
+
+/** An event as the hub gives it out: a CloudEvent with the hub's own attributes. */
+export interface StoredEvent {
+  specversion: '1.0';
+  id: string;
+  source: string;
+  type: string;
+  subject?: string;
+  time: string;
+  datacontenttype?: string;
+  dataschema?: string;
+  partitionkey?: string;
+  data?: unknown;
+  data_base64?: string;
+  topic: string;
+  /** Decimal, zero-padded to 16 digits. */
+  sequence: string;
+  /** RFC 3339: when the log took it. */
+  recordedtime: string;
+  /** Extension attributes. */
+  [attribute: string]: unknown;
+}
+
+/** Adds the hub's attributes to the JSON of a `NewEvent`, which has none of them. The log calls it for each event it gives out. */
+export function withHubAttributes(json: string, topic: string, sequence: number, recordedMs: number): string {
+  const padded = String(sequence).padStart(SEQUENCE_DIGITS, '0');
+  // A topic's name and a time need no escaping.
+  return `${json.slice(0, -1)},"topic":"${topic}","sequence":"${padded}","recordedtime":"${formatTime(recordedMs)}"}`;
+}
+
+/** An event that the hub itself stored, which is trusted to have the shape it was given. Numbers above 2^53 are rounded. */
+export function parseStored(json: string): StoredEvent {
+  const event: StoredEvent = JSON.parse(json);
+  return event;
+}
+
+/** The sequence of a stored event as a plain number. */
+export function sequenceOf(event: StoredEvent): number {
+  return Number(event.sequence);
+}
+
+/** When the log took a stored event, in milliseconds since the epoch. */
+export function recordedTimeOf(event: StoredEvent): number {
+  return parseTime(event.recordedtime) ?? 0;
+}
