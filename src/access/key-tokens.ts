@@ -1,0 +1,91 @@
+import { hkdf } from '@noble/hashes/hkdf.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { fromBase64, toBase64 } from '../base64.ts';
+
+/*
+ * A key is `mr_` + base64url(JSON [id, name, scopes, expiresAt]) + `.` + base64url(HMAC-SHA256 of that). It says itself
+ * what it may do, so checking one asks nobody; only a revocation, by id, has to be known.
+ */
+
+/** What a key says of itself. */
+export interface KeyClaims {
+  /** 96 random bits, base64url: a key made again under the same name is another key. */
+  id: string;
+  name: string;
+  scopes: string[];
+  /** Milliseconds since the epoch; null: never. */
+  expiresAt: number | null;
+}
+
+const PREFIX = 'mr_';
+const HUB_SECRET_BYTES_MIN = 32;
+const MAC_KEY_BYTES = 32;
+/** Part of every key given out: never change it. */
+const PURPOSE = 'millrace keys v1';
+/** Longer than any key the hub makes. */
+const TOKEN_MAX_CHARACTERS = 16 * 1024;
+
+/**
+ * The keys that sign, from HUB_SECRET: base64 of 32 bytes or more, or several, comma separated. The first signs, all verify.
+ * Null if it is anything else.
+ */
+export function signingKeys(hubSecret: string): Uint8Array[] | null {
+  const keys: Uint8Array[] = [];
+  for (const part of hubSecret.split(',')) {
+    const material = fromBase64(part.trim());
+    if (material === null || material.length < HUB_SECRET_BYTES_MIN) return null;
+    keys.push(hkdf(sha256, material, undefined, utf8ToBytes(PURPOSE), MAC_KEY_BYTES));
+  }
+  return keys;
+}
+
+export function signKey(claims: KeyClaims, [key]: readonly Uint8Array[]): string {
+  if (key === undefined) throw new Error('There is no key to sign with.');
+  const payload = toBase64Url(utf8ToBytes(JSON.stringify([claims.id, claims.name, claims.scopes, claims.expiresAt])));
+  return `${PREFIX}${payload}.${toBase64Url(hmac(sha256, key, utf8ToBytes(payload)))}`;
+}
+
+/** The claims of a key that one of `keys` signed; null for anything else. Expiry and revocation are the caller's to check. */
+export function verifyKey(token: string, keys: readonly Uint8Array[]): KeyClaims | null {
+  if (!token.startsWith(PREFIX) || token.length > TOKEN_MAX_CHARACTERS) return null;
+  const [payload = '', mac = '', ...rest] = token.slice(PREFIX.length).split('.');
+  if (rest.length > 0) return null;
+  const given = fromBase64Url(mac);
+  if (given === null) return null;
+  const message = utf8ToBytes(payload);
+  if (!keys.some((key) => sameBytes(hmac(sha256, key, message), given))) return null;
+  const bytes = fromBase64Url(payload);
+  return bytes === null ? null : claimsOf(JSON.parse(new TextDecoder().decode(bytes)));
+}
+
+/** What was signed here was written here; the check is for a later version's format, after a roll-back. */
+function claimsOf(payload: unknown): KeyClaims | null {
+  if (!Array.isArray(payload)) return null;
+  const [id, name, scopes, expiresAt]: unknown[] = payload;
+  if (typeof id !== 'string' || typeof name !== 'string' || !isStrings(scopes)) return null;
+  if (expiresAt !== null && typeof expiresAt !== 'number') return null;
+  return { id, name, scopes, expiresAt };
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+/** Takes the same time wherever the difference is. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let index = 0; index < a.length; index += 1) difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
+  return difference === 0;
+}
+
+export function toBase64Url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
+export function fromBase64Url(text: string): Uint8Array | null {
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) return null;
+  return fromBase64(text.replaceAll('-', '+').replaceAll('_', '/') + '='.repeat((4 - (text.length % 4)) % 4));
+}

@@ -1,0 +1,78 @@
+import type { Background, Database, Log } from '../platform.ts';
+
+/** A revocation works everywhere within this time. */
+const MAX_AGE_MS = 10_000;
+/** From this age the list is read anew beside the requests, so that hardly one has to wait for it. */
+const REFRESH_AGE_MS = 5_000;
+/** Longest a request waits for the list; after that, what is known stands. */
+const WAIT_MS = 250;
+/** After a failure requests go on with what is known for this long, rather than each wait again. */
+const RETRY_MS = 1_000;
+/** Ids kept in an isolate's memory: some 10 MB. Those of keys that expired go first. */
+const LIST_MAX = 100_000;
+
+export interface RevocationPorts {
+  db: Database;
+  now(): number;
+  background: Background;
+  log: Log;
+}
+
+/** The ids of revoked keys as one isolate knows them. */
+export class Revocations {
+  readonly #ids = new Set<string>();
+  #readAt: number | null = null;
+  #triedAt: number | null = null;
+  #failures = 0;
+
+  /** True if the key is known to be revoked, by a list at most 10 s old unless D1 is away. */
+  async isRevoked(id: string, ports: RevocationPorts): Promise<boolean> {
+    if (this.#ids.has(id)) return true;
+    const now = ports.now();
+    const age = this.#readAt === null ? Number.POSITIVE_INFINITY : now - this.#readAt;
+    const tried = this.#triedAt === null ? Number.POSITIVE_INFINITY : now - this.#triedAt;
+    if (age >= MAX_AGE_MS && (tried >= RETRY_MS || this.#failures === 0)) {
+      await this.#read(ports);
+    } else if (age >= REFRESH_AGE_MS && tried >= RETRY_MS) {
+      ports.background(this.#read(ports));
+    }
+    return this.#ids.has(id);
+  }
+
+  /** At once in this isolate. */
+  add(id: string): void {
+    this.#ids.add(id);
+  }
+
+  async #read({ db, now, log }: RevocationPorts): Promise<void> {
+    const startedAt = now();
+    this.#triedAt = startedAt;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`No answer within ${WAIT_MS} ms.`)), WAIT_MS);
+    const reading = revokedIds(db, startedAt);
+    reading.catch(() => undefined); // when it fails after the wait, nobody listens any more
+    try {
+      for (const id of await Promise.race([reading, late])) this.#ids.add(id);
+      this.#readAt = startedAt;
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures += 1;
+      log('warn', 'The list of revoked keys could not be read: what is known stands.', {
+        error,
+        failures: this.#failures,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+async function revokedIds(db: Database, now: number): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      'SELECT id FROM revocations WHERE expires_at IS NULL OR expires_at > ? ORDER BY expires_at IS NOT NULL, expires_at DESC LIMIT ?',
+    )
+    .bind(now, LIST_MAX)
+    .all<{ id: string }>();
+  return results.map((row) => row.id);
+}

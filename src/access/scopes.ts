@@ -1,0 +1,72 @@
+import { isName, isTopicPattern, patternCovers } from '../events/names.ts';
+
+const PATTERN_SCOPES = ['publish', 'read', 'topics'] as const;
+const PLAIN_SCOPES = [
+  'replays',
+  'dead-letters',
+  'schemas',
+  'sources',
+  'routes',
+  'projections',
+  'metrics',
+  'admin',
+] as const;
+
+type PatternScope = (typeof PATTERN_SCOPES)[number];
+type PlainScope = (typeof PLAIN_SCOPES)[number];
+
+/** What a request needs. `on` is a topic or a topic pattern, for `subscriptions` the subscription's name. */
+export type Need = { scope: PatternScope | 'subscriptions'; on: string } | { scope: PlainScope };
+
+export const SCOPE_FORMS = [
+  ...PATTERN_SCOPES.map((scope) => `${scope}:PATTERN`),
+  'subscriptions:GLOB',
+  ...PLAIN_SCOPES,
+].join(', ');
+
+/** Longest scope: the longest legal topic name behind the longest kind. */
+export const SCOPE_MAX_CHARACTERS = 215;
+
+/** True if `scope` is one of the forms in {@link SCOPE_FORMS}. */
+export function isScope(scope: string): boolean {
+  const [kind, target] = split(scope);
+  if (target === null) return PLAIN_SCOPES.some((plain) => plain === kind);
+  if (kind === 'subscriptions') return isName(target.replaceAll('*', 'x'));
+  return PATTERN_SCOPES.some((known) => known === kind) && isTopicPattern(target);
+}
+
+/** True if one of `scopes` grants the need; `admin` grants all. */
+export function allows(scopes: readonly string[], need: Need): boolean {
+  return scopes.some((scope) => {
+    if (scope === 'admin' || scope === need.scope) return true;
+    const [kind, target] = split(scope);
+    if (kind !== need.scope || target === null || !('on' in need)) return false;
+    return kind === 'subscriptions' ? globMatches(target, need.on) : patternCovers(target, need.on);
+  });
+}
+
+/** How a need is written in a key's scopes, for messages. */
+export function describeNeed(need: Need): string {
+  return 'on' in need ? `${need.scope}:${need.on}` : need.scope;
+}
+
+/** `*` is any run of characters. Linear in the name for each star. */
+function globMatches(glob: string, name: string): boolean {
+  const [first = '', ...rest] = glob.split('*');
+  if (rest.length === 0) return glob === name;
+  const last = rest.pop() ?? '';
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
+  const end = name.length - last.length;
+  let at = first.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
+}
+
+function split(scope: string): [kind: string, target: string | null] {
+  const colon = scope.indexOf(':');
+  return colon < 0 ? [scope, null] : [scope.slice(0, colon), scope.slice(colon + 1)];
+}

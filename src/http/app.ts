@@ -1,0 +1,118 @@
+import { Hono, type Context as HonoContext } from 'hono';
+import { ANYONE, accessOf, type Caller } from '../access/authenticate.ts';
+import type { Env } from '../env.ts';
+import { requestIdOf } from './headers.ts';
+import { type Hub, hubOf } from './hub.ts';
+import { laterPath, matchPath } from './later.ts';
+import { notSupportedYet, Problem, problemOf, renderProblem } from './problem.ts';
+import { ROUTES } from './resources.ts';
+import type { Route } from './route.ts';
+
+/** Hono routes; everything else that all routes share is here (who is asking, what a failure becomes) and in route.ts. */
+type Bindings = { Bindings: Hub };
+
+const app = new Hono<Bindings>();
+for (const route of ROUTES) {
+  app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (context) => answer(route, context));
+}
+app.notFound((context) => refuseUnrouted(context.req.raw, context.env));
+app.onError((error, context) => failure(error, context.req.raw, context.env));
+
+/** Answers a request. Never throws: what goes wrong becomes a problem document. */
+export async function handleRequest(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+  return serve(request, hubOf(env, ctx));
+}
+
+/** {@link handleRequest} over a hub of the caller's choosing. */
+export async function serve(original: Request, hub: Hub): Promise<Response> {
+  const requestId = requestIdOf(original);
+  const request = new Request(original);
+  request.headers.set('x-request-id', requestId);
+  const response = await app.fetch(request, hub);
+  response.headers.set('x-request-id', requestId);
+  return response;
+}
+
+async function answer(route: Route, context: HonoContext<Bindings>): Promise<Response> {
+  const request = context.req.raw;
+  const hub = context.env;
+  return route.answer({
+    hub,
+    request,
+    url: new URL(request.url),
+    requestId: requestIdOf(request),
+    caller: route.open ? ANYONE : await authenticated(request, hub),
+    pathParams: context.req.param(),
+  });
+}
+
+/** @throws Problem `unauthorized`, `not-configured` */
+async function authenticated(request: Request, hub: Hub): Promise<Caller> {
+  const access = accessOf(hub);
+  if ('missing' in access) {
+    const how = access.missing === 'HUB_SECRET' ? ' (base64 of 32 random bytes: openssl rand -base64 32)' : '';
+    throw new Problem(
+      'not-configured',
+      `Set the Worker secret ${access.missing}${how}: npx wrangler secret put ${access.missing}.`,
+    );
+  }
+  const result = await access.authenticate(request.headers.get('authorization'), hub);
+  if (result.outcome === 'known') return result.caller;
+  throw new Problem('unauthorized', REFUSALS[result.outcome], {
+    headers: { 'www-authenticate': result.outcome === 'no-key' ? 'Bearer' : 'Bearer error="invalid_token"' },
+  });
+}
+
+const REFUSALS = {
+  'no-key': 'Send a key: Authorization: Bearer <key>.',
+  'bad-key': 'The key is not one of this hub.',
+  'expired-key': 'The key has expired.',
+  'revoked-key': 'The key was deleted.',
+};
+
+/** What no route takes: another method of a path that has routes, what comes later, or nothing at all. */
+async function refuseUnrouted(request: Request, hub: Hub): Promise<Response> {
+  const path = decoded(new URL(request.url).pathname);
+  const here = ROUTES.filter((route) => matchPath(route.path, path) !== null);
+  const allow = [...new Set(here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))), 'OPTIONS'];
+  if (here.length > 0 && request.method === 'OPTIONS') {
+    return new Response(null, { status: 204, headers: { allow: allow.join(', ') } });
+  }
+  const later = laterPath(path, request.method);
+  const open =
+    later?.open ??
+    (here.some((route) => route.open) || !/^\/(v1|registry)(\/|$)|^\/(metrics|asyncapi\.json)$/.test(path));
+  if (!open) await authenticated(request, hub);
+  if (here.length > 0) {
+    throw new Problem('method-not-allowed', `${request.method} is not possible here, but ${allow.join(', ')}.`, {
+      headers: { allow: allow.join(', ') },
+    });
+  }
+  if (later !== null) throw notSupportedYet(path, `${request.method} ${path} is not supported by this version yet.`);
+  throw new Problem('not-found', `Nothing is at ${path}. The interface is described at /docs.`);
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function failure(error: unknown, request: Request, hub: Hub): Response {
+  const requestId = requestIdOf(request);
+  const { pathname } = new URL(request.url);
+  const known = problemOf(error);
+  if (known === null || known.status >= 500) {
+    hub.log(known === null ? 'error' : 'warn', 'A request failed.', {
+      requestId,
+      method: request.method,
+      path: pathname,
+      error,
+    });
+  }
+  const problem =
+    known ?? new Problem('internal-error', `Something went wrong. If it stays, look for ${requestId} in the log.`);
+  return renderProblem(problem, pathname, requestId);
+}

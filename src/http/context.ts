@@ -1,0 +1,51 @@
+import type { Caller } from '../access/authenticate.ts';
+import { allows, describeNeed, type Need } from '../access/scopes.ts';
+import type { Hub } from './hub.ts';
+import { Problem } from './problem.ts';
+
+/** One need, or several of which any is enough. */
+export type Needed = Need | { anyOf: Need[] };
+
+/** A request on its way to its route. */
+export interface Exchange {
+  hub: Hub;
+  request: Request;
+  url: URL;
+  requestId: string;
+  caller: Caller;
+  pathParams: Record<string, string>;
+}
+
+/** What a handler gets beside its input. */
+export class Context {
+  readonly hub: Hub;
+  readonly request: Request;
+  readonly url: URL;
+  readonly requestId: string;
+  readonly caller: Caller;
+  /** The etag in `If-Match`, without its quotes; null: unguarded. */
+  readonly ifMatch: string | null;
+
+  constructor(exchange: Exchange, ifMatch: string | null) {
+    this.hub = exchange.hub;
+    this.request = exchange.request;
+    this.url = exchange.url;
+    this.requestId = exchange.requestId;
+    this.caller = exchange.caller;
+    this.ifMatch = ifMatch;
+  }
+
+  /** True if the caller's key grants it. */
+  may(need: Needed): boolean {
+    const needs = 'anyOf' in need ? need.anyOf : [need];
+    return needs.some((one) => allows(this.caller.scopes, one));
+  }
+
+  /** @throws Problem `forbidden` */
+  require(need: Needed): void {
+    if (this.may(need)) return;
+    const needs = 'anyOf' in need ? need.anyOf : [need];
+    const names = needs.map((one) => describeNeed(one)).join(' or ');
+    throw new Problem('forbidden', `The key "${this.caller.name}" lacks the scope ${names}.`);
+  }
+}

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { fromBase64Url, toBase64Url } from '../access/key-tokens.ts';
+import { isName, isTopicPattern, NAME_RULE, TOPIC_PATTERN_RULE } from '../events/names.ts';
+import { invalid } from './problem.ts';
+
+/** The zod types that many resources' fields and parameters share. */
+
+export const nameField = z
+  .string()
+  .refine(isName, NAME_RULE)
+  .meta({ description: 'A name.', examples: ['orders'] });
+
+export const patternField = z
+  .string()
+  .refine(isTopicPattern, TOPIC_PATTERN_RULE)
+  .meta({ examples: ['orders', 'orders.*', 'orders.>'] });
+
+/** A time in an answer: RFC 3339, UTC. */
+export const timeField = z.iso.datetime();
+
+/** Milliseconds since the epoch as an answer has them. */
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+export function timeOrNull(ms: number | null): string | null {
+  return ms === null ? null : timeOf(ms);
+}
+
+const LIST_LIMIT_DEFAULT = 50;
+export const LIST_LIMIT_MAX = 1000;
+
+export const limitField = z
+  .string()
+  .regex(/^[0-9]{1,6}$/, 'must be a number')
+  .transform(Number)
+  .pipe(z.number().min(1).max(LIST_LIMIT_MAX))
+  .default(LIST_LIMIT_DEFAULT)
+  .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}.` });
+
+/** The query parameters of every list. */
+export const listQuery = {
+  limit: limitField,
+  cursor: z.string().max(2000).optional().meta({ description: 'The `next` of the page before.' }),
+};
+
+/** An answer that is a list. */
+export function listOf<S extends z.ZodType>(item: S) {
+  return z.object({ items: z.array(item), next: z.string().nullable().meta({ description: 'Pass it as `cursor`.' }) });
+}
+
+/** A place in a list, opaque to the caller. */
+export function cursorOf(place: readonly (string | number)[]): string {
+  return toBase64Url(new TextEncoder().encode(JSON.stringify(place)));
+}
+
+/**
+ * The place in a cursor, as `schema` (a tuple) has it; null without a cursor.
+ *
+ * @throws Problem `invalid-request`
+ */
+export function placeOf<S extends z.ZodType>(cursor: string | undefined, schema: S): z.output<S> | null {
+  if (cursor === undefined) return null;
+  const bytes = fromBase64Url(cursor);
+  const result = schema.safeParse(bytes === null ? null : jsonOrNull(new TextDecoder().decode(bytes)));
+  if (!result.success) throw invalid([{ path: 'cursor', message: 'must be the `next` of a page before' }]);
+  return result.data;
+}
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,71 @@
+import { invalid, notSupportedYet } from './problem.ts';
+
+/** The etag a request is guarded with. Guards that would go unheeded are refused: to ignore one is to break a promise. */
+export function etagOf(request: Request, guarded: boolean): string | null {
+  const mutates = request.method !== 'GET' && request.method !== 'HEAD';
+  if (!mutates) return null;
+  for (const header of ['if-none-match', 'if-unmodified-since', ...(guarded ? [] : ['if-match'])]) {
+    if (request.headers.has(header)) throw notSupportedYet(header);
+  }
+  const value = request.headers.get('if-match');
+  if (value === null) return null;
+  const etag = /^\s*(?:W\/)?"([\x21\x23-\x7e]{1,128})"\s*$/.exec(value)?.[1];
+  if (etag === undefined) {
+    throw invalid([{ path: 'if-match', message: 'must be the etag of a GET, in its quotes' }]);
+  }
+  return etag;
+}
+
+/** The header of an answer whose resource has this etag. */
+export function etagHeader(etag: string): Record<string, string> {
+  return { etag: `"${etag}"` };
+}
+
+export function refuseLaterHeaders(request: Request, headers: readonly string[], accept: readonly string[]): void {
+  for (const header of headers) {
+    if (request.headers.has(header)) throw notSupportedYet(header);
+  }
+  const accepted = acceptedTypes(request);
+  for (const type of accept) {
+    const wanted = type === 'websocket' ? isWebSocket(request) : accepted.includes(type);
+    if (wanted)
+      throw notSupportedYet(
+        type === 'websocket' ? 'upgrade' : 'accept',
+        `${type} is not supported by this version yet.`,
+      );
+  }
+}
+
+function isWebSocket(request: Request): boolean {
+  return request.headers.get('upgrade')?.toLowerCase() === 'websocket';
+}
+
+/** The media types of `Accept`, the preferred first, without those of quality 0; none: anything. */
+export function acceptedTypes(request: Request): string[] {
+  return (request.headers.get('accept') ?? '')
+    .split(',')
+    .map((part) => {
+      const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
+      const quality = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
+      return { type, quality: quality === undefined ? 1 : Number(quality) };
+    })
+    .filter(({ type, quality }) => type !== '' && quality > 0)
+    .sort((a, b) => b.quality - a.quality)
+    .map(({ type }) => type);
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** The caller's `x-request-id` if it is fit to be logged and sent back, else a new one. */
+export function requestIdOf(request: Request): string {
+  const given = request.headers.get('x-request-id');
+  return given !== null && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+}
+
+/** A valid W3C `traceparent`, or null. */
+export function traceparentOf(request: Request): string | null {
+  const given = request.headers.get('traceparent');
+  return given !== null && /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given)
+    ? given
+    : null;
+}

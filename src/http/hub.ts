@@ -1,0 +1,43 @@
+import type { Env } from '../env.ts';
+import type { Background, Database, Log, Random } from '../platform.ts';
+import { log, random } from '../platform-workers.ts';
+import type { SubscriptionApi } from '../subscriptions/protocol.ts';
+import { topicLogName } from '../topics/names.ts';
+import type { TopicLogApi } from '../topics/protocol.ts';
+
+/** What a request can reach: the rest of the hub, behind the calls it answers. Tests put fakes here. */
+export interface Hub {
+  topic(name: string): TopicLogApi;
+  subscription(name: string): SubscriptionApi;
+  db: Database;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  random: Random;
+  background: Background;
+  log: Log;
+  fetch: typeof fetch;
+  adminKey: string | undefined;
+  hubSecret: string | undefined;
+  webhookAllowHosts: string;
+  hubHosts: string;
+}
+
+/** Namespace of every Durable Object until there are several. */
+const NAMESPACE = 'default';
+
+export function hubOf(env: Env, ctx: ExecutionContext): Hub {
+  return {
+    topic: (name) => env.TOPIC_LOG.getByName(topicLogName(name)),
+    subscription: (name) => env.SUBSCRIPTION.getByName(`${NAMESPACE}/${name}`),
+    db: env.DB,
+    now: () => Date.now(),
+    random,
+    background: (task) => ctx.waitUntil(task),
+    log,
+    fetch: (input, init) => fetch(input, init),
+    adminKey: env.ADMIN_KEY,
+    hubSecret: env.HUB_SECRET,
+    webhookAllowHosts: env.WEBHOOK_ALLOW_HOSTS,
+    hubHosts: env.HUB_HOSTS,
+  };
+}

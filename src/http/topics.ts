@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import { Catalog } from '../catalog/catalog.ts';
+import { durationSchema, formatDuration } from '../events/durations.ts';
+import { isReservedTopic } from '../events/names.ts';
+import type { TopicDescription } from '../topics/protocol.ts';
+import { noBody } from './body.ts';
+import type { Needed } from './context.ts';
+import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { etagHeader } from './headers.ts';
+import { Problem } from './problem.ts';
+import { type Route, route } from './route.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const WINDOW_MAX_MS = 90 * DAY_MS;
+const DESCRIPTION_MAX_CHARACTERS = 2000;
+
+const configFields = z.strictObject({
+  description: z.string().max(DESCRIPTION_MAX_CHARACTERS).default(''),
+  deduplicationWindow: durationSchema(0, WINDOW_MAX_MS)
+    .prefault('24h')
+    .meta({ description: 'How long the pair (`source`, `id`) is remembered.' }),
+});
+
+const topicView = z
+  .object({
+    name: z.string(),
+    description: z.string(),
+    retention: z.object({ maxAge: z.null(), maxEvents: z.null(), maxBytes: z.null() }),
+    deduplicationWindow: z.string(),
+    validation: z.literal('off'),
+    compaction: z.literal(false),
+    partitions: z.literal(1),
+    firstSequence: z.number(),
+    lastSequence: z.number(),
+    events: z.number(),
+    bytes: z.number(),
+    subscriptions: z.number(),
+    createdAt: timeField,
+  })
+  .meta({ id: 'Topic' });
+
+/** Fields of the view that a PUT ignores. */
+const READ_ONLY = ['name', 'firstSequence', 'lastSequence', 'events', 'bytes', 'subscriptions', 'createdAt'];
+
+const NO_RETENTION = { maxAge: null, maxEvents: null, maxBytes: null };
+
+function viewOf(topic: TopicDescription): z.output<typeof topicView> {
+  return {
+    name: topic.name,
+    description: topic.config.description,
+    retention: NO_RETENTION,
+    deduplicationWindow: formatDuration(topic.config.deduplicationWindowMs),
+    validation: 'off',
+    compaction: false,
+    partitions: 1,
+    firstSequence: topic.firstSequence,
+    lastSequence: topic.lastSequence,
+    events: topic.events,
+    bytes: topic.bytes,
+    subscriptions: topic.subscriptions,
+    createdAt: timeOf(topic.createdAt),
+  };
+}
+
+/** @throws Problem `reserved-topic`: only the hub makes, publishes to and deletes those. */
+export function refuseReserved(topic: string): void {
+  if (isReservedTopic(topic)) {
+    throw new Problem(
+      'reserved-topic',
+      `${topic} is the hub's own: read it or subscribe to it, but choose another name.`,
+    );
+  }
+}
+
+export function unknownTopic(topic: string): Problem {
+  return new Problem('unknown-topic', `There is no topic ${topic}. PUT /v1/topics/${topic} makes it.`);
+}
+
+/** To see a topic a key may read it or manage it. */
+function toSee(topic: string): Needed {
+  return {
+    anyOf: [
+      { scope: 'read', on: topic },
+      { scope: 'topics', on: topic },
+    ],
+  };
+}
+
+/** Topics described at once for a list. */
+const DESCRIBE_AT_ONCE = 20;
+
+export const topicsRoutes: Route[] = [
+  route({
+    method: 'PUT',
+    path: '/v1/topics/{topic}',
+    tag: 'Topics',
+    summary: 'Make a topic, or replace its configuration',
+    params: { topic: nameField },
+    query: {},
+    body: configFields,
+    readOnly: READ_ONLY,
+    laterBody: {
+      retention: [null, {}, NO_RETENTION],
+      validation: ['off'],
+      compaction: [false],
+      partitions: [1],
+    },
+    guarded: true,
+    scopes: 'topics:{topic}',
+    needs: ({ topic }) => [{ scope: 'topics', on: topic }],
+    responses: { 200: topicView, 201: topicView },
+    problems: ['reserved-topic'],
+    audit: ({ params }, status) => ({ action: status === 201 ? 'topic.create' : 'topic.update', target: params.topic }),
+    handler: async ({ params, body: wanted }, { hub, ifMatch }) => {
+      refuseReserved(params.topic);
+      const config = { description: wanted.description, deduplicationWindowMs: wanted.deduplicationWindow };
+      const result = await hub.topic(params.topic).configure(config, ifMatch);
+      if (result.outcome === 'precondition-failed') {
+        throw new Problem('precondition-failed', 'The topic is not as If-Match says: GET it again.');
+      }
+      const headers = etagHeader(result.topic.etag);
+      const body = viewOf(result.topic);
+      return result.outcome === 'created' ? { status: 201, body, headers } : { status: 200, body, headers };
+    },
+  }),
+
+  route({
+    method: 'GET',
+    path: '/v1/topics/{topic}',
+    tag: 'Topics',
+    summary: 'A topic: its configuration and what is in it',
+    params: { topic: nameField },
+    query: {},
+    body: noBody,
+    scopes: 'read:{topic} or topics:{topic}',
+    needs: ({ topic }) => [toSee(topic)],
+    responses: { 200: topicView },
+    problems: ['unknown-topic'],
+    handler: async ({ params }, { hub }) => {
+      const topic = await hub.topic(params.topic).describe();
+      if (topic === null) throw unknownTopic(params.topic);
+      return { status: 200, body: viewOf(topic), headers: etagHeader(topic.etag) };
+    },
+  }),
+
+  route({
+    method: 'GET',
+    path: '/v1/topics',
+    tag: 'Topics',
+    summary: 'The topics the key may see, by name',
+    params: {},
+    query: listQuery,
+    body: noBody,
+    scopes: 'any: lists what the key may see',
+    responses: { 200: listOf(topicView) },
+    handler: async ({ query }, context) => {
+      const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
+      const { names, next } = await namesToList(context, after, query.limit);
+      const items: z.output<typeof topicView>[] = [];
+      for (let start = 0; start < names.length; start += DESCRIBE_AT_ONCE) {
+        const some = names.slice(start, start + DESCRIBE_AT_ONCE);
+        const described = await Promise.all(some.map((name) => context.hub.topic(name).describe()));
+        // The catalogue is a mirror: a topic deleted a moment ago may still stand in it.
+        for (const topic of described) if (topic !== null) items.push(viewOf(topic));
+      }
+      return { status: 200, body: { items, next } };
+    },
+  }),
+
+  route({
+    method: 'DELETE',
+    path: '/v1/topics/{topic}',
+    tag: 'Topics',
+    summary: 'Delete a topic and its events',
+    description: 'Made again, it goes on counting from where it was: a sequence is never reused.',
+    params: { topic: nameField },
+    query: {
+      force: z
+        .enum(['true', 'false'])
+        .default('false')
+        .meta({ description: 'Also where a subscription names it; what is pending becomes dead letters `expired`.' }),
+    },
+    body: noBody,
+    scopes: 'topics:{topic}',
+    needs: ({ topic }) => [{ scope: 'topics', on: topic }],
+    responses: { 204: null },
+    problems: ['unknown-topic', 'reserved-topic', 'topic-has-subscriptions'],
+    audit: ({ params }) => ({ action: 'topic.delete', target: params.topic }),
+    handler: async ({ params, query }, { hub }) => {
+      refuseReserved(params.topic);
+      const result = await hub.topic(params.topic).remove({ force: query.force === 'true' });
+      if (result.outcome === 'unknown-topic') throw unknownTopic(params.topic);
+      if (result.outcome === 'topic-has-subscriptions') {
+        throw new Problem(
+          'topic-has-subscriptions',
+          `Named by ${result.subscriptions.join(', ')}. Take it out of them, or add ?force=true: what is pending becomes dead letters.`,
+          { extra: { subscriptions: result.subscriptions } },
+        );
+      }
+      return { status: 204, body: null };
+    },
+  }),
+];
+
+/** Names looked through for one page at most: a key that may see few of many topics gets short pages. */
+const NAMES_EXAMINED_MAX = 10_000;
+const NAMES_AT_ONCE = 500;
+
+async function namesToList(
+  context: { hub: { db: ConstructorParameters<typeof Catalog>[0] }; may(need: Needed): boolean },
+  after: string,
+  limit: number,
+): Promise<{ names: string[]; next: string | null }> {
+  const catalog = new Catalog(context.hub.db);
+  const names: string[] = [];
+  let last = after;
+  for (let examined = 0; examined < NAMES_EXAMINED_MAX; examined += NAMES_AT_ONCE) {
+    const page = await catalog.topicsAfter(last, NAMES_AT_ONCE);
+    for (const name of page) {
+      if (names.length === limit) return { names, next: cursorOf([last]) };
+      last = name;
+      if (context.may(toSee(name))) names.push(name);
+    }
+    if (page.length < NAMES_AT_ONCE) return { names, next: null };
+  }
+  return { names, next: cursorOf([last]) };
+}
