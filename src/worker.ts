@@ -1,0 +1,49 @@
+import { Catalog } from './catalog/catalog.ts';
+import { sweep } from './catalog/sweep.ts';
+import { deliverLease } from './deliveries/consumer.ts';
+import { urlGuard } from './deliveries/url-guard.ts';
+import type { Env } from './env.ts';
+import { handleRequest } from './http/app.ts';
+import { clock, log } from './platform-workers.ts';
+import { subscriptionName } from './subscriptions/names.ts';
+import type { LeaseMessage } from './subscriptions/protocol.ts';
+import { topicLogName } from './topics/names.ts';
+import { VERSION } from './version.ts';
+
+/** The only file that exports to the platform. */
+
+export { SubscriptionObject } from './subscriptions/object.ts';
+export { TopicLogObject } from './topics/object.ts';
+
+export default {
+  fetch: handleRequest,
+
+  /** Both queues. A message is acknowledged whatever becomes of it: the Subscription sends what matters again. */
+  async queue(batch, env, ctx) {
+    const ports = {
+      subscription: (name: string) => env.SUBSCRIPTION.getByName(subscriptionName(name)),
+      fetch: (url: string, init: RequestInit) => fetch(url, init),
+      clock,
+      log,
+      guard: urlGuard({ allowHosts: env.WEBHOOK_ALLOW_HOSTS, hubHosts: env.HUB_HOSTS }),
+      version: VERSION,
+    };
+    // Not awaited: where the platform lets the next message start before this one's waitUntil is done, it should.
+    for (const message of batch.messages) {
+      ctx.waitUntil(deliverLease(message.body, ports));
+      message.ack();
+    }
+  },
+
+  async scheduled(_controller, env, ctx) {
+    ctx.waitUntil(
+      sweep({
+        catalog: new Catalog(env.DB),
+        subscription: (name) => env.SUBSCRIPTION.getByName(subscriptionName(name)),
+        topic: (name) => env.TOPIC_LOG.getByName(topicLogName(name)),
+        now: clock.now,
+        log,
+      }),
+    );
+  },
+} satisfies ExportedHandler<Env, LeaseMessage>;

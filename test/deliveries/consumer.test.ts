@@ -1,0 +1,277 @@
+import { describe, expect, it } from 'vitest';
+import { deliverLease } from '../../src/deliveries/consumer.ts';
+import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import { settled } from '../support/fake-clock.ts';
+import { Bench, event, events, target } from './consumer-bench.ts';
+
+const MESSAGE: LeaseMessage = { v: 1, subscription: 'billing', lease: 7 };
+
+/** Runs a lease to its end, moving the clock in small steps; throws if it takes longer than `limitMs`. */
+async function run(bench: Bench, limitMs = 120_000): Promise<number> {
+  let done = false;
+  const lease = deliverLease(MESSAGE, bench.ports).then(() => {
+    done = true;
+  });
+  await settled();
+  while (!done && bench.elapsed < limitMs) await bench.clock.advance(50);
+  if (!done) throw new Error(`still running after ${bench.elapsed} ms`);
+  await lease;
+  return bench.elapsed;
+}
+
+const sequences = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+describe('a lease', () => {
+  it('is claimed, sent, and settled in one go', async () => {
+    const bench = new Bench(events(3));
+    await run(bench);
+    expect(bench.started).toEqual([1, 2, 3]);
+    expect(bench.settles).toHaveLength(1);
+    expect(bench.settles[0]).toMatchObject({ v: 1, lease: 7, token: 'token-1' });
+    expect(bench.results).toEqual({ 1: 'delivered', 2: 'delivered', 3: 'delivered' });
+  });
+
+  it('that is void costs nothing more', async () => {
+    const bench = new Bench(events(1));
+    bench.claim = async () => ({ outcome: 'void' });
+    await run(bench);
+    expect(bench.sent).toEqual([]);
+    expect(bench.settles).toEqual([]);
+  });
+
+  it('whose claim throws is logged and left to its subscription', async () => {
+    const bench = new Bench(events(1));
+    bench.claim = () => Promise.reject(new Error('the object restarts'));
+    await run(bench);
+    expect(bench.claims).toBe(1);
+    expect(bench.logs).toMatchObject([{ level: 'warn', fields: { subscription: 'billing', lease: 7 } }]);
+  });
+
+  it.each([
+    null,
+    'x',
+    7,
+    {},
+    { v: 2, subscription: 'billing', lease: 7 },
+    { v: 1, subscription: 7, lease: 7 },
+    { v: 1, subscription: 'billing', lease: '7' },
+    { v: 1, subscription: 'billing' },
+  ])('message that is garbage (%j) is logged and dropped', async (message) => {
+    const bench = new Bench(events(1));
+    await deliverLease(message, bench.ports);
+    expect(bench.claims).toBe(0);
+    expect(bench.logs).toMatchObject([{ level: 'error' }]);
+  });
+
+  it('keeps six requests under way, started in order', async () => {
+    const bench = new Bench(events(20));
+    bench.receiver = (sent) => bench.after(sent.sequence % 2 === 0 ? 300 : 1_000)(sent);
+    await run(bench);
+    expect(bench.inFlightMax).toBe(6);
+    expect(bench.started).toEqual(sequences(20));
+    expect(Object.values(bench.results)).toEqual(Array(20).fill('delivered'));
+  });
+
+  it('sends each event exactly once', async () => {
+    const bench = new Bench(events(50), target({ timeoutMs: 5_000 }));
+    bench.receiver = (sent) => bench.after((sent.sequence * 7919) % 6_000)(sent);
+    await run(bench);
+    expect(bench.started).toEqual(sequences(50));
+    expect(bench.outcomes.map(({ sequence }) => sequence).sort((a, b) => a - b)).toEqual(sequences(50));
+  });
+
+  it('starts no event before its rate slot, and none behind it either', async () => {
+    const bench = new Bench([]);
+    const slots = [0, 250, 500, 750, null].map((offset) => (offset === null ? null : bench.startedAt + offset));
+    const withSlots = new Bench(events(5, (sequence) => ({ notBefore: slots[sequence - 1] ?? null })));
+    await run(withSlots);
+    expect(withSlots.sent.map(({ at }) => at)).toEqual([0, 250, 500, 750, 750]);
+  });
+
+  it('releases at once what is due too late for it', async () => {
+    const bench = new Bench(
+      events(3, (sequence) => ({ notBefore: new Bench([]).startedAt + (sequence === 1 ? 0 : 60_001) })),
+    );
+    bench.receiver = bench.after(3_000);
+    await run(bench);
+    expect(bench.started).toEqual([1]);
+    expect(bench.settles[0]).toMatchObject({ at: 0, outcomes: [{ kind: 'released' }, { kind: 'released' }] });
+    expect(bench.results).toEqual({ 1: 'delivered', 2: 'released', 3: 'released' });
+  });
+
+  it('of 24 events that all time out ends after a minute, all attempted', async () => {
+    const bench = new Bench(events(24));
+    bench.receiver = () => new Promise(() => {});
+    const took = await run(bench);
+    expect(took).toBeLessThanOrEqual(60_100);
+    expect(new Set(Object.values(bench.results))).toEqual(new Set(['timeout']));
+    expect(Object.keys(bench.results)).toHaveLength(24);
+  });
+
+  it('releases what it could not start within a minute', async () => {
+    const bench = new Bench(events(40));
+    bench.receiver = () => new Promise(() => {});
+    await run(bench);
+    const released = Object.values(bench.results).filter((kind) => kind === 'released');
+    expect(released).toHaveLength(40 - bench.started.length);
+    expect(released.length).toBeGreaterThanOrEqual(10);
+  });
+
+  it('does not hang when the clock is set back an hour while it waits for a slot', async () => {
+    const bench = new Bench(events(1, () => ({ notBefore: new Bench([]).startedAt + 1_000 })));
+    const lease = deliverLease(MESSAGE, bench.ports);
+    await settled();
+    bench.clock.jump(-3_600_000);
+    for (let step = 0; step < 62; step += 1) await bench.clock.advance(1_000);
+    await lease;
+    expect(bench.results).toEqual({ 1: 'released' });
+  });
+});
+
+describe('renewals', () => {
+  it('go out every five seconds with what there is to report, an empty one too', async () => {
+    const bench = new Bench(events(2));
+    bench.receiver = (sent) => bench.after(sent.sequence === 1 ? 7_000 : 12_000)(sent);
+    await run(bench);
+    expect(bench.settles.map(({ at, outcomes }) => [at, outcomes.map(({ sequence }) => sequence)])).toEqual([
+      [5_000, []],
+      [10_000, [1]],
+      [12_000, [2]],
+    ]);
+  });
+
+  it('come as often as the claim says', async () => {
+    const bench = new Bench(events(1), target(), 750);
+    bench.receiver = bench.after(2_000);
+    await run(bench);
+    expect(bench.settles.map(({ at }) => at)).toEqual([750, 1_500, 2_000]);
+  });
+
+  it('that find the lease fenced start nothing more and drop what is under way', async () => {
+    const bench = new Bench(events(12));
+    bench.receiver = bench.after(6_000);
+    bench.settler = () => ({ outcome: 'fenced' });
+    await run(bench);
+    expect(bench.started).toEqual(sequences(6));
+    expect(bench.settles).toHaveLength(1);
+  });
+
+  it('that are told nothing remains start nothing more', async () => {
+    const bench = new Bench(events(12));
+    bench.receiver = bench.after(6_000);
+    bench.settler = () => ({ outcome: 'settled', remaining: 0 });
+    await run(bench);
+    expect(bench.started).toEqual(sequences(6));
+    expect(bench.settles).toHaveLength(1);
+  });
+
+  it('that never get through stop the starting before someone else can claim', async () => {
+    const bench = new Bench(events(50), target({ timeoutMs: 5_000 }));
+    bench.receiver = bench.after(4_000);
+    bench.settler = () => Promise.reject(new Error('network'));
+    await run(bench);
+    expect(Math.max(...bench.sent.map(({ at }) => at))).toBeLessThanOrEqual(15_000);
+    expect(bench.logs.map(({ message }) => message)).toContain('A lease could not be settled for now.');
+  });
+
+  it('that hang count as failed', async () => {
+    const bench = new Bench(events(2));
+    bench.receiver = (sent) => bench.after(sent.sequence === 1 ? 100 : 8_000)(sent);
+    bench.settler = (request) => (bench.settles.length === 1 ? new Promise(() => {}) : bench.settleWell(request));
+    await run(bench);
+    expect(bench.settles.map(({ outcomes }) => outcomes.map(({ sequence }) => sequence))).toEqual([[1], [1], [2]]);
+  });
+});
+
+describe('a settle', () => {
+  it('that throws is repeated as it was, then goes through', async () => {
+    const bench = new Bench(events(2));
+    bench.settler = (request) => {
+      if (bench.settles.length <= 2) throw new Error('the object restarts');
+      return bench.settleWell(request);
+    };
+    await run(bench);
+    expect(bench.settles).toHaveLength(3);
+    expect(bench.settles.map(({ outcomes }) => outcomes)).toEqual(Array(3).fill(bench.settles[0]?.outcomes));
+    expect(bench.settles.map(({ at }) => at)).toEqual([0, 100, 600]);
+  });
+
+  it('that keeps throwing is given up: the deadline of the claim heals it', async () => {
+    const bench = new Bench(events(1));
+    bench.settler = () => Promise.reject(new Error('gone'));
+    await run(bench);
+    expect(bench.settles).toHaveLength(4);
+    expect(bench.logs).toMatchObject([{ level: 'warn' }]);
+  });
+
+  it('of a renewal that fails keeps its outcomes for the next', async () => {
+    const bench = new Bench(events(2));
+    bench.receiver = (sent) => bench.after(sent.sequence === 1 ? 100 : 9_000)(sent);
+    bench.settler = (request) => {
+      if (bench.settles.length <= 4) throw new Error('network');
+      return bench.settleWell(request);
+    };
+    await run(bench);
+    expect(bench.settles.at(-1)?.outcomes.map(({ sequence }) => sequence)).toEqual([1, 2]);
+  });
+});
+
+describe('a zombie', () => {
+  it('that wakes after its claim has run out starts nothing and is fenced', async () => {
+    const bench = new Bench(events(12));
+    bench.receiver = bench.after(1_000);
+    bench.settler = () => ({ outcome: 'fenced' });
+    const lease = deliverLease(MESSAGE, bench.ports);
+    await settled();
+    // Stopped for 20 s: time has gone on, its timers have not.
+    bench.clock.jump(20_000);
+    await bench.clock.advance(10_000);
+    await lease;
+    expect(bench.started).toEqual(sequences(6));
+    expect(bench.settles).toHaveLength(1);
+    expect(bench.logs).toMatchObject([{ level: 'info' }]);
+  });
+});
+
+describe('a 410', () => {
+  it('is reported, and all that is not yet started goes back at once', async () => {
+    const bench = new Bench(events(12));
+    bench.receiver = (sent) =>
+      sent.sequence === 2 ? bench.after(500, () => new Response('', { status: 410 }))(sent) : bench.after(4_000)(sent);
+    await run(bench);
+    expect(bench.started).toEqual(sequences(6));
+    expect(bench.settles[0]?.at).toBe(500);
+    expect(bench.settles[0]?.outcomes.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      ['failed', 2],
+      ...[7, 8, 9, 10, 11, 12].map((sequence) => ['released', sequence]),
+    ]);
+    expect(bench.results).toMatchObject({ 1: 'delivered', 2: 'failed 410', 6: 'delivered' });
+  });
+});
+
+describe('P6: a consumer that misbehaves', () => {
+  it('holds one slot for its timeout and no more', async () => {
+    const bench = new Bench(events(30), target({ timeoutMs: 2_000 }));
+    bench.receiver = (sent) => (sent.sequence === 3 ? new Promise(() => {}) : bench.after(100)(sent));
+    const took = await run(bench);
+    expect(took).toBeLessThanOrEqual(2_050);
+    expect(bench.results[3]).toBe('timeout');
+  });
+
+  it('gets a timeout that starts with the slot, not with the lease', async () => {
+    const bench = new Bench(events(12), target({ timeoutMs: 1_000 }));
+    bench.receiver = bench.after(900);
+    await run(bench);
+    expect(new Set(Object.values(bench.results))).toEqual(new Set(['delivered']));
+  });
+
+  it('of a sort this version does not know kills nobody', async () => {
+    const bench = new Bench([event(1), event(2)]);
+    bench.receiver = (sent) => {
+      if (sent.sequence === 1) throw 'not even an error';
+      return new Response('ok');
+    };
+    await run(bench);
+    expect(bench.results).toEqual({ 1: 'network', 2: 'delivered' });
+  });
+});

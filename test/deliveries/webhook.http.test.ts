@@ -1,0 +1,158 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Webhook } from 'standardwebhooks';
+import { afterEach, describe, expect, it } from 'vitest';
+import { checkWebhookUrl } from '../../src/deliveries/url-guard.ts';
+import { sendWebhook, type WebhookPorts } from '../../src/deliveries/webhook.ts';
+import { event, SECRET, target } from './consumer-bench.ts';
+
+/** Against real receivers over real sockets, through Node's own fetch. */
+
+const TIMEOUT_MS = 300;
+
+const ports: WebhookPorts = {
+  fetch: (url, init) => fetch(url, init),
+  clock: { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) },
+  guard: (url) => checkWebhookUrl(url, { allowHosts: '127.0.0.1', hubHosts: '' }),
+  version: '9.9.9',
+};
+
+interface Receiver {
+  url: string;
+  requests: { headers: Record<string, string>; body: string }[];
+  /** Connections that the hub has closed, or that are closed for another reason. */
+  closed: number;
+  stop: () => Promise<void>;
+}
+
+let running: Receiver[] = [];
+
+afterEach(async () => {
+  await Promise.all(running.map((receiver) => receiver.stop()));
+  running = [];
+});
+
+async function receiver(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Receiver> {
+  const server = createServer(async (request, response) => {
+    response.on('close', () => {
+      state.closed += 1;
+    });
+    let body = '';
+    for await (const chunk of request.setEncoding('utf8')) body += chunk;
+    const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
+    state.requests.push({ headers, body });
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The receiver has no port.');
+  const state: Receiver = {
+    url: `http://127.0.0.1:${address.port}/hook`,
+    requests: [],
+    closed: 0,
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+  running.push(state);
+  return state;
+}
+
+function send(url: string) {
+  return sendWebhook('billing', target({ url, timeoutMs: TIMEOUT_MS }), event(1), ports);
+}
+
+const soon = () => new Promise((resolve) => setTimeout(resolve, 100));
+
+describe('a real receiver', () => {
+  it('gets what standardwebhooks verifies', async () => {
+    const well = await receiver((_request, response) => response.end('thanks'));
+    expect(await send(well.url)).toMatchObject({ kind: 'delivered', status: 200, response: 'thanks' });
+    const [request] = well.requests;
+    expect(request?.headers['content-type']).toBe('application/cloudevents+json; charset=utf-8');
+    expect(new Webhook(SECRET).verify(request?.body ?? '', request?.headers ?? {})).toMatchObject({ id: 'e1' });
+  });
+
+  it('that resets the connection is a network failure that says so', async () => {
+    const rude = await receiver((request) => request.socket.resetAndDestroy());
+    expect(await send(rude.url)).toMatchObject({
+      kind: 'failed',
+      outcome: 'network',
+      status: null,
+      error: expect.stringMatching(/ECONNRESET|closed/),
+    });
+  });
+
+  it('that is not there is a network failure', async () => {
+    const gone = await receiver(() => {});
+    await gone.stop();
+    expect(await send(gone.url)).toMatchObject({ outcome: 'network', error: expect.stringContaining('ECONNREFUSED') });
+  });
+
+  it('that never answers costs its timeout, and its connection is closed', async () => {
+    const silent = await receiver(() => {});
+    const outcome = await send(silent.url);
+    expect(outcome).toMatchObject({ kind: 'failed', outcome: 'timeout' });
+    expect(outcome.latencyMs).toBeLessThan(TIMEOUT_MS + 200);
+    await soon();
+    expect(silent.closed).toBe(1);
+  });
+
+  it('that sends its headers one by one costs its timeout', async () => {
+    const slow = await receiver((request) => {
+      request.socket.write('HTTP/1.1 200 OK\r\n');
+      const drip = setInterval(() => request.socket.write(`x-${Date.now()}: 1\r\n`), 50);
+      request.socket.on('close', () => clearInterval(drip));
+    });
+    expect(await send(slow.url)).toMatchObject({ kind: 'failed', outcome: 'timeout' });
+  });
+
+  it('with an endless body is delivered at once, and its connection is closed', async () => {
+    const endless = await receiver((_request, response) => {
+      const chunk = 'x'.repeat(65_536);
+      const pour = () => {
+        while (!response.destroyed && response.write(chunk));
+      };
+      response.on('drain', pour);
+      pour();
+    });
+    const started = Date.now();
+    const outcome = await send(endless.url);
+    expect(outcome).toMatchObject({ kind: 'delivered', status: 200, response: 'x'.repeat(1_024) });
+    expect(Date.now() - started).toBeLessThan(TIMEOUT_MS);
+    await soon();
+    expect(endless.closed).toBe(1);
+  });
+
+  it('whose body drips is delivered at the timeout, and its connection is closed', async () => {
+    const dripping = await receiver((_request, response) => {
+      response.flushHeaders();
+      const drip = setInterval(() => response.write('x'), 50);
+      response.on('close', () => clearInterval(drip));
+    });
+    const started = Date.now();
+    expect(await send(dripping.url)).toMatchObject({
+      kind: 'delivered',
+      status: 200,
+      response: expect.stringMatching(/^x+$/),
+    });
+    expect(Date.now() - started).toBeLessThan(TIMEOUT_MS + 200);
+    await soon();
+    expect(dripping.closed).toBe(1);
+  });
+
+  it('that redirects is not followed', async () => {
+    const elsewhere = await receiver((_request, response) => response.end());
+    const redirecting = await receiver((_request, response) =>
+      response.writeHead(307, { location: elsewhere.url }).end(),
+    );
+    expect(await send(redirecting.url)).toMatchObject({ kind: 'failed', status: 307 });
+    expect(elsewhere.requests).toEqual([]);
+  });
+
+  it('that answers what is not HTTP is a network failure', async () => {
+    const babbling = await receiver((request) => request.socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
+    expect(await send(babbling.url)).toMatchObject({ kind: 'failed', outcome: 'network' });
+  });
+});
