@@ -101,15 +101,15 @@ export class Catalog {
   async replaysBefore(
     before: { createdAt: number; id: string } | null,
     limit: number,
-  ): Promise<{ id: string; subscription: string; createdAt: number }[]> {
+  ): Promise<{ id: string; subscription: string; topic: string; createdAt: number }[]> {
     const { results } = await this.#db
       .prepare(
-        `SELECT id, subscription, created_at AS createdAt FROM replays
+        `SELECT id, subscription, topic, created_at AS createdAt FROM replays
          WHERE ?1 IS NULL OR created_at < ?1 OR (created_at = ?1 AND id > ?2)
          ORDER BY created_at DESC, id LIMIT ?3`,
       )
       .bind(before?.createdAt ?? null, before?.id ?? '', limit)
-      .all<{ id: string; subscription: string; createdAt: number }>();
+      .all<{ id: string; subscription: string; topic: string; createdAt: number }>();
     return results;
   }
 

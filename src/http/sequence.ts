@@ -1,0 +1,8 @@
+import { z } from 'zod';
+
+/** A sequence number in a path or query: digits, from 1. */
+export const sequenceField = z
+  .string()
+  .regex(/^[1-9]\d{0,14}$/, 'must be a sequence number')
+  .transform(Number)
+  .meta({ examples: ['42'] });

@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import { sendTestEvent } from '../deliveries/test-event.ts';
+import { urlGuard } from '../deliveries/url-guard.ts';
+import { durationSchema } from '../events/durations.ts';
+import { positionSchema } from '../events/position.ts';
+import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
+import { VERSION } from '../version.ts';
+import { noBody } from './body.ts';
+import { listOf, listQuery, nameField, timeField, timeOf } from './fields.ts';
+import { etagHeader } from './headers.ts';
+import type { Hub } from './hub.ts';
+import { invalid, Problem } from './problem.ts';
+import { type Route, route } from './route.ts';
+import { sequenceField } from './sequence.ts';
+import { positionProblem, unknownSubscription } from './subscription-problems.ts';
+import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
+
+/** What can be done with a subscription, and its attempts. */
+
+const tag = 'Subscriptions';
+const scopes = 'subscriptions:{name}';
+const params = { name: nameField };
+const needs = ({ name }: { name: string }) => [{ scope: 'subscriptions' as const, on: name }];
+
+export const OVERLAP_MAX_MS = 30 * 24 * 3_600_000;
+
+/** Pause and resume. */
+function switching(action: 'pause' | 'resume', summary: string, description: string): Route {
+  return route({
+    method: 'POST',
+    path: `/v1/subscriptions/{name}/${action}`,
+    tag,
+    summary,
+    description,
+    params,
+    query: {},
+    body: noBody,
+    needs,
+    scopes,
+    responses: { 200: subscriptionAnswer },
+    problems: ['unknown-subscription'],
+    audit: (input) => ({ action: `subscription.${action}`, target: input.params.name }),
+    handler: async ({ params: { name } }, { hub }) => {
+      const view = await hub.subscription(name)[action]();
+      if (view === null) throw unknownSubscription(name);
+      return { status: 200, body: subscriptionOut(view), headers: etagHeader(view.etag) };
+    },
+  });
+}
+
+const pause = switching(
+  'pause',
+  'Pause a subscription',
+  'A second later nothing more is claimed; what was claimed may finish. It keeps its place.',
+);
+const resume = switching('resume', 'Resume a subscription', 'Enables a disabled one too.');
+
+const seek = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/seek',
+  tag,
+  summary: 'Move a subscription to another position',
+  description: 'What was pending is skipped. A number needs `topic` where the subscription has several.',
+  params,
+  query: {},
+  body: z.strictObject({ topic: nameField.optional(), to: positionSchema }),
+  needs,
+  scopes: `${scopes}, and read on every topic pattern it names`,
+  responses: {
+    200: z.object({ topics: z.array(z.object({ topic: z.string(), cursor: z.int(), skipped: z.int() })) }),
+  },
+  problems: ['unknown-subscription', 'topic-not-subscribed', 'position-ahead', 'sequence-expired'],
+  audit: (input) => ({ action: 'subscription.seek', target: input.params.name }),
+  handler: async ({ params: { name }, body }, context) => {
+    const subscription = context.hub.subscription(name);
+    const view = await subscription.describe();
+    if (view === null) throw unknownSubscription(name);
+    // To send a topic's events again is to read them.
+    for (const on of view.document.topics) context.require({ scope: 'read', on });
+    const result = await subscription.seek({ topic: body.topic ?? null, to: body.to });
+    return { status: 200, body: { topics: soughtOrRefuse(result, name, body.topic).topics } };
+  },
+});
+
+function soughtOrRefuse(result: SeekResult, name: string, topic: string | undefined) {
+  switch (result.outcome) {
+    case 'sought':
+      return result;
+    case 'unknown-subscription':
+      throw unknownSubscription(name);
+    case 'topic-not-subscribed':
+      throw new Problem('topic-not-subscribed', `The subscription "${name}" does not have the topic "${topic}".`);
+    case 'topic-required':
+      throw invalid([{ path: 'topic', message: 'say which: the subscription has several topics' }]);
+    case 'position-ahead':
+    case 'sequence-expired':
+      throw positionProblem(result, 'to');
+  }
+}
+
+const test = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/test',
+  tag,
+  summary: 'Send a test event',
+  description:
+    'One event `millrace.test`, signed like any other, whatever the status of the subscription; not counted.',
+  params,
+  query: {},
+  body: noBody,
+  needs,
+  scopes,
+  responses: {
+    200: z.object({
+      ok: z.boolean(),
+      status: z.int().nullable(),
+      latencyMs: z.number(),
+      body: z.string(),
+      error: z.string().nullable(),
+      request: z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }),
+    }),
+  },
+  problems: ['unknown-subscription'],
+  audit: (input) => ({ action: 'subscription.test', target: input.params.name }),
+  handler: async ({ params: { name } }, { hub }) => {
+    const target = await hub.subscription(name).target();
+    if (target === null) throw unknownSubscription(name);
+    return { status: 200, body: await sendTestEvent(name, target, webhookPorts(hub)) };
+  },
+});
+
+function webhookPorts(hub: Hub) {
+  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  return {
+    fetch: (url: string, init: RequestInit) => hub.fetch(url, init),
+    clock: { now: () => hub.now(), sleep },
+    guard: urlGuard({ allowHosts: hub.webhookAllowHosts, hubHosts: hub.hubHosts }),
+    version: VERSION,
+  };
+}
+
+const secret = route({
+  method: 'GET',
+  path: '/v1/subscriptions/{name}/secret',
+  tag,
+  summary: 'The secret that signs the webhooks',
+  params,
+  query: {},
+  body: noBody,
+  needs,
+  scopes,
+  responses: {
+    200: z.object({
+      secret: z.string(),
+      previous: z.object({ secret: z.string(), expiresAt: timeField }).optional(),
+    }),
+  },
+  problems: ['unknown-subscription'],
+  handler: async ({ params: { name } }, { hub }) => {
+    const view = await hub.subscription(name).secret();
+    if (view === null) throw unknownSubscription(name);
+    const { previous } = view;
+    const old = previous === null ? {} : { previous: { ...previous, expiresAt: timeOf(previous.expiresAt) } };
+    return { status: 200, body: { secret: view.secret, ...old }, headers: { 'cache-control': 'no-store' } };
+  },
+});
+
+const rotateSecret = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/rotate-secret',
+  tag,
+  summary: 'Make a new secret',
+  description: 'During the overlap webhooks carry both signatures.',
+  params,
+  query: {},
+  body: z.strictObject({ overlap: durationSchema(0, OVERLAP_MAX_MS).prefault('24h') }),
+  needs,
+  scopes,
+  responses: { 200: z.object({ secret: z.string(), previousExpiresAt: timeField }) },
+  problems: ['unknown-subscription'],
+  audit: (input) => ({ action: 'subscription.rotate-secret', target: input.params.name }),
+  handler: async ({ params: { name }, body }, { hub }) => {
+    const rotated = await hub.subscription(name).rotateSecret(body.overlap);
+    if (rotated === null) throw unknownSubscription(name);
+    const answer = { secret: rotated.secret, previousExpiresAt: timeOf(rotated.previousExpiresAt) };
+    return { status: 200, body: answer, headers: { 'cache-control': 'no-store' } };
+  },
+});
+
+const OUTCOMES: readonly AttemptOutcome[] = ['delivered', 'failed', 'timeout', 'network'];
+
+const attemptStatus = z
+  .string()
+  .transform((value, context): number | AttemptOutcome => {
+    const outcome = OUTCOMES.find((known) => known === value);
+    if (outcome !== undefined) return outcome;
+    if (/^[1-9]\d\d$/.test(value)) return Number(value);
+    context.addIssue(`is an HTTP status or one of ${OUTCOMES.join(', ')}`);
+    return z.NEVER;
+  })
+  .optional();
+
+const attempts = route({
+  method: 'GET',
+  path: '/v1/subscriptions/{name}/attempts',
+  tag,
+  summary: 'The latest attempts, newest first',
+  params,
+  query: {
+    status: attemptStatus.describe('An HTTP status or an outcome.'),
+    sequence: sequenceField.optional(),
+    ...listQuery,
+  },
+  body: noBody,
+  needs,
+  scopes,
+  responses: { 200: listOf(attemptAnswer) },
+  problems: ['unknown-subscription'],
+  handler: async ({ params: { name }, query }, { hub }) => {
+    const { status = null, sequence = null, cursor = null, limit } = query;
+    const page = await hub.subscription(name).attempts({ status, sequence, cursor, limit });
+    if (page === null) throw unknownSubscription(name);
+    return { status: 200, body: { items: page.items.map(attemptOut), next: page.next } };
+  },
+});
+
+export const subscriptionActionRoutes: Route[] = [pause, resume, seek, test, secret, rotateSecret, attempts];

@@ -1,0 +1,36 @@
+import { Problem } from './problem.ts';
+
+/** The refusals that several resources share because a subscription gives them. */
+
+export function unknownSubscription(name: string): Problem {
+  return new Problem('unknown-subscription', `There is no subscription "${name}".`);
+}
+
+/** In answer to a request for one thing that the subscription would have to do, and can't for not being there. */
+export function subscriptionGone(name: string): Problem {
+  return new Problem('unknown-subscription', `The subscription "${name}" is gone.`, { status: 409 });
+}
+
+/** A position that the topic does not have (any more, or yet); `path` is the field it was given in. */
+export function positionProblem(
+  refusal:
+    | { outcome: 'position-ahead'; topic: string; lastSequence: number }
+    | { outcome: 'sequence-expired'; topic: string; firstSequence: number },
+  path: string,
+): Problem {
+  const { topic } = refusal;
+  if (refusal.outcome === 'position-ahead') {
+    const { lastSequence } = refusal;
+    const message = `lies beyond the end of ${topic}, whose last sequence is ${lastSequence}`;
+    return new Problem('position-ahead', `${path} ${message}.`, {
+      errors: [{ path, message }],
+      extra: { topic, lastSequence },
+    });
+  }
+  const { firstSequence } = refusal;
+  const message = `is older than what ${topic} retains, whose first sequence is ${firstSequence}`;
+  return new Problem('sequence-expired', `${path} ${message}.`, {
+    errors: [{ path, message }],
+    extra: { topic, firstSequence },
+  });
+}

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { headerProblem } from '../deliveries/headers.ts';
+import { parseSecret } from '../deliveries/signature.ts';
+import { durationSchema } from '../events/durations.ts';
+import { isTypePattern, TYPE_PATTERN_RULE } from '../events/filters.ts';
+import { positionSchema } from '../events/position.ts';
+import type { SubscriptionDocument } from '../subscriptions/document.ts';
+import { nameField, patternField } from './fields.ts';
+import type { Later } from './parse.ts';
+
+/** The wire form of a subscription's configuration, and its way into the core's document. */
+
+export const TOPICS_MAX = 100;
+export const TYPES_MAX = 100;
+export const IN_FLIGHT_MAX = 1_000;
+export const SCHEDULE_ENTRIES_MAX = 100;
+export const SCHEDULE_ENTRY_MAX_MS = 7 * 24 * 3_600_000;
+export const TIMEOUT_MIN_MS = 100;
+export const TIMEOUT_MAX_MS = 30_000;
+export const HEADERS_MAX = 20;
+export const HEADER_NAME_LENGTH_MAX = 100;
+export const HEADER_VALUE_LENGTH_MAX = 2_048;
+
+const DEFAULT_IN_FLIGHT = 64;
+const DEFAULT_SCHEDULE = ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
+const DEFAULT_JITTER = 0.2;
+const DEFAULT_TIMEOUT = '15s';
+
+/** Of a subscription or a replay. No types, or no filter: every event. */
+export const filterField = z
+  .strictObject({
+    types: z
+      .array(z.string().refine(isTypePattern, TYPE_PATTERN_RULE))
+      .max(TYPES_MAX)
+      .default([])
+      .describe('Event types; `*` is any run of characters, dots too.'),
+  })
+  .nullable()
+  .default(null);
+
+const headers = z
+  .record(z.string().max(HEADER_NAME_LENGTH_MAX), z.string().max(HEADER_VALUE_LENGTH_MAX))
+  .superRefine((value, context) => {
+    const names = Object.keys(value).map((name) => name.toLowerCase());
+    if (names.length > HEADERS_MAX) context.addIssue(`At most ${HEADERS_MAX} headers.`);
+    if (new Set(names).size < names.length) context.addIssue('Header names differ in more than upper and lower case.');
+    for (const [name, text] of Object.entries(value)) {
+      const message = headerProblem(name, text);
+      if (message !== null) context.addIssue({ code: 'custom', path: [name], message });
+    }
+  });
+
+const secret = z.string().superRefine((value, context) => {
+  const parsed = parseSecret(value);
+  if (!parsed.ok) context.addIssue(parsed.detail);
+});
+
+/** What a `GET` returns beside the configuration; ignored when it is sent back. */
+export const READ_ONLY_FIELDS = [
+  'status',
+  'reason',
+  'createdAt',
+  'updatedAt',
+  'etag',
+  'lag',
+  'waiting',
+  'pending',
+  'inFlight',
+  'retrying',
+  'held',
+  'delivered',
+  'failed',
+  'dead',
+  'filtered',
+  'skipped',
+  'discarded',
+  'cursor',
+  'latency',
+];
+
+/** What api.md promises and comes later, with the values that ask for nothing new. */
+export const LATER_FIELDS: Later = {
+  'filter.cel': [null],
+  transform: [null],
+  ordering: ['none'],
+  'delivery.kind': ['webhook'],
+  'delivery.format': ['structured'],
+  'delivery.rateLimit': [null],
+  'delivery.maxBatch': [1],
+  'delivery.handshake': [false],
+};
+
+/** The body of a `PUT`, without {@link READ_ONLY_FIELDS} and {@link LATER_FIELDS}. */
+export const subscriptionBody = z
+  .strictObject({
+    name: nameField.optional().describe('Read-only: must be the name in the path.'),
+    topics: z
+      .array(patternField)
+      .min(1)
+      .max(TOPICS_MAX)
+      .describe('Topic names and patterns: `*` is one token, a final `>` one or more.'),
+    from: positionSchema.prefault('latest').describe('Where topics new to the subscription start.'),
+    filter: filterField,
+    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
+    retry: z
+      .strictObject({
+        schedule: z
+          .array(durationSchema(0, SCHEDULE_ENTRY_MAX_MS))
+          .max(SCHEDULE_ENTRIES_MAX)
+          .prefault(DEFAULT_SCHEDULE)
+          .describe('The waits between attempts: N entries make N + 1 attempts at most.'),
+        jitter: z.number().min(0).max(1).default(DEFAULT_JITTER),
+      })
+      .prefault({}),
+    delivery: z.strictObject({
+      url: z.string().describe('An absolute https URL of a public host.'),
+      timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
+      headers: headers.default({}),
+      secret: secret.optional().describe('`whsec_…`; made if absent, kept if omitted later.'),
+    }),
+  })
+  .meta({ id: 'SubscriptionConfig' });
+
+export type SubscriptionBody = z.infer<typeof subscriptionBody>;
+
+export function toDocument(body: SubscriptionBody): SubscriptionDocument {
+  return {
+    topics: [...new Set(body.topics)],
+    from: body.from,
+    filter: { types: [...new Set(body.filter?.types ?? [])] },
+    maxInFlight: body.maxInFlight,
+    retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
+    delivery: {
+      kind: 'webhook',
+      url: body.delivery.url,
+      timeoutMs: body.delivery.timeout,
+      headers: body.delivery.headers,
+      secret: body.delivery.secret ?? null,
+    },
+  };
+}

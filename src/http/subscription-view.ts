@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { formatDuration } from '../events/durations.ts';
+import { formatPosition } from '../events/position.ts';
+import type { SubscriptionDocument } from '../subscriptions/document.ts';
+import type { AttemptView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
+import { timeField, timeOf } from './fields.ts';
+
+/** Subscriptions, their topics and attempts as they are answered. */
+
+const positionAnswer = z.union([z.string(), z.int()]);
+const count = z.int().min(0);
+
+/** What `GET`, `PUT`, pause and resume answer. */
+export const subscriptionAnswer = z.object({
+  name: z.string(),
+  topics: z.array(z.string()),
+  from: positionAnswer,
+  filter: z.object({ types: z.array(z.string()), cel: z.null() }).nullable(),
+  transform: z.null(),
+  ordering: z.literal('none'),
+  maxInFlight: z.int(),
+  retry: z.object({ schedule: z.array(z.string()), jitter: z.number() }),
+  delivery: z.object({
+    kind: z.literal('webhook'),
+    url: z.string(),
+    format: z.literal('structured'),
+    timeout: z.string(),
+    headers: z.record(z.string(), z.string()),
+    secret: z.string().optional().describe('Only in the 201.'),
+    rateLimit: z.null(),
+    maxBatch: z.literal(1),
+    handshake: z.literal(false),
+  }),
+  status: z.enum(['attaching', 'active', 'paused', 'disabled']),
+  reason: z.string().nullable(),
+  createdAt: timeField,
+  updatedAt: timeField,
+  lag: count,
+  waiting: count.describe('Not yet examined.'),
+  pending: count.describe('`inFlight` + `retrying` + `held`.'),
+  inFlight: count,
+  retrying: count,
+  held: count,
+  delivered: count.describe('Events, each once.'),
+  failed: count.describe('Attempts.'),
+  dead: count.describe('Open dead letters.'),
+  filtered: count,
+  skipped: count,
+  discarded: count,
+  cursor: z
+    .int()
+    .nullable()
+    .describe('The lowest sequence neither settled nor filtered, minus 1; null with several topics.'),
+  latency: z.object({ p50: z.number().nullable(), p99: z.number().nullable() }).describe('Milliseconds.'),
+});
+
+export const topicStandingAnswer = z.object({
+  topic: z.string(),
+  status: z.enum(['attaching', 'active']),
+  cursor: z.int(),
+  lastSequence: z.int(),
+  lag: count,
+  pending: count,
+});
+
+export const attemptAnswer = z.object({
+  topic: z.string(),
+  sequence: z.int(),
+  attempt: z.int(),
+  at: timeField,
+  status: z.int().nullable(),
+  outcome: z.enum(['delivered', 'failed', 'timeout', 'network']),
+  latencyMs: z.number(),
+  response: z.string().describe('The first KiB.'),
+  error: z.string().nullable(),
+  replay: z.string().nullable(),
+});
+
+/** With every default in it, so that a `GET` can be `PUT` back unchanged. */
+function configOut(document: SubscriptionDocument, secret: string | null) {
+  const { filter, retry, delivery } = document;
+  return {
+    topics: document.topics,
+    from: formatPosition(document.from),
+    filter: filter.types.length === 0 ? null : { types: filter.types, cel: null },
+    transform: null,
+    ordering: 'none' as const,
+    maxInFlight: document.maxInFlight,
+    retry: { schedule: retry.scheduleMs.map(formatDuration), jitter: retry.jitter },
+    delivery: {
+      kind: delivery.kind,
+      url: delivery.url,
+      format: 'structured' as const,
+      timeout: formatDuration(delivery.timeoutMs),
+      headers: delivery.headers,
+      ...(secret === null ? {} : { secret }),
+      rateLimit: null,
+      maxBatch: 1 as const,
+      handshake: false as const,
+    },
+  };
+}
+
+/** `secret` is shown once, to whoever makes the subscription. */
+export function subscriptionOut(
+  view: SubscriptionView,
+  secret: string | null = null,
+): z.infer<typeof subscriptionAnswer> {
+  return {
+    name: view.name,
+    ...configOut(view.document, secret),
+    status: view.status,
+    reason: view.reason,
+    createdAt: timeOf(view.createdAt),
+    updatedAt: timeOf(view.updatedAt),
+    lag: view.lag,
+    waiting: view.waiting,
+    pending: view.pending,
+    inFlight: view.inFlight,
+    retrying: view.retrying,
+    held: view.held,
+    delivered: view.delivered,
+    failed: view.failed,
+    dead: view.dead,
+    filtered: view.filtered,
+    skipped: view.skipped,
+    discarded: view.discarded,
+    cursor: view.cursor,
+    latency: { p50: view.latency.p50, p99: view.latency.p99 },
+  };
+}
+
+export function topicStandingOut(standing: TopicStanding): z.infer<typeof topicStandingAnswer> {
+  const { topic, status, cursor, lastSequence, lag, pending } = standing;
+  return { topic, status, cursor, lastSequence, lag, pending };
+}
+
+export function attemptOut(made: AttemptView): z.infer<typeof attemptAnswer> {
+  const { topic, sequence, attempt, status, outcome, latencyMs, response, error, replay } = made;
+  return { topic, sequence, attempt, at: timeOf(made.at), status, outcome, latencyMs, response, error, replay };
+}

@@ -1,0 +1,208 @@
+import { z } from 'zod';
+import { Catalog } from '../catalog/catalog.ts';
+import { checkWebhookUrl } from '../deliveries/url-guard.ts';
+import type { PutResult } from '../subscriptions/protocol.ts';
+import { noBody } from './body.ts';
+import { mapBounded } from './bounded.ts';
+import type { Context } from './context.ts';
+import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
+import { etagHeader } from './headers.ts';
+import { invalid, Problem, unavailable } from './problem.ts';
+import { type Route, route } from './route.ts';
+import { positionProblem, unknownSubscription } from './subscription-problems.ts';
+import {
+  LATER_FIELDS,
+  READ_ONLY_FIELDS,
+  type SubscriptionBody,
+  subscriptionBody,
+  toDocument,
+} from './subscription-schema.ts';
+import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
+
+/** Subscriptions: their configuration and where they stand. */
+
+const tag = 'Subscriptions';
+const scopes = 'subscriptions:{name}';
+const params = { name: nameField };
+const needs = ({ name }: { name: string }) => [{ scope: 'subscriptions' as const, on: name }];
+
+/** Names looked through for one page: a key that may see few of many subscriptions gets short pages. */
+const NAMES_EXAMINED_MAX = 10_000;
+const NAMES_AT_ONCE = 500;
+
+const list = route({
+  method: 'GET',
+  path: '/v1/subscriptions',
+  tag,
+  summary: 'List subscriptions by name',
+  params: {},
+  query: listQuery,
+  body: noBody,
+  scopes: 'lists what `subscriptions:GLOB` of the key matches',
+  responses: { 200: listOf(subscriptionAnswer) },
+  handler: async ({ query }, context) => {
+    const { names, next } = await readableNames(context, nameIn(query.cursor), query.limit);
+    const views = await mapBounded(names, (name) => context.hub.subscription(name).describe());
+    // The catalogue is a mirror: one deleted a moment ago may still be in it.
+    const items = views.filter((view) => view !== null).map((view) => subscriptionOut(view));
+    return { status: 200, body: { items, next } };
+  },
+});
+
+async function readableNames(
+  context: Context,
+  after: string,
+  limit: number,
+): Promise<{ names: string[]; next: string | null }> {
+  const catalog = new Catalog(context.hub.db);
+  const names: string[] = [];
+  let last = after;
+  for (let examined = 0; examined < NAMES_EXAMINED_MAX; examined += NAMES_AT_ONCE) {
+    const page = await catalog.subscriptionsAfter(last, NAMES_AT_ONCE);
+    for (const name of page) {
+      if (names.length === limit) return { names, next: cursorOf([last]) };
+      last = name;
+      if (context.may({ scope: 'subscriptions', on: name })) names.push(name);
+    }
+    if (page.length < NAMES_AT_ONCE) return { names, next: null };
+  }
+  return { names, next: cursorOf([last]) };
+}
+
+/** The name a list goes on after. */
+function nameIn(cursor: string | undefined): string {
+  const [name = ''] = placeOf(cursor, z.tuple([z.string()])) ?? [];
+  return name;
+}
+
+const put = route({
+  method: 'PUT',
+  path: '/v1/subscriptions/{name}',
+  tag,
+  summary: 'Make a subscription, or replace its configuration',
+  description:
+    'The 201 is a barrier: every event acknowledged after it is delivered. A paused subscription stays paused; another url enables a disabled one. An omitted secret stays.',
+  params,
+  query: {},
+  body: subscriptionBody,
+  readOnly: READ_ONLY_FIELDS,
+  laterBody: LATER_FIELDS,
+  guarded: true,
+  needs,
+  needsOfInput: ({ body }) => body.topics.map((on) => ({ scope: 'read' as const, on })),
+  scopes: `${scopes}, and read on every topic pattern it names`,
+  responses: { 200: subscriptionAnswer, 201: subscriptionAnswer },
+  problems: ['url-not-allowed', 'precondition-failed', 'position-ahead', 'sequence-expired', 'unavailable'],
+  audit: ({ params }, status) => ({
+    action: status === 201 ? 'subscription.create' : 'subscription.update',
+    target: params.name,
+  }),
+  handler: async ({ params: { name }, body }, context) => {
+    if (body.name !== undefined && body.name !== name) {
+      throw invalid([{ path: 'name', message: 'is not the name in the path; leave it out' }]);
+    }
+    checkUrl(body, context);
+    const request = { v: 1 as const, name, document: toDocument(body), ifMatch: context.ifMatch };
+    const { outcome, view, secret } = putOrRefuse(await context.hub.subscription(name).put(request));
+    const headers = etagHeader(view.etag);
+    return outcome === 'created'
+      ? { status: 201, body: subscriptionOut(view, secret), headers }
+      : { status: 200, body: subscriptionOut(view), headers };
+  },
+});
+
+function putOrRefuse(result: PutResult) {
+  switch (result.outcome) {
+    case 'created':
+    case 'replaced':
+      return result;
+    case 'precondition-failed':
+      throw new Problem('precondition-failed', 'The subscription has changed since: GET it again and send its etag.');
+    case 'position-ahead':
+    case 'sequence-expired':
+      throw positionProblem(result, 'from');
+    case 'unavailable':
+      throw unavailable(result.detail);
+  }
+}
+
+/** The request's own host is the hub's, whatever HUB_HOSTS says. */
+function checkUrl(body: SubscriptionBody, { hub, url }: Context): void {
+  const options = { allowHosts: hub.webhookAllowHosts, hubHosts: `${hub.hubHosts},${ownHost(url)}` };
+  const verdict = checkWebhookUrl(body.delivery.url, options);
+  if (verdict.ok) return;
+  const code = verdict.code === 'invalid-url' ? 'invalid-request' : 'url-not-allowed';
+  throw invalid([{ path: 'delivery.url', message: verdict.detail }], code);
+}
+
+/** A public host is the hub on every port; on a machine of one's own other ports are other programs. */
+function ownHost(url: URL): string {
+  const local = /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname);
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return local ? `${url.hostname}:${port}` : url.hostname;
+}
+
+const get = route({
+  method: 'GET',
+  path: '/v1/subscriptions/{name}',
+  tag,
+  summary: 'A subscription: its configuration, status and counts',
+  params,
+  query: {},
+  body: noBody,
+  needs,
+  scopes,
+  responses: { 200: subscriptionAnswer },
+  problems: ['unknown-subscription'],
+  handler: async ({ params: { name } }, { hub }) => {
+    const view = await hub.subscription(name).describe();
+    if (view === null) throw unknownSubscription(name);
+    return { status: 200, body: subscriptionOut(view), headers: etagHeader(view.etag) };
+  },
+});
+
+const remove = route({
+  method: 'DELETE',
+  path: '/v1/subscriptions/{name}',
+  tag,
+  summary: 'Delete a subscription',
+  description: 'What is pending is dropped. Its dead letters stay, and can only be read and discarded.',
+  params,
+  query: {},
+  body: noBody,
+  needs,
+  scopes,
+  responses: { 204: null },
+  problems: ['unknown-subscription'],
+  audit: ({ params }) => ({ action: 'subscription.delete', target: params.name }),
+  handler: async ({ params: { name } }, { hub }) => {
+    if (!(await hub.subscription(name).remove())) throw unknownSubscription(name);
+    return { status: 204, body: null };
+  },
+});
+
+const topics = route({
+  method: 'GET',
+  path: '/v1/subscriptions/{name}/topics',
+  tag,
+  summary: 'Where a subscription stands in each of its topics, by topic',
+  params,
+  query: listQuery,
+  body: noBody,
+  needs,
+  scopes,
+  responses: { 200: listOf(topicStandingAnswer) },
+  problems: ['unknown-subscription'],
+  handler: async ({ params: { name }, query: { limit, cursor } }, { hub }) => {
+    const standings = await hub.subscription(name).topics();
+    if (standings === null) throw unknownSubscription(name);
+    const after = nameIn(cursor);
+    const rest = standings.filter(({ topic }) => topic > after).sort((a, b) => (a.topic < b.topic ? -1 : 1));
+    const items = rest.slice(0, limit).map(topicStandingOut);
+    const last = items.at(-1);
+    const next = rest.length > limit && last !== undefined ? cursorOf([last.topic]) : null;
+    return { status: 200, body: { items, next } };
+  },
+});
+
+export const subscriptionRoutes: Route[] = [list, put, get, remove, topics];
