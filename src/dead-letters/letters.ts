@@ -8,7 +8,7 @@ export interface DeadLetter {
   subscription: string;
   topic: string;
   sequence: number;
-  /** The whole event, as JSON. */
+  /** The whole event, as JSON. Empty in a write: it is there already and stays. */
   event: string;
   reason: DeathReason;
   attempts: number;
@@ -211,7 +211,7 @@ export class DeadLetters {
         `INSERT INTO dead_letters (id, subscription, topic, sequence, event, reason, attempts, last_status, last_error,
            first_attempt_at, died_at, redriven_at, resolved_at, discarded_at, version)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET event = excluded.event, reason = excluded.reason, attempts = excluded.attempts,
+         ON CONFLICT (id) DO UPDATE SET event = iif(excluded.event = '', dead_letters.event, excluded.event), reason = excluded.reason, attempts = excluded.attempts,
            last_status = excluded.last_status, last_error = excluded.last_error,
            first_attempt_at = excluded.first_attempt_at, died_at = excluded.died_at,
            redriven_at = excluded.redriven_at, resolved_at = excluded.resolved_at,

@@ -6,6 +6,7 @@ import type { TopicLogApi } from '../topics/protocol.ts';
 import type { SubscriptionDocument } from './document.ts';
 import {
   CHORE_RETRY_MAX_MS,
+  CHORES_GIVEN_UP_MS,
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
@@ -210,6 +211,16 @@ export class Core {
     }
   }
 
+  /** Chores are being done since then; null: they are not. */
+  choresSince: number | null = null;
+
+  /** Is somebody at the chores? One who has not come back for a minute isn't counted on any more. */
+  get choresRunning(): boolean {
+    return (
+      this.choresSince !== null && this.now() - this.choresSince < CHORES_GIVEN_UP_MS && this.now() >= this.choresSince
+    );
+  }
+
   /** A log could not be read: its lane waits 1 s, doubling to 30 s. */
   laneFailed(lane: number, error: unknown): void {
     const delay = Math.min((this.laneBackoff.get(lane)?.delay ?? 500) * 2, CHORE_RETRY_MAX_MS);
@@ -232,7 +243,8 @@ export class Core {
   /** The earliest moment at which something has to be done, derived from the tables; past if it is overdue. */
   nextDue(): number | null {
     const now = this.now();
-    const dues: (number | null)[] = CHORES.map((chore) => this.#choreAt(chore, now));
+    const chores = CHORES.map((chore) => this.#choreAt(chore, now)).filter((due) => due !== null);
+    const dues: (number | null)[] = chores.map((due) => (this.choresRunning ? Math.max(due, now + WATCHDOG_MS) : due));
     dues.push(this.sql.nextLeaseDue(!this.running));
     if (this.running) {
       const { live, replay, leases } = this.sql.inFlight();

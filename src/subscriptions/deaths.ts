@@ -93,7 +93,7 @@ export class Deaths {
     const { sql } = this.#core;
     const row = sql.letter(letter.topic, letter.sequence);
     if (row?.state !== 'open') return;
-    const lane = sql.letterLane(letter.topic);
+    const lane = this.#letterLane(letter.topic);
     if (!lane) return;
     const now = this.#core.now();
     sql.putLetter({ ...row, lane: lane.id, state: 'redriven', redriven_at: now, version: row.version + 1, dirty: 1 });
@@ -114,6 +114,35 @@ export class Deaths {
       last_status: row.last_status,
       last_error: row.last_error,
     });
+  }
+
+  /** The lane that a redriven letter goes through; one that reads nothing where the topic is not subscribed any more. */
+  #letterLane(topic: string): LaneRow | null {
+    const { sql } = this.#core;
+    const present = sql.letterLane(topic);
+    if (present) return present;
+    const now = this.#core.now();
+    const id = sql.addLane({
+      topic,
+      replay: null,
+      status: 'removed',
+      attachment: '',
+      exact: 0,
+      origin: 0,
+      start: 1,
+      next: 1,
+      until: null,
+      parked: null,
+      types: '[]',
+      rate_count: null,
+      rate_span: null,
+      rate_cursor: 0,
+      created_at: now,
+      ended_at: now,
+      error: null,
+      mirrored: 1,
+    });
+    return sql.lane(id);
   }
 
   /** Will the lane deliver this event anyway? */
@@ -223,7 +252,7 @@ export class Deaths {
     };
   }
 
-  /** From the log; where neither has it (D1 then keeps what it has), an event that names what it was. */
+  /** From the log; empty where it is gone from there: D1 has it then, and keeps it. */
   async #event(row: LetterRow): Promise<string> {
     const { events } = await this.#core.ports.topicLog(row.topic).eventsAt([row.sequence]);
     return events[0]?.json ?? '';
@@ -243,7 +272,7 @@ export class Deaths {
         else this.discard(letter, takeBack);
       }
       const last = page.at(-1);
-      if (last && page.length === JOB_STEP) this.#core.sql.advanceJob(row.id, last.id);
+      if (last) this.#core.sql.advanceJob(row.id, last.id);
       else this.#core.sql.deleteJob(row.id);
     });
     return this.#core.sql.job() !== null;

@@ -4,13 +4,14 @@ import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../top
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { type Leases, randomNumber, sequencesOf } from './leases.ts';
-import { LINGER_MS, PROBE_WITHIN_MS, RATE_AHEAD_MS, READERS_MAX } from './limits.ts';
+import { LINGER_MS, PROBE_WITHIN_MS, RATE_AHEAD_MS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow } from './sql.ts';
 
 /** A read of a log under way. */
 interface Reading {
   ticket: number;
+  since: number;
   /** The highest last sequence a wake has told of since the read began. */
   knownLast: number;
   /** Slots kept free for what it brings. */
@@ -37,6 +38,10 @@ export class Lanes {
     if (!this.#core.running) return;
     this.#leases.send(this.#core.tx(() => this.#leaseRetries()));
     const now = this.#core.now();
+    for (const [lane, reading] of this.#reading) {
+      // An answer that never comes must not hold its lane, nor the slots kept for it.
+      if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
+    }
     for (const lane of this.#core.sql.unparked(READERS_MAX * 4)) {
       if (this.#reading.size >= READERS_MAX) break;
       if (lane.status !== 'active' || this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
@@ -100,6 +105,7 @@ export class Lanes {
   async #read(lane: LaneRow, slots: number): Promise<void> {
     const reading: Reading = {
       ticket: randomNumber(this.#core),
+      since: this.#core.now(),
       knownLast: 0,
       reserved: slots,
       replay: lane.replay !== null,
@@ -107,12 +113,12 @@ export class Lanes {
     this.#reading.set(lane.id, reading);
     try {
       if (lane.replay === null) await this.#readLive(lane, reading, slots);
-      else await this.#readReplay(lane, slots);
+      else await this.#readReplay(lane, reading, slots);
       this.#core.laneBackoff.delete(lane.id);
     } catch (error) {
       this.#core.laneFailed(lane.id, error);
     } finally {
-      if (this.#reading.get(lane.id) === reading) this.#reading.delete(lane.id);
+      this.#stillReading(lane, reading);
     }
     this.pump();
   }
@@ -129,7 +135,7 @@ export class Lanes {
       low: this.low(lane),
       limit: slots,
     });
-    this.#reading.delete(lane.id);
+    if (!this.#stillReading(lane, reading)) return;
     const now = this.#unchanged(lane);
     if (!now || !sameTypes(types, this.#core.present?.document.filter.types)) return;
     const leases = this.#core.tx(() => this.#applyRead(now, reading, answer, slots));
@@ -151,7 +157,7 @@ export class Lanes {
     return [];
   }
 
-  async #readReplay(lane: LaneRow, slots: number): Promise<void> {
+  async #readReplay(lane: LaneRow, reading: Reading, slots: number): Promise<void> {
     const until = lane.until ?? 0;
     const own = JSON.parse(lane.types) as string[];
     const types = this.#core.present?.document.filter.types ?? [];
@@ -164,7 +170,7 @@ export class Lanes {
       match: { types, exactTypes: [], sources: [], subjects: [] },
       waitMs: 0,
     });
-    this.#reading.delete(lane.id);
+    if (!this.#stillReading(lane, reading)) return;
     const now = this.#unchanged(lane);
     if (!now || !sameTypes(types, this.#core.present?.document.filter.types)) return;
     if (answer.outcome !== 'page') {
@@ -180,6 +186,11 @@ export class Lanes {
     const events = answer.events.filter((event) => matchesOwn(own, event));
     const scannedTo = answer.next ?? until;
     this.#leases.send(this.#core.tx(() => this.#take(now, events, Math.min(scannedTo, until), slots, null)));
+  }
+
+  /** Ends a read; false if it had been given up. */
+  #stillReading(lane: LaneRow, reading: Reading): boolean {
+    return this.#reading.get(lane.id) === reading && this.#reading.delete(lane.id);
   }
 
   /** The lane as it is now, if it still stands where the read began. */

@@ -44,6 +44,9 @@ export const STALLED_MS = 60_000;
 
 /** Work for D1 and for the logs that failed is tried again after 1 s, doubling to this. */
 export const CHORE_RETRY_MAX_MS = 30_000;
+/** A call to D1 or a log that has not come back after this is not counted on: somebody else may try. */
+export const CHORES_GIVEN_UP_MS = 60_000;
+export const READ_GIVEN_UP_MS = 30_000;
 /** Dead letters written to D1 at a time. */
 export const LETTERS_PER_FLUSH = 50;
 /** Dead letters a job redrives or discards in a step. */

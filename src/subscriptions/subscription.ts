@@ -47,7 +47,6 @@ export class Subscription implements SubscriptionApi {
   /** Changes of the configuration that wait for logs or D1 come one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
   #progressAt: number;
-  #working: Promise<void> | null = null;
 
   constructor(ports: SubscriptionPorts) {
     this.#core = new Core(ports);
@@ -233,7 +232,7 @@ export class Subscription implements SubscriptionApi {
       this.#leases.handleDue();
       this.#lanes.pump();
       this.#markStalled();
-      await this.#chores();
+      this.#core.ports.background(this.#chores());
     } catch (error) {
       this.#core.ports.log('error', 'an alarm failed', { subscription: this.#core.ports.name, error: String(error) });
       this.#core.tx(() => {
@@ -245,11 +244,15 @@ export class Subscription implements SubscriptionApi {
   }
 
   /** One run at a time over everything owed; each chore stops at its own failure and is tried again later. */
-  #chores(): Promise<void> {
-    this.#working ??= this.#runChores().finally(() => {
-      this.#working = null;
-    });
-    return this.#working;
+  async #chores(): Promise<void> {
+    if (this.#core.choresRunning) return;
+    const since = this.#core.now();
+    this.#core.choresSince = since;
+    await this.#runChores();
+    if (this.#core.choresSince === since) this.#core.choresSince = null;
+    // Arms for what is still owed, and lets the lanes have what a chore changed.
+    this.#core.tx(() => undefined);
+    this.#lanes.pump();
   }
 
   async #runChores(): Promise<void> {
@@ -258,8 +261,6 @@ export class Subscription implements SubscriptionApi {
         if (!(await this.#chore(chore, () => this.#step(chore)))) break;
       }
     }
-    // What a chore changed may have given the lanes something to do.
-    this.#lanes.pump();
   }
 
   async #step(chore: Chore): Promise<unknown> {

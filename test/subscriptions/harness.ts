@@ -1,0 +1,232 @@
+import { Catalog } from '../../src/catalog/catalog.ts';
+import { DeadLetters } from '../../src/dead-letters/letters.ts';
+import type { Log } from '../../src/platform.ts';
+import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import type { ClaimResult, DeliveryOutcome, LeaseMessage, SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import { Subscription } from '../../src/subscriptions/subscription.ts';
+import { Vault } from '../../src/subscriptions/vault.ts';
+import { TopicLog } from '../../src/topics/topic-log.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
+import { NodeD1 } from '../support/node-d1.ts';
+import { NodeStorage } from '../support/node-storage.ts';
+
+type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
+
+const quiet: Log = () => undefined;
+
+/** Logs and subscriptions over Node's SQLite, wired to each other, with a queue that a test looks into. Nothing moves by itself. */
+export class Hub {
+  readonly clock = new FakeClock();
+  readonly d1 = NodeD1.migrated();
+  readonly letters = new DeadLetters(this.d1);
+  readonly catalog = new Catalog(this.d1);
+  /** Messages sent and not taken yet, by queue. */
+  readonly deliveries: LeaseMessage[] = [];
+  readonly retries: LeaseMessage[] = [];
+  readonly #vault = new Vault('bWlsbHJhY2UtdGVzdHMtbWlsbHJhY2UtdGVzdHMtMTIzNDU2Nzg=');
+  readonly #storages = new Map<string, NodeStorage>();
+  readonly #logs = new Map<string, TopicLog>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  #bytes = 1;
+  #events = 0;
+
+  readonly #random = {
+    fraction: () => 0.5,
+    bytes: (length: number) => Uint8Array.from({ length }, () => this.#nextByte()),
+  };
+
+  #nextByte(): number {
+    this.#bytes = (this.#bytes * 75 + 74) % 65_537;
+    return this.#bytes & 255;
+  }
+
+  storage(name: string): NodeStorage {
+    const storage = this.#storages.get(name) ?? new NodeStorage();
+    this.#storages.set(name, storage);
+    return storage;
+  }
+
+  log(topic: string): TopicLog {
+    const present = this.#logs.get(topic);
+    if (present) return present;
+    const log = new TopicLog({
+      topic,
+      storage: this.storage(`topic ${topic}`),
+      clock: this.clock,
+      random: this.#random,
+      background: (task) => void task,
+      log: quiet,
+      catalog: this.catalog,
+      subscriptions: (name) => this.subscription(name),
+    });
+    this.#logs.set(topic, log);
+    return log;
+  }
+
+  subscription(name: string): Subscription {
+    const present = this.#subscriptions.get(name);
+    if (present) return present;
+    const subscription = new Subscription({
+      name,
+      storage: this.storage(`subscription ${name}`),
+      clock: this.clock,
+      random: this.#random,
+      background: (task) => void task,
+      log: quiet,
+      catalog: this.catalog,
+      letters: this.letters,
+      vault: this.#vault,
+      topicLog: (topic) => this.log(topic),
+      deliveries: { send: async (message) => this.deliveries.push(message) },
+      retries: { send: async (message) => this.retries.push(message) },
+    });
+    this.#subscriptions.set(name, subscription);
+    return subscription;
+  }
+
+  /** The object is gone from memory; the next call makes it anew from its rows. */
+  restart(name: string): void {
+    this.#subscriptions.delete(name);
+  }
+
+  async publish(topic: string, count: number, type = 'order.created'): Promise<void> {
+    const events = Array.from({ length: count }, () => {
+      const id = `e${++this.#events}`;
+      const identity = this.#events.toString(16).padStart(32, '0');
+      return {
+        type,
+        source: '/test',
+        subject: null,
+        key: null,
+        identity,
+        content: identity,
+        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type }),
+      };
+    });
+    const result = await this.awaiting(
+      this.log(topic).append({ v: 1, events, expectedLastSequence: null, create: true }),
+    );
+    if (result.outcome !== 'appended') throw new Error(result.outcome);
+    await settled();
+  }
+
+  /** Waits for a promise that may need the clock to move a few milliseconds. */
+  async awaiting<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const marked = promise.finally(() => {
+      done = true;
+    });
+    marked.catch(() => undefined);
+    for (let turn = 0; turn < 50 && !done; turn++) {
+      await settled();
+      if (!done) await this.clock.advance(1);
+    }
+    return marked;
+  }
+
+  async subscribe(name: string, changes: Partial<SubscriptionDocument> = {}): Promise<SubscriptionView> {
+    const document: SubscriptionDocument = {
+      topics: ['orders'],
+      from: { kind: 'latest' },
+      filter: { types: [] },
+      maxInFlight: 64,
+      retry: { scheduleMs: [1_000, 2_000], jitter: 0 },
+      delivery: { kind: 'webhook', url: 'https://receiver.example/hook', timeoutMs: 15_000, headers: {}, secret: null },
+      ...changes,
+    };
+    const result = await this.awaiting(this.subscription(name).put({ v: 1, name, document, ifMatch: null }));
+    if (result.outcome !== 'created' && result.outcome !== 'replaced') throw new Error(JSON.stringify(result));
+    await settled();
+    return result.view;
+  }
+
+  /** Moves the clock and fires every alarm that is due on the way. */
+  async advance(ms: number): Promise<void> {
+    const end = this.clock.now() + ms;
+    for (;;) {
+      await settled();
+      const due = [...this.#storages.entries()]
+        .filter(([, storage]) => storage.alarm !== null && storage.alarm <= end)
+        .sort(([, a], [, b]) => (a.alarm ?? 0) - (b.alarm ?? 0))[0];
+      if (!due) break;
+      const [name, storage] = due;
+      await this.clock.advance(Math.max(0, (storage.alarm ?? 0) - this.clock.now()));
+      storage.takeAlarm();
+      const [kind, object = ''] = name.split(' ');
+      await this.awaiting(kind === 'topic' ? this.log(object).alarm() : this.subscription(object).alarm());
+    }
+    await this.clock.advance(Math.max(0, end - this.clock.now()));
+  }
+
+  /** Takes the oldest message of a queue. */
+  take(queue: LeaseMessage[] = this.deliveries): LeaseMessage {
+    const message = queue.shift();
+    if (!message) throw new Error('The queue is empty.');
+    return message;
+  }
+
+  async claim(message: LeaseMessage): Promise<Claimed> {
+    const claimed = await this.awaiting(this.subscription(message.subscription).claim(message.lease));
+    if (claimed.outcome !== 'claimed') throw new Error('The lease is void.');
+    return claimed;
+  }
+
+  delivered(event: { topic: string; sequence: number }): DeliveryOutcome {
+    return {
+      kind: 'delivered',
+      topic: event.topic,
+      sequence: event.sequence,
+      at: this.clock.now(),
+      latencyMs: 5,
+      status: 200,
+      response: 'ok',
+    };
+  }
+
+  failed(event: { topic: string; sequence: number }, status = 500): DeliveryOutcome {
+    const { topic, sequence } = event;
+    return {
+      kind: 'failed',
+      topic,
+      sequence,
+      at: this.clock.now(),
+      latencyMs: 5,
+      outcome: 'failed',
+      status,
+      response: '',
+      error: `The receiver answered ${status}.`,
+      retryAfterMs: null,
+    };
+  }
+
+  /** Claims and settles everything in both queues, until they are empty; answers the sequences in the order of delivery. */
+  async work(
+    name: string,
+    outcome: (event: Claimed['events'][number]) => DeliveryOutcome = (event) => this.delivered(event),
+  ): Promise<number[]> {
+    const seen: number[] = [];
+    for (;;) {
+      await this.clock.advance(20);
+      const message = this.deliveries.shift() ?? this.retries.shift();
+      if (!message) return seen;
+      const claimed = await this.awaiting(this.subscription(name).claim(message.lease));
+      if (claimed.outcome !== 'claimed') continue;
+      seen.push(...claimed.events.map((event) => event.sequence));
+      const outcomes = claimed.events.map(outcome);
+      await this.awaiting(
+        this.subscription(name).settle({ v: 1, lease: message.lease, token: claimed.token, outcomes }),
+      );
+    }
+  }
+
+  async view(name: string): Promise<SubscriptionView> {
+    const view = await this.awaiting(this.subscription(name).describe());
+    if (!view) throw new Error('There is no such subscription.');
+    return view;
+  }
+}
+
+/** The sum of api.md: everything since the start or the last seek, each once. */
+export function booked(view: SubscriptionView): number {
+  return view.delivered + view.dead + view.pending + view.waiting + view.filtered + view.skipped + view.discarded;
+}
