@@ -214,7 +214,6 @@ class LeaseRun {
     const timeout = this.#ports.clock.sleep(SETTLE_TIMEOUT_MS).then(() => null);
     const settled = await Promise.race([answer, timeout]);
     if (settled !== null) return settled;
-    answer.catch(() => undefined);
     throw new Error(`No answer to a settle within ${SETTLE_TIMEOUT_MS} ms.`);
   }
 }

@@ -8,7 +8,7 @@ export const RESPONSE_BYTES_MAX = 1_024;
 export async function readStart(response: Response, enough: Promise<unknown>): Promise<string> {
   if (response.body === null) return '';
   const reader = response.body.getReader();
-  const kept = new Uint8Array(RESPONSE_BYTES_MAX);
+  const parts: Uint8Array[] = [];
   let length = 0;
   let whole = false;
   const stop = enough.then(() => null);
@@ -21,7 +21,7 @@ export async function readStart(response: Response, enough: Promise<unknown>): P
         break;
       }
       const part: Uint8Array = read.value.subarray(0, RESPONSE_BYTES_MAX - length);
-      kept.set(part, length);
+      parts.push(part);
       length += part.length;
     }
   } catch {
@@ -29,6 +29,8 @@ export async function readStart(response: Response, enough: Promise<unknown>): P
   }
   // Not awaited: cancelling may itself hang on a connection that does.
   if (!whole) reader.cancel().catch(() => undefined);
-  // As a stream, a character cut in two at the end is left out rather than replaced.
-  return new TextDecoder().decode(kept.subarray(0, length), { stream: !whole });
+  const decoder = new TextDecoder();
+  const text = parts.map((part) => decoder.decode(part, { stream: true })).join('');
+  // A character cut in two by us is left out; one cut in two by the receiver is replaced.
+  return whole ? text + decoder.decode() : text;
 }

@@ -249,6 +249,19 @@ describe('a 410', () => {
   });
 });
 
+describe('a 410 late in a lease', () => {
+  it('sends the rest back at once all the same', async () => {
+    const bench = new Bench(events(18));
+    bench.receiver = (sent) =>
+      sent.sequence === 8
+        ? bench.after(3_000, () => new Response('', { status: 410 }))(sent)
+        : bench.after(sent.sequence <= 6 ? 6_000 : 9_000)(sent);
+    await run(bench);
+    expect(bench.settles.map(({ at }) => at)).toEqual([5_000, 9_000, 14_000, 15_000]);
+    expect(bench.settles[1]?.outcomes.filter(({ kind }) => kind === 'released')).toHaveLength(6);
+  });
+});
+
 describe('P6: a consumer that misbehaves', () => {
   it('holds one slot for its timeout and no more', async () => {
     const bench = new Bench(events(30), target({ timeoutMs: 2_000 }));
