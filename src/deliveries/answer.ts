@@ -57,7 +57,9 @@ function httpDate(text: string): number {
  */
 export function describeFailure(error: unknown, sensitive: string[]): string {
   const words = causes(error).map(({ message, code }) => (code === null ? message : `${message} (${code})`));
-  const text = words.filter((word) => word !== '').join(': ') || 'The request failed.';
+  const told = words.filter((word) => word !== '').join(': ') || 'The request failed.';
+  // Workers' word for a name that does not resolve, which helps nobody.
+  const text = told.startsWith('internal error') ? `The host can't be reached; does its name exist? (${told})` : told;
   const secrets = sensitive
     .filter((secret) => secret.length >= SENSITIVE_LENGTH_MIN)
     .sort((a, b) => b.length - a.length);

@@ -295,6 +295,12 @@ describe('no answer', () => {
     });
   });
 
+  it('because a name does not resolve, which Workers call an internal error, is told so', async () => {
+    const bench = new Bench([]);
+    bench.receiver = () => Promise.reject(new Error('internal error; reference = nkmumn5r5op2gs8k168eb0s5'));
+    expect(await outcomeOf(bench)).toMatchObject({ error: expect.stringContaining('does its name exist?') });
+  });
+
   it('never tells a secret', async () => {
     const bench = new Bench([]);
     const to = target({ url: 'https://example.com/hook?key=hunter2', headers: { authorization: 'Bearer hunter3' } });
