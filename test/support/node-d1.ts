@@ -19,7 +19,7 @@ export type D1Failure = 'before' | 'after' | null;
 /** The part of D1 that is used, over Node's SQLite. A batch is one transaction. */
 export class NodeD1 implements Database {
   readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  #statements = new Map<string, StatementSync>();
   /** Set to make calls fail until it is set back to null. */
   failure: D1Failure = null;
   /** Stands around every call; the simulation waits and fails here. `work` has the effect. */
@@ -34,8 +34,16 @@ export class NodeD1 implements Database {
     return results;
   };
 
-  constructor(path = ':memory:') {
-    this.#db = new DatabaseSync(path);
+  constructor(path: string | DatabaseSync = ':memory:') {
+    this.#db = typeof path === 'string' ? new DatabaseSync(path) : path;
+  }
+
+  /** The same database, with its own `around` and `failure`. */
+  seenBy(around: NodeD1['around']): NodeD1 {
+    const seen = new NodeD1(this.#db);
+    seen.#statements = this.#statements;
+    seen.around = around;
+    return seen;
   }
 
   /** A database with every migration of schemas/d1 applied. */

@@ -65,6 +65,18 @@ export class NodeStorage implements ObjectStorage {
     return this.#alarm;
   }
 
+  /** The alarm fires: it is not set any more, whatever becomes of writes since the last flush. */
+  takeAlarm(): void {
+    this.#flushedAlarm = null;
+    this.#setAlarm(null);
+  }
+
+  /** The platform sets the alarm itself, to try its handler again. */
+  restoreAlarm(at: number): void {
+    this.#flushedAlarm = at;
+    this.#setAlarm(at);
+  }
+
   /** There are writes that a crash would lose. */
   get dirty(): boolean {
     return this.#dirty;

@@ -1,0 +1,363 @@
+import { DeadLetters } from '../../src/dead-letters/letters.ts';
+import type { Position } from '../../src/events/position.ts';
+import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import type { Configure } from '../history/operations.ts';
+import type { Party } from './object-host.ts';
+import type { Plan } from './plan.ts';
+import type { SeededRandom } from './random.ts';
+import type { Recorder } from './recorder.ts';
+import type { HostedSubscription, World } from './world.ts';
+
+const TOPIC_SETS = [
+  ['orders'],
+  ['orders'],
+  ['billing.*'],
+  ['orders', 'billing.*'],
+  ['billing.a', 'late.x'],
+  ['late.x'],
+  ['>'],
+];
+const FILTERS = [[], [], ['shop.*'], ['mail.sent'], ['shop.order', 'mail.*'], ['*nd']];
+const SCHEDULES = [[], [500], [1_000, 5_000], [200, 400, 800, 20_000]];
+
+/** What was ever asked of a subscription, for the judge. */
+export interface Asked {
+  /** Topics and start of every `put`. */
+  documents: SubscriptionDocument[];
+  sought: boolean;
+  deleted: boolean;
+  replayed: boolean;
+}
+
+/** Whoever makes, changes, pauses, seeks, replays, redrives, looks and deletes. */
+export class Administrator {
+  readonly asked = new Map<string, Asked>();
+  readonly replays: { id: string; subscription: string }[] = [];
+  readonly #world: World;
+  readonly #plan: Plan;
+  readonly #recorder: Recorder;
+  readonly #random: SeededRandom;
+  readonly #party: Party;
+
+  constructor(world: World, plan: Plan, recorder: Recorder) {
+    this.#world = world;
+    this.#plan = plan;
+    this.#recorder = recorder;
+    this.#random = world.scheduler.random;
+    this.#party = world.outsider('admin');
+  }
+
+  async run(): Promise<void> {
+    for (const name of this.#plan.subscriptions) {
+      await this.#rest();
+      await this.#put(name);
+    }
+    for (let change = 0; change < this.#plan.changes; change += 1) {
+      await this.#rest();
+      await this.#change(this.#random.pick(this.#plan.subscriptions));
+    }
+  }
+
+  async #rest(): Promise<void> {
+    await this.#world.scheduler.sleep('rests', this.#party.life, this.#random.between(0, this.#plan.restMs));
+  }
+
+  async #change(name: string): Promise<void> {
+    const { changesOfFilter, seeks, recreations, removals, replays, interventions } = this.#plan;
+    const action = this.#random.weighted({
+      look: 4,
+      pause: 1,
+      resume: 1,
+      put: changesOfFilter ? 1 : 0,
+      seek: seeks ? 1.5 : 0,
+      recreate: recreations ? 1 : 0,
+      removeTopic: removals ? 0.5 : 0,
+      replay: replays ? 1.5 : 0,
+      cancel: replays ? 0.5 : 0,
+      rate: replays ? 0.3 : 0,
+      lookAtReplay: replays ? 2 : 0,
+      redrive: interventions ? 1.5 : 0,
+      discard: interventions ? 0.5 : 0,
+      job: interventions ? 0.5 : 0,
+      rotate: 0.2,
+    });
+    switch (action) {
+      case 'look':
+        return this.look(name);
+      case 'pause':
+        return this.#configure(name, 'pause', [], (subscription) => subscription.pause());
+      case 'resume':
+        return this.#configure(name, 'resume', [], (subscription) => subscription.resume());
+      case 'put':
+        return this.#put(name);
+      case 'seek':
+        return this.#seek(name);
+      case 'recreate':
+        return this.#recreate(name);
+      case 'removeTopic':
+        return this.#removeTopic();
+      case 'replay':
+        return this.#replay(name);
+      case 'cancel':
+      case 'rate':
+      case 'lookAtReplay':
+        return this.#onReplay(action);
+      case 'redrive':
+      case 'discard':
+        return this.#intervene(name, action);
+      case 'job':
+        return this.#job(name);
+      case 'rotate':
+        await this.#try(() => this.#subscription(name).rotateSecret(10_000));
+        return;
+    }
+  }
+
+  #subscription(name: string): HostedSubscription {
+    return this.#world.subscription(this.#party, name);
+  }
+
+  async #try<T>(call: () => Promise<T>): Promise<T | null> {
+    try {
+      return await call();
+    } catch {
+      return null;
+    }
+  }
+
+  /** A change of the configuration, written down; unknown if it never answered. */
+  async #configure<T>(
+    name: string,
+    action: Configure['action'],
+    types: string[],
+    call: (subscription: HostedSubscription) => Promise<T>,
+    succeeded: (result: T) => Configure['outcome'] = () => 'success',
+  ): Promise<void> {
+    const operation: Configure = {
+      kind: 'configure',
+      outcome: 'unknown',
+      start: this.#recorder.now,
+      end: Number.POSITIVE_INFINITY,
+      subscription: name,
+      action,
+      types,
+    };
+    this.#recorder.add(operation);
+    try {
+      const result = await call(this.#subscription(name));
+      operation.outcome = succeeded(result);
+      this.#world.scheduler.trace.add(`${action} ${name}: ${operation.outcome}`);
+    } catch {
+      // Unknown.
+    }
+    operation.end = this.#recorder.now;
+  }
+
+  async #put(name: string): Promise<void> {
+    const before = this.asked.get(name) ?? { documents: [], sought: false, deleted: false, replayed: false };
+    const last = before.documents.at(-1);
+    const document = this.#document(name);
+    // Topics change more rarely than the rest: most seeds are to keep to one set, so that their sums can be judged.
+    if (last !== undefined && !this.#random.chance(0.2)) {
+      document.topics = last.topics;
+    }
+    before.documents.push(document);
+    this.asked.set(name, before);
+    await this.#configure(
+      name,
+      'put',
+      document.filter.types,
+      (subscription) => subscription.put({ v: 1, name, document, ifMatch: null }),
+      (result) => {
+        // `unavailable` says nothing of what has been done.
+        if (result.outcome === 'unavailable') {
+          return 'unknown';
+        }
+        return result.outcome === 'created' || result.outcome === 'replaced' ? 'success' : 'failure';
+      },
+    );
+  }
+
+  #document(name: string): SubscriptionDocument {
+    const { random } = this.#world.scheduler;
+    const from: Position = random.chance(0.6) ? { kind: 'earliest' } : { kind: 'latest' };
+    return {
+      topics: random.pick(TOPIC_SETS),
+      from,
+      filter: { types: random.pick(FILTERS) },
+      maxInFlight: random.pick([1, 2, 8, 64]),
+      retry: { scheduleMs: random.pick(SCHEDULES), jitter: 0.2 },
+      delivery: {
+        kind: 'webhook',
+        url: `https://${random.pick(['one', 'two'])}.${name}.example.com/${name}`,
+        timeoutMs: random.pick([300, 2_000, 15_000]),
+        headers: {},
+        secret: null,
+      },
+    };
+  }
+
+  async #seek(name: string): Promise<void> {
+    const asked = this.asked.get(name);
+    if (asked !== undefined) {
+      asked.sought = true;
+    }
+    const topic = this.#random.chance(0.5) ? this.#random.pick(this.#plan.topics) : null;
+    const to = this.#position();
+    await this.#configure(
+      name,
+      'seek',
+      [],
+      (subscription) => subscription.seek({ topic, to }),
+      (result) => (result.outcome === 'sought' ? 'success' : 'failure'),
+    );
+  }
+
+  #position(): Position {
+    return this.#random.pick<Position>([
+      { kind: 'earliest' },
+      { kind: 'latest' },
+      { kind: 'sequence', sequence: this.#random.between(1, 12) },
+      { kind: 'time', time: this.#world.scheduler.now() - this.#random.between(0, 60_000) },
+    ]);
+  }
+
+  async #recreate(name: string): Promise<void> {
+    const asked = this.asked.get(name);
+    if (asked !== undefined) {
+      asked.deleted = true;
+    }
+    await this.#configure(name, 'delete', [], (subscription) => subscription.remove());
+    await this.#rest();
+    await this.#put(name);
+  }
+
+  async #removeTopic(): Promise<void> {
+    const topic = this.#random.pick(this.#plan.topics);
+    this.#recorder.add({ kind: 'remove-topic', topic, start: this.#recorder.now, end: Number.POSITIVE_INFINITY });
+    await this.#try(() => this.#world.topicLog(this.#party, topic).remove({ force: true }));
+  }
+
+  async #replay(name: string): Promise<void> {
+    const id = `replay-${this.replays.length + 1}`;
+    const asked = this.asked.get(name);
+    if (asked !== undefined) {
+      asked.replayed = true;
+    }
+    this.replays.push({ id, subscription: name });
+    const request = {
+      v: 1 as const,
+      id,
+      topic: this.#random.pick(this.#plan.topics),
+      from: this.#random.chance(0.5) ? ({ kind: 'earliest' } as const) : this.#position(),
+      to: this.#random.chance(0.5) ? null : this.#position(),
+      types: this.#random.chance(0.3) ? ['shop.*'] : [],
+      rateLimit: this.#random.chance(0.3) ? { count: this.#random.between(1, 5), spanMs: 1_000 } : null,
+    };
+    await this.#try(() => this.#subscription(name).startReplay(request));
+  }
+
+  async #onReplay(action: 'cancel' | 'rate' | 'lookAtReplay'): Promise<void> {
+    const replay = this.replays.length === 0 ? null : this.#random.pick(this.replays);
+    if (replay === null) {
+      return;
+    }
+    const subscription = this.#subscription(replay.subscription);
+    if (action === 'cancel') {
+      await this.#try(() => subscription.cancelReplay(replay.id));
+    } else if (action === 'rate') {
+      await this.#try(() => subscription.changeReplay(replay.id, { count: 10, spanMs: 1_000 }));
+    } else {
+      await this.lookAtReplay(replay);
+    }
+  }
+
+  async lookAtReplay({ id, subscription }: { id: string; subscription: string }): Promise<string | null> {
+    const start = this.#recorder.now;
+    const view = await this.#try(() => this.#subscription(subscription).replay(id));
+    if (view === null) {
+      return null;
+    }
+    const { topic, from, to, types, status, total, delivered, failed, filtered, remaining } = view;
+    const numbers = { from, to, types, status, total, delivered, failed, filtered, remaining };
+    this.#recorder.add({ kind: 'replay', start, end: this.#recorder.now, id, subscription, topic, ...numbers });
+    return status;
+  }
+
+  async #intervene(name: string, action: 'redrive' | 'discard'): Promise<void> {
+    const letters = new DeadLetters(this.#world.network.d1);
+    const filter = { subscription: name, topic: null, reason: null, since: null, until: null, state: 'all' as const };
+    const page = await letters.page(filter, 50, null);
+    if (page.letters.length === 0) {
+      return;
+    }
+    const letter = this.#random.pick(page.letters);
+    const operation = {
+      kind: 'intervene' as const,
+      start: this.#recorder.now,
+      end: Number.POSITIVE_INFINITY,
+      subscription: name,
+      topic: letter.topic,
+      sequence: letter.sequence,
+      action,
+    };
+    this.#recorder.add(operation);
+    await this.#try(() => this.#subscription(name)[action](letter));
+    operation.end = this.#recorder.now;
+  }
+
+  async #job(name: string): Promise<void> {
+    const action = this.#random.chance(0.7) ? 'redrive' : 'discard';
+    // A job goes on in the alarm: when it has ended nobody is told.
+    const span = { start: this.#recorder.now, end: Number.POSITIVE_INFINITY };
+    this.#recorder.add({ kind: 'intervene', ...span, subscription: name, topic: null, sequence: null, action });
+    const job = {
+      id: `job-${this.#recorder.now}`,
+      action,
+      topic: null,
+      reason: null,
+      since: null,
+      until: null,
+    } as const;
+    await this.#try(() => this.#subscription(name).startJob(job));
+  }
+
+  async look(name: string): Promise<void> {
+    const start = this.#recorder.now;
+    const view = await this.#try(() => this.#subscription(name).describe());
+    if (view !== null) {
+      this.#note(name, start, view);
+    }
+  }
+
+  #note(name: string, start: number, view: SubscriptionView): void {
+    const { delivered, dead, pending, waiting, filtered, skipped, discarded, lag } = view;
+    const [topic, ...others] = view.document.topics;
+    const single = topic !== undefined && others.length === 0 && /^[\w.]+$/.test(topic);
+    this.#recorder.add({
+      kind: 'look',
+      start,
+      end: this.#recorder.now,
+      subscription: name,
+      counters: { delivered, dead, pending, waiting, filtered, skipped, discarded },
+      lag,
+      cursor: view.cursor === null || !single ? null : { topic, sequence: view.cursor },
+      bases: this.#bases(name),
+    });
+  }
+
+  /** Where the counting began, if nothing but one set of named topics from the earliest was ever asked for. */
+  #bases(name: string): Record<string, number> | null {
+    const asked = this.asked.get(name);
+    const [first, ...later] = asked?.documents ?? [];
+    if (asked === undefined || first === undefined || asked.sought || asked.deleted || asked.replayed) {
+      return null;
+    }
+    const same = later.every((document) => JSON.stringify(document.topics) === JSON.stringify(first.topics));
+    const plain =
+      first.topics.every((topic) => /^[\w.]+$/.test(topic)) &&
+      asked.documents.every((document) => document.from.kind === 'earliest');
+    return same && plain && !this.#plan.removals ? Object.fromEntries(first.topics.map((topic) => [topic, 0])) : null;
+  }
+}

@@ -1,0 +1,211 @@
+import { DeadLetters, letterState } from '../../src/dead-letters/letters.ts';
+import type { DeliveryStatus } from '../../src/subscriptions/protocol.ts';
+import { check } from '../history/checker.ts';
+import type { Fate, FinalLetter, FinalSubscription, History, SeenEvent, Violation } from '../history/operations.ts';
+import type { Administrator } from './administrator.ts';
+import type { Plan } from './plan.ts';
+import { contentOf, readOnce } from './readers.ts';
+import type { Recorder } from './recorder.ts';
+import type { World } from './world.ts';
+
+const FATES: Record<DeliveryStatus, Fate | null> = {
+  pending: 'pending',
+  held: 'pending',
+  delivering: 'pending',
+  retrying: 'pending',
+  delivered: 'delivered',
+  dead: 'dead',
+  filtered: 'filtered',
+  skipped: 'skipped',
+  discarded: 'discarded',
+  'not-subscribed': null,
+};
+
+/** Looks at everything once more, with nothing failing any more, and judges the whole history. */
+export async function judge(
+  world: World,
+  plan: Plan,
+  administrator: Administrator,
+  recorder: Recorder,
+): Promise<Violation[]> {
+  const violations: Violation[] = [];
+  const values = new Map<string, Map<number, SeenEvent>>();
+  for (const topic of plan.topics) {
+    values.set(topic, await readAll(world, recorder, topic));
+  }
+  for (const replay of administrator.replays) {
+    const status = await administrator.lookAtReplay(replay);
+    const paused = await world.subscription(world.outsider('judge'), replay.subscription).describe();
+    if (status === 'running' && paused?.status === 'active') {
+      violations.push({ rule: 'drained', detail: `replay ${replay.id} still runs` });
+    }
+  }
+  const subscriptions: FinalSubscription[] = [];
+  for (const name of plan.subscriptions) {
+    await administrator.look(name);
+    const final = await finalOf(world, plan, administrator, name, values, violations);
+    if (final !== null) {
+      subscriptions.push(final);
+    }
+  }
+  const letters = await allLetters(world);
+  checkLetterRows(world, letters, violations);
+  const operations = [
+    ...recorder.operations,
+    ...world.receivers.books.map((book) => ({
+      ...book,
+      event: { ...book.event, content: encode(book.event.content) },
+    })),
+  ];
+  const history: History = { operations, final: { subscriptions, letters } };
+  return [...violations, ...check(history)];
+}
+
+/** As publishes write contents. */
+function encode(data: string): string {
+  return Buffer.from(String(JSON.parse(data)).padEnd(16).slice(0, 16)).toString('hex');
+}
+
+async function readAll(world: World, recorder: Recorder, topic: string): Promise<Map<number, SeenEvent>> {
+  const log = new Map<number, SeenEvent>();
+  const party = world.outsider('judge');
+  const described = await world.topicLog(party, topic).describe();
+  for (let after: number | null = (described?.firstSequence ?? 1) - 1; described !== null && after !== null; ) {
+    const page: Awaited<ReturnType<typeof readOnce>> = await readOnce(world, party, recorder, {
+      topic,
+      after,
+      types: [],
+      waitMs: 0,
+      limit: 100,
+    });
+    for (const event of page?.events ?? []) {
+      log.set(event.sequence, contentOf(event.json));
+    }
+    after = page?.next ?? null;
+  }
+  return log;
+}
+
+async function finalOf(
+  world: World,
+  plan: Plan,
+  administrator: Administrator,
+  name: string,
+  values: Map<string, Map<number, SeenEvent>>,
+  violations: Violation[],
+): Promise<FinalSubscription | null> {
+  const party = world.outsider('judge');
+  const subscription = world.subscription(party, name);
+  const view = await subscription.describe();
+  if (view === null) {
+    return null;
+  }
+  const { sql } = world.subscriptionHost(name).storage;
+  const lanes = sql
+    .exec<{ topic: string; start: number }>(
+      "SELECT topic, start FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching')",
+    )
+    .toArray();
+  checkLanes(plan, view.document.topics, lanes, values, name, violations);
+  const fates: FinalSubscription['fates'] = [];
+  for (const lane of lanes) {
+    for (const event of values.get(lane.topic)?.values() ?? []) {
+      if (event.sequence < lane.start) {
+        continue;
+      }
+      const { status } = await subscription.delivery(lane.topic, event.sequence, event.type);
+      const fate = FATES[status];
+      if (fate === null) {
+        violations.push({ rule: 'one-fate', detail: `${name} says ${lane.topic} ${event.sequence} is ${status}` });
+      } else {
+        fates.push({ topic: lane.topic, sequence: event.sequence, fate });
+      }
+    }
+  }
+  const asked = administrator.asked.get(name);
+  const { delivered, dead, pending, waiting, filtered, skipped, discarded, lag } = view;
+  const sameTopics = new Set(asked?.documents.map((document) => JSON.stringify(document.topics))).size === 1;
+  return {
+    name,
+    running: view.status === 'active',
+    exact: sameTopics && !asked?.sought && !asked?.replayed && !asked?.deleted && !plan.removals,
+    counters: { delivered, dead, pending, waiting, filtered, skipped, discarded },
+    lag,
+    fates,
+  };
+}
+
+/** Every topic that the subscription names or matches has its lane. */
+function checkLanes(
+  plan: Plan,
+  patterns: string[],
+  lanes: { topic: string }[],
+  values: Map<string, Map<number, SeenEvent>>,
+  name: string,
+  violations: Violation[],
+): void {
+  const matches = (topic: string) =>
+    patterns.some(
+      (pattern) =>
+        pattern === topic || pattern === '>' || (pattern.endsWith('.*') && topic.startsWith(pattern.slice(0, -1))),
+    );
+  for (const topic of plan.topics) {
+    const exists = (values.get(topic)?.size ?? 0) > 0;
+    if (exists && matches(topic) && !lanes.some((lane) => lane.topic === topic)) {
+      violations.push({ rule: 'attached', detail: `${name} has no lane in ${topic}` });
+    }
+  }
+}
+
+async function allLetters(world: World): Promise<FinalLetter[]> {
+  const filter = { subscription: null, topic: null, reason: null, since: null, until: null, state: null };
+  const { letters } = await new DeadLetters(world.network.d1).page(filter, 1000, null);
+  return letters.map((letter) => ({
+    subscription: letter.subscription,
+    topic: letter.topic,
+    sequence: letter.sequence,
+    identity: '',
+    content: letter.event,
+    state: letterState(letter),
+  }));
+}
+
+/** D1 agrees with each Subscription's own rows, and has the whole event. */
+function checkLetterRows(world: World, letters: FinalLetter[], violations: Violation[]): void {
+  for (const letter of letters) {
+    if (letter.content === '') {
+      violations.push({
+        rule: 'letters',
+        detail: `the letter of ${letter.subscription} for ${letter.topic} ${letter.sequence} has lost its event`,
+      });
+    }
+  }
+  for (const host of world.subscriptions.values()) {
+    const rows = host.storage.sql
+      .exec<{ topic: string; sequence: number; state: string }>(
+        "SELECT topic, sequence, state FROM letters WHERE state <> 'resolved'",
+      )
+      .toArray();
+    for (const row of rows) {
+      const letter = letters.find(
+        (candidate) =>
+          candidate.subscription === host.name && candidate.topic === row.topic && candidate.sequence === row.sequence,
+      );
+      if (letter?.state !== row.state) {
+        violations.push({
+          rule: 'letters',
+          detail: `${host.name} has ${row.topic} ${row.sequence} as ${row.state}, D1 as ${letter?.state ?? 'nothing'}`,
+        });
+      }
+    }
+    for (const letter of letters.filter((candidate) => candidate.subscription === host.name)) {
+      const known = rows.some((row) => row.topic === letter.topic && row.sequence === letter.sequence);
+      if (!known && letter.state !== 'resolved') {
+        violations.push({
+          rule: 'letters',
+          detail: `D1 has ${letter.topic} ${letter.sequence} of ${host.name} as ${letter.state}, its Subscription knows nothing of it`,
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
+import type { SeededRandom } from './random.ts';
+
+/** What a seed is about: drawn first, so that seeds differ in kind and not only in order. */
+export interface Plan {
+  topics: string[];
+  subscriptions: string[];
+  producers: number;
+  /** Batches of each producer. */
+  publishes: number;
+  /** Changes made by whoever administers. */
+  changes: number;
+  /** How long clients rest between two calls, at most. */
+  restMs: number;
+  faults: NetworkFaults;
+  killChance: number;
+  /** Milliseconds between two faults of a larger kind, at most; null: none. */
+  faultEveryMs: number | null;
+  seeks: boolean;
+  recreations: boolean;
+  removals: boolean;
+  clockJumps: boolean;
+  changesOfFilter: boolean;
+  replays: boolean;
+  interventions: boolean;
+}
+
+const TOPICS = ['orders', 'billing.a', 'billing.b', 'late.x'];
+
+export function drawPlan(random: SeededRandom): Plan {
+  const calm = random.chance(0.1);
+  const faults = (): NetworkFaults => ({
+    callLost: random.pick([0, 0, 0.01, 0.05]),
+    answerLost: random.pick([0, 0, 0.01, 0.05]),
+    messageRefused: random.pick([0, 0, 0.05]),
+    messageLost: random.pick([0, 0, 0.1, 0.3]),
+    messageRepeated: random.pick([0, 0, 0.2]),
+    messageDelayed: random.pick([0, 0, 0.1]),
+    d1Before: random.pick([0, 0, 0.1]),
+    d1After: random.pick([0, 0, 0.1]),
+  });
+  return {
+    topics: TOPICS.slice(0, random.between(1, TOPICS.length)),
+    subscriptions: ['s1', 's2', 's3'].slice(0, random.between(1, 3)),
+    producers: random.between(1, 3),
+    publishes: random.between(2, 8),
+    changes: random.between(2, 16),
+    restMs: random.pick([50, 1_000, 10_000]),
+    faults: calm ? NO_NETWORK_FAULTS : faults(),
+    killChance: calm ? 0 : random.pick([0, 0, 0.002, 0.01, 0.03]),
+    faultEveryMs: calm ? null : random.pick([500, 5_000, 20_000]),
+    seeks: random.chance(0.25),
+    recreations: random.chance(0.2),
+    removals: random.chance(0.08),
+    clockJumps: random.chance(0.15),
+    changesOfFilter: random.chance(0.3),
+    replays: random.chance(0.4),
+    interventions: random.chance(0.4),
+  };
+}

@@ -1,0 +1,136 @@
+import type { AppendRequest, NewEvent } from '../../src/topics/protocol.ts';
+import type { Publish } from '../history/operations.ts';
+import type { Party } from './object-host.ts';
+import type { Plan } from './plan.ts';
+import type { SeededRandom } from './random.ts';
+import type { Recorder } from './recorder.ts';
+import type { World } from './world.ts';
+
+export const TYPES = ['shop.order', 'shop.refund', 'mail.sent'];
+
+/** How often a publish without an answer is sent again before its producer gives it up. */
+const RETRIES_MAX = 4;
+const BATCH_MAX = 5;
+
+interface Made {
+  topic: string;
+  events: NewEvent[];
+}
+
+/** One producer: publishes one batch after the other, repeats what may be lost, at times what is not. */
+export class Producer {
+  readonly #name: string;
+  readonly #world: World;
+  readonly #plan: Plan;
+  readonly #recorder: Recorder;
+  readonly #random: SeededRandom;
+  readonly #party: Party;
+  readonly #sent: Made[] = [];
+  readonly #lastSeen = new Map<string, number>();
+  #count = 0;
+
+  constructor(name: string, world: World, plan: Plan, recorder: Recorder) {
+    this.#name = name;
+    this.#world = world;
+    this.#plan = plan;
+    this.#recorder = recorder;
+    this.#random = world.scheduler.random;
+    this.#party = world.outsider(name);
+  }
+
+  async run(): Promise<void> {
+    for (let publish = 0; publish < this.#plan.publishes; publish += 1) {
+      await this.#world.scheduler.sleep('rests', this.#party.life, this.#random.between(0, this.#plan.restMs));
+      const old = this.#random.chance(0.1) && this.#sent.length > 0 ? this.#random.pick(this.#sent) : null;
+      const made = old ?? this.#make();
+      const conditional = old === null && this.#random.chance(0.2);
+      await this.#publish(made, conditional ? (this.#lastSeen.get(made.topic) ?? 0) : null);
+    }
+  }
+
+  #make(): Made {
+    const events = Array.from({ length: this.#random.between(1, BATCH_MAX) }, () => this.#event());
+    // The same twice in one request is one event.
+    if (this.#random.chance(0.05)) {
+      events.push(...events.slice(0, 1));
+    }
+    const made = { topic: this.#random.pick(this.#plan.topics), events };
+    this.#sent.push(made);
+    return made;
+  }
+
+  #event(): NewEvent {
+    this.#count += 1;
+    return newEvent(this.#name, String(this.#count), this.#random.pick(TYPES), String(this.#count));
+  }
+
+  async #publish(made: Made, expected: number | null): Promise<void> {
+    for (let attempt = 0; attempt <= RETRIES_MAX; attempt += 1) {
+      const outcome = await publishOnce(this.#world, this.#party, this.#recorder, made, expected);
+      if (outcome.outcome === 'success') {
+        this.#lastSeen.set(made.topic, Math.max(...outcome.receipts.map((receipt) => receipt.sequence)));
+        return;
+      }
+      if (outcome.outcome === 'failure') {
+        this.#lastSeen.set(made.topic, outcome.refusedAt ?? 0);
+        return;
+      }
+      await this.#world.scheduler.sleep('waits to retry', this.#party.life, this.#random.between(1, 1_000));
+    }
+  }
+}
+
+/** One publish, written down. */
+export async function publishOnce(
+  world: World,
+  party: Party,
+  recorder: Recorder,
+  made: Made,
+  expected: number | null,
+): Promise<Publish> {
+  const operation: Publish = {
+    kind: 'publish',
+    outcome: 'unknown',
+    start: recorder.now,
+    end: Number.POSITIVE_INFINITY,
+    topic: made.topic,
+    events: made.events.map((event) => ({
+      identity: `${event.source} ${JSON.parse(event.json).id}`,
+      content: event.content,
+      type: event.type,
+    })),
+    expected,
+    receipts: [],
+    refusedAt: null,
+  };
+  recorder.add(operation);
+  const request: AppendRequest = { v: 1, events: made.events, expectedLastSequence: expected, create: true };
+  try {
+    const result = await world.topicLog(party, made.topic).append(request);
+    if (result.outcome === 'appended') {
+      operation.outcome = 'success';
+      operation.receipts = result.receipts;
+    } else {
+      operation.outcome = 'failure';
+      operation.refusedAt = result.outcome === 'wrong-expected-sequence' ? result.lastSequence : null;
+    }
+    world.scheduler.trace.add(`publish to ${made.topic}: ${JSON.stringify(result)}`);
+  } catch {
+    // It may have had effect or not: the outcome stays unknown.
+  }
+  operation.end = recorder.now;
+  return operation;
+}
+
+/** An event as the HTTP layer would hand it to the log. Its content hash is its data, readable. */
+export function newEvent(source: string, id: string, type: string, data: string): NewEvent {
+  return {
+    type,
+    source,
+    subject: null,
+    key: null,
+    identity: Buffer.from(`${source} ${id}`.padEnd(16).slice(0, 16)).toString('hex'),
+    content: Buffer.from(data.padEnd(16).slice(0, 16)).toString('hex'),
+    json: JSON.stringify({ specversion: '1.0', id, source, type, time: '2026-01-01T00:00:00Z', data }),
+  };
+}

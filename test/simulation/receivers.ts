@@ -1,0 +1,143 @@
+import type { Fetch } from '../../src/deliveries/webhook.ts';
+import type { Delivery, Outcome, SeenEvent } from '../history/operations.ts';
+import type { Life, Scheduler } from './scheduler.ts';
+
+/** How a receiver behaves at present: what it does with each request, by weight. */
+export type Manner = Partial<Record<Answer, number>>;
+
+type Answer = 'accept' | 'late' | 'error' | 'busy' | 'gone' | 'hang' | 'reset' | 'reset-after' | 'redirect';
+
+export const HEALTHY: Manner = { accept: 1 };
+
+/** What receivers are like while faults are on. */
+export const MANNERS: Record<string, Manner> = {
+  healthy: HEALTHY,
+  flaky: { accept: 6, error: 2, busy: 1, reset: 1, 'reset-after': 1, late: 1 },
+  failing: { error: 5, redirect: 1, reset: 1, busy: 1 },
+  hanging: { hang: 5, late: 2, accept: 1 },
+  limited: { accept: 3, busy: 3 },
+  leaving: { accept: 5, gone: 1 },
+};
+
+const THINKING_MAX_MS = 30;
+const LATE_MAX_MS = 20_000;
+
+/** The receivers of all subscriptions: each has a host of its own, and books of what it was sent and what it answered. */
+export class Receivers {
+  readonly books: Delivery[] = [];
+  readonly manners = new Map<string, Manner>();
+  /** Types of events that a host always refuses, as a bug in a receiver does. */
+  readonly poison = new Map<string, string>();
+  readonly #scheduler: Scheduler;
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  heal(): void {
+    this.manners.clear();
+    this.poison.clear();
+  }
+
+  /** `fetch` as the consumer `life` has it. */
+  fetch(life: Life): Fetch {
+    return async (url, init) => {
+      const { host, pathname } = new URL(url);
+      await this.#scheduler.hop(`requests ${host}`, life);
+      return new Promise<Response>((resolve, reject) => {
+        this.#scheduler.post(`request to ${host}`, null, () => {
+          void this.#answer(host, pathname.slice(1), init.headers, init.body).then((answer) => {
+            this.#scheduler.post(`answer of ${host}: ${answer?.status ?? 'reset'}`, life, () =>
+              answer === null ? reject(new Error('Connection reset.')) : resolve(answer),
+            );
+          });
+        });
+      });
+    };
+  }
+
+  /** What the receiver does with a request; null resets the connection. */
+  async #answer(
+    host: string,
+    subscription: string,
+    headers: Record<string, string>,
+    body: string,
+  ): Promise<Response | null> {
+    const { random } = this.#scheduler;
+    const { event, topic } = seenEvent(body);
+    const manner: Manner = event.type === this.poison.get(host) ? { error: 1 } : (this.manners.get(host) ?? HEALTHY);
+    const answer = random.weighted(manner as Record<Answer, number>);
+    const entry: Delivery = {
+      kind: 'delivery',
+      outcome: 'unknown',
+      start: this.#scheduler.steps,
+      end: Number.POSITIVE_INFINITY,
+      subscription,
+      topic,
+      event,
+      webhookId: headers['webhook-id'] ?? '',
+      replay: headers['millrace-replay'] ?? null,
+    };
+    this.books.push(entry);
+    if (Number(headers['millrace-sequence']) !== event.sequence || headers['millrace-topic'] !== topic) {
+      throw new Error(`The headers ${JSON.stringify(headers)} name another event than ${body}.`);
+    }
+    if (answer === 'hang') {
+      return new Promise(() => {});
+    }
+    const thinking = answer === 'late' ? random.between(1, LATE_MAX_MS) : random.between(0, THINKING_MAX_MS);
+    await this.#scheduler.sleep(`${host} thinks`, null, thinking);
+    const done = (outcome: Outcome, response: Response | null) => {
+      entry.outcome = outcome;
+      entry.end = this.#scheduler.steps;
+      this.#scheduler.trace.add(`${host} has ${outcome} ${topic} ${event.sequence}`);
+      return response;
+    };
+    switch (answer) {
+      case 'accept':
+      case 'late':
+        return done('success', new Response(null, { status: 204 }));
+      case 'reset-after':
+        return done('success', null);
+      case 'reset':
+        return done('failure', null);
+      case 'error':
+        return done('failure', new Response(null, { status: 500 }));
+      case 'redirect':
+        return done(
+          'failure',
+          new Response(null, { status: 302, headers: { location: 'https://elsewhere.example/' } }),
+        );
+      case 'gone':
+        return done('failure', new Response(null, { status: 410 }));
+      case 'busy':
+        return done(
+          'failure',
+          new Response(null, { status: 429, headers: { 'retry-after': String(random.between(0, 20)) } }),
+        );
+    }
+  }
+}
+
+/** An event as readers and receivers get it. */
+export function seenEvent(json: string): { event: SeenEvent; topic: string } {
+  const event: unknown = JSON.parse(json);
+  if (
+    typeof event !== 'object' ||
+    event === null ||
+    !('source' in event && 'id' in event && 'type' in event && 'topic' in event && 'sequence' in event) ||
+    typeof event.type !== 'string' ||
+    typeof event.topic !== 'string'
+  ) {
+    throw new Error(`This is no event of the hub: ${json}`);
+  }
+  return {
+    topic: event.topic,
+    event: {
+      sequence: Number(event.sequence),
+      identity: `${event.source} ${event.id}`,
+      content: 'data' in event ? JSON.stringify(event.data) : '',
+      type: event.type,
+    },
+  };
+}

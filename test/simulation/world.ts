@@ -1,0 +1,155 @@
+import { Catalog } from '../../src/catalog/catalog.ts';
+import { type SweepPorts, sweep } from '../../src/catalog/sweep.ts';
+import { DeadLetters } from '../../src/dead-letters/letters.ts';
+import type { SubscriptionPorts } from '../../src/subscriptions/core.ts';
+import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
+import { Subscription } from '../../src/subscriptions/subscription.ts';
+import type { TopicLogApi } from '../../src/topics/protocol.ts';
+import { TopicLog } from '../../src/topics/topic-log.ts';
+import { Consumers } from './consumers.ts';
+import { Network } from './network.ts';
+import { type Hosted, ObjectHost, type Party } from './object-host.ts';
+import type { SeededRandom } from './random.ts';
+import { Receivers } from './receivers.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export type HostedLog = TopicLogApi & Hosted;
+export type HostedSubscription = SubscriptionApi & Hosted;
+
+/** A vault that hides nothing: what it is worth is tested elsewhere, and here its time would be wasted. */
+const GLASS_VAULT: SubscriptionPorts['vault'] = {
+  seal: (plaintext) => ({ keyId: 'glass', box: plaintext }),
+  open: (sealed) => sealed.box,
+};
+
+/** The hub as deployed, without its HTTP: the logs, the subscriptions, the queue consumer, the cron sweep. */
+export class World {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly receivers: Receivers;
+  readonly consumers: Consumers;
+  readonly topics = new Map<string, ObjectHost<HostedLog>>();
+  readonly subscriptions = new Map<string, ObjectHost<HostedSubscription>>();
+  readonly #random: SeededRandom;
+  #parties = 0;
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler;
+    this.#random = scheduler.random.fork();
+    this.network = new Network(scheduler);
+    this.receivers = new Receivers(scheduler);
+    this.consumers = new Consumers(scheduler, this.receivers, (name, from) => this.subscription(from, name));
+    this.network.deliver = (message) => this.consumers.invoke(message);
+    scheduler.alarms = { next: () => this.#nextAlarm(), due: (now) => this.#dueAlarms(now) };
+  }
+
+  /** Somebody outside who never dies: a client, the cron. */
+  outsider(name: string): Party {
+    this.#parties += 1;
+    const life = { name: `${name}${this.#parties}`, alive: true, pausedUntil: 0, kill: null };
+    return { life, ready: () => Promise.resolve() };
+  }
+
+  topicLog(from: Party, topic: string): HostedLog {
+    return this.network.stub(from, this.topicHost(topic));
+  }
+
+  subscription(from: Party, name: string): HostedSubscription {
+    return this.network.stub(from, this.subscriptionHost(name));
+  }
+
+  hosts(): ObjectHost<Hosted>[] {
+    return [...this.topics.values(), ...this.subscriptions.values()];
+  }
+
+  /** One run of the cron. */
+  async sweep(): Promise<void> {
+    const cron = this.outsider('cron');
+    const ports: SweepPorts = {
+      catalog: new Catalog(this.network.database(cron)),
+      subscription: (name) => this.subscription(cron, name),
+      topic: (name) => this.topicLog(cron, name),
+      now: () => this.scheduler.now(),
+      log: (_level, message, fields) => this.scheduler.trace.add(`cron: ${message} ${String(fields?.error ?? '')}`),
+    };
+    await sweep(ports);
+    cron.life.alive = false;
+  }
+
+  topicHost(topic: string): ObjectHost<HostedLog> {
+    const known = this.topics.get(topic);
+    if (known !== undefined) {
+      return known;
+    }
+    const host: ObjectHost<HostedLog> = new ObjectHost<HostedLog>(`topic ${topic}`, this.scheduler, (ports) => {
+      const party = host.party(ports.life);
+      return new TopicLog({
+        topic,
+        storage: ports.storage,
+        clock: ports.clock,
+        random: this.#random,
+        background: ports.background,
+        log: this.#log(ports.life.name),
+        catalog: new Catalog(this.network.database(party)),
+        subscriptions: (name) => this.subscription(party, name),
+      });
+    });
+    this.topics.set(topic, host);
+    return host;
+  }
+
+  subscriptionHost(name: string): ObjectHost<HostedSubscription> {
+    const known = this.subscriptions.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const host: ObjectHost<HostedSubscription> = new ObjectHost<HostedSubscription>(name, this.scheduler, (ports) => {
+      const party = host.party(ports.life);
+      const database = this.network.database(party);
+      const queue = { send: (message: Parameters<Network['send']>[1]) => this.network.send(party, message) };
+      return new Subscription({
+        name,
+        storage: ports.storage,
+        clock: ports.clock,
+        random: this.#random,
+        background: ports.background,
+        log: this.#log(ports.life.name),
+        catalog: new Catalog(database),
+        letters: new DeadLetters(database),
+        vault: GLASS_VAULT,
+        topicLog: (topic) => this.topicLog(party, topic),
+        deliveries: queue,
+        retries: queue,
+      });
+    });
+    this.subscriptions.set(name, host);
+    return host;
+  }
+
+  #log(name: string) {
+    return (level: string, message: string, fields?: Record<string, unknown>) =>
+      this.scheduler.trace.add(`${name} ${level}: ${message} ${fields === undefined ? '' : JSON.stringify(fields)}`);
+  }
+
+  #nextAlarm(): number | null {
+    let next: number | null = null;
+    for (const host of this.hosts()) {
+      const at = host.alarmAt;
+      if (at !== null && (next === null || at < next)) {
+        next = at;
+      }
+    }
+    return next;
+  }
+
+  #dueAlarms(now: number): { label: string; run: () => void }[] {
+    const due: { label: string; run: () => void }[] = [];
+    for (const host of this.hosts()) {
+      const at = host.alarmAt;
+      if (at !== null && at <= now) {
+        due.push({ label: `alarm of ${host.name}`, run: () => host.fire() });
+      }
+    }
+    return due;
+  }
+}
