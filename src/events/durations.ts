@@ -48,5 +48,8 @@ export function durationSchema(min: number, max: number) {
       });
       return z.NEVER;
     })
-    .meta({ example: formatDuration(min), description: `A duration between ${formatDuration(min)} and ${formatDuration(max)}` });
+    .meta({
+      example: formatDuration(min),
+      description: `A duration between ${formatDuration(min)} and ${formatDuration(max)}`,
+    });
 }

@@ -64,11 +64,12 @@ function mayHaveLoneSurrogate(json: string): boolean {
   return SURROGATE_ESCAPE.test(json);
 }
 
-const PAIR_OR_ESCAPE = /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
+const PAIR_OR_ESCAPE =
+  /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
 
 /** Half a surrogate pair as the six characters of its escape, since RFC 8785 knows no text with halves in it. */
 function spellOutLoneSurrogates(json: string): string {
-  return json.replace(PAIR_OR_ESCAPE, (escape) => (/^\\u[dD].{4}$/.test(escape) ? `\\${escape}` : escape));
+  return json.replace(PAIR_OR_ESCAPE, (found) => (/^\\u[dD].{3}$/.test(found) ? `\\${found}` : found));
 }
 
 function hash(text: string): string {
