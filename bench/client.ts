@@ -1,0 +1,114 @@
+import { connect, type Socket } from 'node:net';
+
+/**
+ * The least HTTP/1.1 client that can load a server: one kept connection, one request at a time, requests encoded once and
+ * sent as bytes. Node's own clients take longer over a request than the floor does, so they would measure themselves.
+ */
+
+export interface Answer {
+  status: number;
+  body: string;
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** The bytes of one request, `host` aside from `headers`. */
+export function encode(method: Method, path: string, headers: Record<string, string>, body = ''): Buffer {
+  const lines = Object.entries({ host: '127.0.0.1', ...headers, 'content-length': String(Buffer.byteLength(body)) });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\n${head}\r\n${body}`);
+}
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+/** An answer that begins `bytes`, or null while some of it is missing. */
+function decode(bytes: Buffer): Answer | null {
+  const headEnd = bytes.indexOf(HEAD_END);
+  if (headEnd < 0) return null;
+  const head = bytes.latin1Slice(0, headEnd);
+  const status = Number(head.slice(9, 12));
+  const bodyStart = headEnd + HEAD_END.length;
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  if (length !== undefined) {
+    const bodyEnd = bodyStart + Number(length);
+    return bytes.length < bodyEnd ? null : { status, body: bytes.utf8Slice(bodyStart, bodyEnd) };
+  }
+  if (/\r\ntransfer-encoding: *chunked/i.test(head)) return decodeChunks(status, bytes, bodyStart);
+  return { status, body: '' };
+}
+
+function decodeChunks(status: number, bytes: Buffer, start: number): Answer | null {
+  const chunks: Buffer[] = [];
+  for (let at = start; ; ) {
+    const lineEnd = bytes.indexOf('\r\n', at);
+    if (lineEnd < 0) return null;
+    const size = Number.parseInt(bytes.latin1Slice(at, lineEnd), 16);
+    const next = lineEnd + 2 + size + 2;
+    if (bytes.length < next) return null;
+    if (size === 0) return { status, body: Buffer.concat(chunks).toString() };
+    chunks.push(bytes.subarray(lineEnd + 2, lineEnd + 2 + size));
+    at = next;
+  }
+}
+
+export class Connection {
+  readonly #socket: Socket;
+  #received: Buffer[] = [];
+  #waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | null = null;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (bytes) => this.#take(bytes));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('The server closed the connection.')));
+  }
+
+  static open(port: number): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new Connection(socket));
+      });
+    });
+  }
+
+  /** Sends one encoded request and waits for its whole answer. One at a time a connection. */
+  send(request: Buffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#socket.write(request);
+    });
+  }
+
+  close(): void {
+    this.#waiting = null;
+    this.#socket.destroy();
+  }
+
+  #take(bytes: Buffer): void {
+    this.#received.push(bytes);
+    const all = this.#received.length === 1 ? bytes : Buffer.concat(this.#received);
+    const answer = decode(all);
+    if (answer === null) {
+      this.#received = [all];
+      return;
+    }
+    this.#received = [];
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.resolve(answer);
+  }
+
+  #fail(error: Error): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.reject(error);
+  }
+}
+
+export async function openAll(port: number, count: number): Promise<Connection[]> {
+  return Promise.all(Array.from({ length: count }, () => Connection.open(port)));
+}

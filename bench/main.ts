@@ -1,0 +1,70 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Hub } from './hub.ts';
+import { Receiver } from './receiver.ts';
+import { startFloor } from './runtime.ts';
+import { billing } from './sections/billing.ts';
+import { fanOut } from './sections/fan-out.ts';
+import { growth } from './sections/growth.ts';
+import { latency } from './sections/latency.ts';
+import { publish } from './sections/publish.ts';
+import type { Section } from './sections/section.ts';
+import { webhooks } from './sections/webhooks.ts';
+import { circumstances, line, type Row, table } from './table.ts';
+
+const SECTIONS: Section[] = [publish, latency, webhooks, fanOut, growth, billing];
+const BEGIN = '<!-- bench: begin -->';
+const END = '<!-- bench: end -->';
+const USAGE = `npm run bench [-- [--quick] [--markdown FILE] [section …]]
+
+  --quick           fewer and shorter rounds: for while building, not for claims
+  --markdown FILE   put the table into FILE, between ${BEGIN} and ${END}
+  section           only these: ${SECTIONS.map(({ name }) => name).join(', ')}
+`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean' }, markdown: { type: 'string' }, help: { type: 'boolean' } },
+  });
+  const chosen = SECTIONS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  if (values.help === true || positionals.some((name) => !chosen.some((section) => section.name === name))) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const quick = values.quick === true;
+  const rows = await run(chosen, quick);
+  const result = `${circumstances(quick)}\n\n${table(rows)}\n`;
+  process.stdout.write(`\n${result}`);
+  if (values.markdown !== undefined) intoPage(values.markdown, result);
+}
+
+async function run(sections: Section[], quick: boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  const floor = await startFloor();
+  const hub = await Hub.start('src/worker.ts');
+  const receiver = await Receiver.open();
+  const found = new Map<string, number>();
+  const row = (made: Row) => {
+    rows.push(made);
+    process.stdout.write(`${line(made)}\n`);
+  };
+  try {
+    for (const section of sections) await section.run({ hub, floor, receiver, quick, row, found });
+  } finally {
+    receiver.close();
+    await hub.stop();
+    await floor.stop();
+  }
+  return rows;
+}
+
+function intoPage(path: string, result: string): void {
+  const page = existsSync(path) ? readFileSync(path, 'utf8') : `${BEGIN}\n${END}\n`;
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`${path} has no ${BEGIN} … ${END} to put the table between.`);
+  writeFileSync(path, `${page.slice(0, begin + BEGIN.length)}\n${result}${page.slice(end)}`);
+}
+
+await main();

@@ -1,0 +1,127 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { Miniflare, type WorkerOptions } from 'miniflare';
+
+/**
+ * Starts the hub, the hub with counters, or the floor in Miniflare: a workerd each, with fresh state in the system's place
+ * for temporary files. Requests go to the Worker's own socket, past Miniflare's entry Worker, which would be most of the
+ * time of a request to the floor and so flatter every ratio.
+ */
+
+export const ADMIN_KEY = 'bench-admin-key-of-32-characters';
+const HUB_SECRET = Buffer.alloc(32, 7).toString('base64');
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const D1_SCHEMAS = `${ROOT}schemas/d1/`;
+/** Clock ticks of /proc are 10 ms. */
+const TICK_MS = 10;
+
+export interface Running {
+  port: number;
+  /** Processor time of its workerd so far, milliseconds. */
+  cpuMs(): number;
+  stop(): Promise<void>;
+}
+
+type Bindings = Pick<
+  WorkerOptions,
+  'compatibilityFlags' | 'bindings' | 'durableObjects' | 'd1Databases' | 'queueProducers' | 'queueConsumers'
+>;
+
+export async function startFloor(): Promise<Running> {
+  const { running } = await start('bench/floor-worker.ts', {
+    durableObjects: { STORE: { className: 'FloorStore', useSQLite: true } },
+    queueProducers: { WEBHOOKS: { queueName: 'webhooks' } },
+    queueConsumers: { webhooks: { maxBatchSize: 1, maxBatchTimeout: 0 } },
+  });
+  return running;
+}
+
+/** `entry` is src/worker.ts, or what wraps it. Everything else is as wrangler.toml and `npm run dev` have it. */
+export async function startHub(entry: 'src/worker.ts' | 'bench/worker-counted.ts'): Promise<Running> {
+  const { miniflare, running } = await start(entry, {
+    compatibilityFlags: ['global_fetch_strictly_public', 'queue_consumer_no_wait_for_wait_until'],
+    bindings: { ADMIN_KEY, HUB_SECRET, WEBHOOK_ALLOW_HOSTS: '127.0.0.1', HUB_HOSTS: '' },
+    durableObjects: {
+      TOPIC_LOG: { className: 'TopicLogObject', useSQLite: true },
+      SUBSCRIPTION: { className: 'SubscriptionObject', useSQLite: true },
+    },
+    d1Databases: { DB: 'millrace' },
+    queueProducers: {
+      DELIVERIES: { queueName: 'millrace-deliveries' },
+      RETRIES: { queueName: 'millrace-retries' },
+    },
+    queueConsumers: {
+      'millrace-deliveries': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 3 },
+      'millrace-retries': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 3 },
+    },
+  });
+  const db = await miniflare.getD1Database('DB');
+  for (const statement of d1Statements()) await db.prepare(statement).run();
+  return running;
+}
+
+function d1Statements(): string[] {
+  const files = readdirSync(D1_SCHEMAS).filter((name) => name.endsWith('.sql'));
+  const sql = files.sort().map((name) => readFileSync(D1_SCHEMAS + name, 'utf8').replaceAll(/--.*$/gm, ''));
+  const statements = sql.flatMap((text) => text.split(';'));
+  return statements.map((text) => text.trim()).filter((text) => text !== '');
+}
+
+async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Miniflare; running: Running }> {
+  const before = new Set(workerdPids());
+  const miniflare = new Miniflare({
+    ...bindings,
+    modules: [{ type: 'ESModule', path: 'worker.mjs', contents: await bundle(entry) }],
+    compatibilityDate: compatibilityDate(),
+    host: '127.0.0.1',
+    port: 0,
+    unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
+  });
+  await miniflare.ready;
+  const url = await miniflare.unsafeGetDirectURL();
+  const pid = workerdPids().find((child) => !before.has(child));
+  const running: Running = {
+    port: Number(url.port),
+    cpuMs: () => (pid === undefined ? 0 : processorMs(pid)),
+    stop: () => miniflare.dispose(),
+  };
+  return { miniflare, running };
+}
+
+async function bundle(entry: string): Promise<string> {
+  const built = await build({
+    entryPoints: [`${ROOT}${entry}`],
+    bundle: true,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*', 'node:*'],
+    loader: { '.sql': 'text', '.html': 'text' },
+    write: false,
+    logLevel: 'error',
+  });
+  const file = built.outputFiles[0];
+  if (file === undefined) throw new Error(`Nothing was built from ${entry}.`);
+  return file.text;
+}
+
+function compatibilityDate(): string {
+  const date = /^compatibility_date = "([^"]+)"/m.exec(readFileSync(`${ROOT}wrangler.toml`, 'utf8'))?.[1];
+  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date.');
+  return date;
+}
+
+function workerdPids(): number[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ');
+  const workerds = children.filter(
+    (pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'workerd',
+  );
+  return workerds.map(Number);
+}
+
+function processorMs(pid: number): number {
+  // Fields 14 and 15 of /proc/PID/stat, counted behind the command's closing bracket.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
