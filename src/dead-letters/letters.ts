@@ -160,14 +160,15 @@ export class DeadLetters {
 
   /**
    * Marks letters as discarded here alone: for those whose subscription is gone. Where it exists it owns the letter,
-   * and discards it itself. Letters resolved or discarded already stay as they are.
+   * and discards it itself. Letters resolved or discarded already stay as they are. The version stays too: a subscription
+   * made again under the name goes on counting from its own.
    *
    * @returns how many were marked
    */
   async discardOrphans(subscription: string, filter: Omit<LetterFilter, 'subscription'>, now: number): Promise<number> {
     const { conditions, values } = where({ ...filter, subscription });
     const { meta } = await this.#db
-      .prepare(`UPDATE dead_letters SET discarded_at = ?, version = version + 1 ${clause([...conditions, UNSETTLED])}`)
+      .prepare(`UPDATE dead_letters SET discarded_at = ? ${clause([...conditions, UNSETTLED])}`)
       .bind(now, ...values)
       .run();
     return meta.changes;
@@ -176,7 +177,7 @@ export class DeadLetters {
   /** {@link discardOrphans} for one letter. False: resolved or discarded already, or no such letter. */
   async discardOrphan(id: string, now: number): Promise<boolean> {
     const { meta } = await this.#db
-      .prepare(`UPDATE dead_letters SET discarded_at = ?, version = version + 1 WHERE id = ? AND ${UNSETTLED}`)
+      .prepare(`UPDATE dead_letters SET discarded_at = ? WHERE id = ? AND ${UNSETTLED}`)
       .bind(now, id)
       .run();
     return meta.changes > 0;

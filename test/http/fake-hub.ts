@@ -1,0 +1,133 @@
+import { type Mock, vi } from 'vitest';
+import { signingKeys, signKey } from '../../src/access/key-tokens.ts';
+import { serve } from '../../src/http/app.ts';
+import type { Hub } from '../../src/http/hub.ts';
+import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
+import type { TopicLogApi } from '../../src/topics/protocol.ts';
+import { NodeD1 } from '../support/node-d1.ts';
+
+/** Every call of an interface as a mock that answers `undefined` until a test says otherwise. */
+type Mocked<T> = { [K in keyof T]: T[K] extends (...args: never[]) => unknown ? Mock<T[K]> : never };
+
+export class FakeSubscription implements Mocked<SubscriptionApi> {
+  put = vi.fn<SubscriptionApi['put']>();
+  describe = vi.fn<SubscriptionApi['describe']>().mockResolvedValue(null);
+  remove = vi.fn<SubscriptionApi['remove']>().mockResolvedValue(false);
+  pause = vi.fn<SubscriptionApi['pause']>().mockResolvedValue(null);
+  resume = vi.fn<SubscriptionApi['resume']>().mockResolvedValue(null);
+  seek = vi.fn<SubscriptionApi['seek']>();
+  topics = vi.fn<SubscriptionApi['topics']>().mockResolvedValue(null);
+  secret = vi.fn<SubscriptionApi['secret']>().mockResolvedValue(null);
+  rotateSecret = vi.fn<SubscriptionApi['rotateSecret']>().mockResolvedValue(null);
+  target = vi.fn<SubscriptionApi['target']>().mockResolvedValue(null);
+  attempts = vi.fn<SubscriptionApi['attempts']>().mockResolvedValue(null);
+  delivery = vi.fn<SubscriptionApi['delivery']>();
+  wake = vi.fn<SubscriptionApi['wake']>();
+  topicAppeared = vi.fn<SubscriptionApi['topicAppeared']>();
+  overtake = vi.fn<SubscriptionApi['overtake']>();
+  claim = vi.fn<SubscriptionApi['claim']>();
+  settle = vi.fn<SubscriptionApi['settle']>();
+  startReplay = vi.fn<SubscriptionApi['startReplay']>();
+  replay = vi.fn<SubscriptionApi['replay']>().mockResolvedValue(null);
+  changeReplay = vi.fn<SubscriptionApi['changeReplay']>().mockResolvedValue(null);
+  cancelReplay = vi.fn<SubscriptionApi['cancelReplay']>().mockResolvedValue(false);
+  redrive = vi.fn<SubscriptionApi['redrive']>().mockResolvedValue(false);
+  discard = vi.fn<SubscriptionApi['discard']>().mockResolvedValue(false);
+  startJob = vi.fn<SubscriptionApi['startJob']>().mockResolvedValue(false);
+  sweep = vi.fn<SubscriptionApi['sweep']>();
+}
+
+export class FakeTopic implements Mocked<TopicLogApi> {
+  append = vi.fn<TopicLogApi['append']>();
+  read = vi.fn<TopicLogApi['read']>();
+  event = vi.fn<TopicLogApi['event']>().mockResolvedValue({ outcome: 'unknown-topic' });
+  eventsAt = vi.fn<TopicLogApi['eventsAt']>();
+  describe = vi.fn<TopicLogApi['describe']>().mockResolvedValue(null);
+  configure = vi.fn<TopicLogApi['configure']>();
+  remove = vi.fn<TopicLogApi['remove']>();
+  resolve = vi.fn<TopicLogApi['resolve']>();
+  attach = vi.fn<TopicLogApi['attach']>();
+  detach = vi.fn<TopicLogApi['detach']>();
+  readOrPark = vi.fn<TopicLogApi['readOrPark']>();
+  unpark = vi.fn<TopicLogApi['unpark']>();
+  standing = vi.fn<TopicLogApi['standing']>();
+  subscribers = vi.fn<TopicLogApi['subscribers']>().mockResolvedValue([]);
+  sweep = vi.fn<TopicLogApi['sweep']>();
+}
+
+const ADMIN_KEY = 'test-admin-key';
+const HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
+
+/** The whole HTTP interface over fakes: D1 is SQLite, topics and subscriptions are mocks made when first asked for. */
+export class FakeHub {
+  readonly d1 = NodeD1.migrated();
+  readonly subscriptions = new Map<string, FakeSubscription>();
+  readonly topics = new Map<string, FakeTopic>();
+  readonly fetch = vi.fn<typeof fetch>();
+  readonly background: Promise<unknown>[] = [];
+  now = Date.UTC(2026, 10, 23, 20);
+
+  subscription(name: string): FakeSubscription {
+    return made(this.subscriptions, name, () => new FakeSubscription());
+  }
+
+  topic(name: string): FakeTopic {
+    return made(this.topics, name, () => new FakeTopic());
+  }
+
+  get hub(): Hub {
+    return {
+      topic: (name) => this.topic(name),
+      subscription: (name) => this.subscription(name),
+      db: this.d1,
+      now: () => this.now,
+      random: { fraction: () => 0.5, bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+      background: (task) => void this.background.push(task),
+      log: () => undefined,
+      fetch: this.fetch,
+      adminKey: ADMIN_KEY,
+      hubSecret: HUB_SECRET,
+      webhookAllowHosts: 'localhost',
+      hubHosts: '',
+    };
+  }
+
+  /** A key with these scopes. */
+  keyWith(...scopes: string[]): string {
+    const keys = signingKeys(HUB_SECRET);
+    if (keys === null) throw new Error('HUB_SECRET is malformed');
+    return signKey({ id: scopes.join(), name: 'tester', scopes, expiresAt: null }, keys);
+  }
+
+  /** `body` is sent as JSON. Without a key: the admin's. */
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    options: { key?: string; headers?: Record<string, string> } = {},
+  ): Promise<{ status: number; body: Answer; headers: Headers; text: string }> {
+    const request = new Request(`https://hub.example.com${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${options.key ?? ADMIN_KEY}`,
+        'content-type': 'application/json',
+        ...options.headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const response = await serve(request, this.hub);
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? {} : JSON.parse(text), headers: response.headers, text };
+  }
+}
+
+/** A JSON object as a test looks into it. */
+export type Answer = Record<string, unknown>;
+
+function made<T>(map: Map<string, T>, name: string, make: () => T): T {
+  const known = map.get(name);
+  if (known !== undefined) return known;
+  const fresh = make();
+  map.set(name, fresh);
+  return fresh;
+}

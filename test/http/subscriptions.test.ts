@@ -1,0 +1,405 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import { FakeHub } from './fake-hub.ts';
+
+const SECRET = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
+const HOUR_MS = 3_600_000;
+
+const DOCUMENT: SubscriptionDocument = {
+  topics: ['orders'],
+  from: { kind: 'latest' },
+  filter: { types: [] },
+  maxInFlight: 64,
+  retry: {
+    scheduleMs: [5_000, 300_000, 1_800_000, ...[2, 5, 10, 14, 20, 24].map((hours) => hours * HOUR_MS)],
+    jitter: 0.2,
+  },
+  delivery: { kind: 'webhook', url: 'https://billing.example.net/hook', timeoutMs: 15_000, headers: {}, secret: null },
+};
+
+function view(document: SubscriptionDocument = DOCUMENT, changes: Partial<SubscriptionView> = {}): SubscriptionView {
+  return {
+    name: 'billing',
+    document: { ...document, delivery: { ...document.delivery, secret: null } },
+    etag: 'e1',
+    status: 'active',
+    reason: null,
+    createdAt: Date.UTC(2026, 10, 23),
+    updatedAt: Date.UTC(2026, 10, 23),
+    failing: false,
+    lag: 0,
+    waiting: 0,
+    pending: 0,
+    inFlight: 0,
+    retrying: 0,
+    held: 0,
+    delivered: 0,
+    failed: 0,
+    dead: 0,
+    filtered: 0,
+    skipped: 0,
+    discarded: 0,
+    cursor: 7,
+    latency: { p50: 12, p99: null },
+    ...changes,
+  };
+}
+
+const MINIMAL = { topics: ['orders'], delivery: { url: 'https://billing.example.net/hook' } };
+
+let hub: FakeHub;
+
+beforeEach(() => {
+  hub = new FakeHub();
+  hub.subscription('billing').put.mockImplementation(async ({ document }) => ({
+    outcome: 'created',
+    view: view(document),
+    secret: document.delivery.secret ?? SECRET,
+  }));
+});
+
+const put = (body: unknown, options?: Parameters<FakeHub['call']>[3]) =>
+  hub.call('PUT', '/v1/subscriptions/billing', body, options);
+
+const documentPut = () => hub.subscription('billing').put.mock.lastCall?.[0].document;
+
+describe('PUT /v1/subscriptions/{name}', () => {
+  it('fills in every default and shows the secret once', async () => {
+    const made = await put(MINIMAL);
+    expect(made.status).toBe(201);
+    expect(made.headers.get('etag')).toBe('"e1"');
+    expect(documentPut()).toEqual(DOCUMENT);
+    expect(made.body).toMatchObject({
+      name: 'billing',
+      topics: ['orders'],
+      from: 'latest',
+      filter: null,
+      transform: null,
+      ordering: 'none',
+      maxInFlight: 64,
+      retry: { schedule: ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'], jitter: 0.2 },
+      delivery: {
+        kind: 'webhook',
+        url: 'https://billing.example.net/hook',
+        format: 'structured',
+        timeout: '15s',
+        headers: {},
+        secret: SECRET,
+        rateLimit: null,
+        maxBatch: 1,
+        handshake: false,
+      },
+      status: 'active',
+      reason: null,
+      createdAt: '2026-11-23T00:00:00.000Z',
+      cursor: 7,
+      latency: { p50: 12, p99: null },
+    });
+  });
+
+  it('takes back what a GET gave, unchanged, with all that is read-only', async () => {
+    const rich: SubscriptionDocument = {
+      ...DOCUMENT,
+      topics: ['orders', 'billing.*', 'audit.>'],
+      from: { kind: 'time', time: Date.UTC(2026, 0, 2) },
+      filter: { types: ['order.*'] },
+      retry: { scheduleMs: [10, 0, 7 * 24 * HOUR_MS], jitter: 0 },
+      delivery: { ...DOCUMENT.delivery, timeoutMs: 100, headers: { Authorization: 'Bearer x' } },
+    };
+    const billing = hub.subscription('billing');
+    billing.describe.mockResolvedValue(view(rich));
+    billing.put.mockImplementation(async ({ document }) => ({
+      outcome: 'replaced',
+      view: view(document),
+      secret: SECRET,
+    }));
+    const got = await hub.call('GET', '/v1/subscriptions/billing');
+    expect(got.text).not.toContain('whsec_');
+    const again = await put(got.body);
+    expect(again).toMatchObject({ status: 200, body: got.body });
+    expect(again.text).not.toContain('whsec_');
+    expect(documentPut()).toEqual(rich);
+  });
+
+  it.each([
+    ['a number', 42, { kind: 'sequence', sequence: 42 }, 42],
+    ['digits', '42', { kind: 'sequence', sequence: 42 }, 42],
+    ['an object', { sequence: 42 }, { kind: 'sequence', sequence: 42 }, 42],
+    ['earliest', 'earliest', { kind: 'earliest' }, 'earliest'],
+    ['a time', '2026-01-02T00:00:00Z', { kind: 'time', time: Date.UTC(2026, 0, 2) }, '2026-01-02T00:00:00.000Z'],
+  ])('reads and echoes a position that is %s', async (_, from, position, echoed) => {
+    const made = await put({ ...MINIMAL, from });
+    expect(documentPut()?.from).toEqual(position);
+    expect(made.body.from).toEqual(echoed);
+  });
+
+  it.each([
+    ['an unknown field', { ...MINIMAL, topic: 'x' }, 'topic'],
+    ['an unknown field of delivery', { ...MINIMAL, delivery: { ...MINIMAL.delivery, uri: 'x' } }, 'delivery.uri'],
+    ['another name', { ...MINIMAL, name: 'email' }, 'name'],
+    ['no topics', { ...MINIMAL, topics: [] }, 'topics'],
+    ['a bad pattern', { ...MINIMAL, topics: ['orders', 'a..b'] }, 'topics[1]'],
+    ['no delivery', { topics: ['orders'] }, 'delivery'],
+    ['no url', { topics: ['orders'], delivery: {} }, 'delivery.url'],
+    ['a url of another type', { topics: ['orders'], delivery: { url: 1 } }, 'delivery.url'],
+    ['a relative url', { topics: ['orders'], delivery: { url: '/hook' } }, 'delivery.url'],
+    ['a bad position', { ...MINIMAL, from: 'newest' }, 'from'],
+    ['a bad duration', { ...MINIMAL, retry: { schedule: ['5s', '5 minutes'] } }, 'retry.schedule[1]'],
+    ['too long a wait', { ...MINIMAL, retry: { schedule: ['8d'] } }, 'retry.schedule[0]'],
+    ['too many waits', { ...MINIMAL, retry: { schedule: Array(101).fill('1s') } }, 'retry.schedule'],
+    ['jitter over 1', { ...MINIMAL, retry: { jitter: 1.5 } }, 'retry.jitter'],
+    ['too short a timeout', { ...MINIMAL, delivery: { ...MINIMAL.delivery, timeout: '99ms' } }, 'delivery.timeout'],
+    ['too long a timeout', { ...MINIMAL, delivery: { ...MINIMAL.delivery, timeout: '31s' } }, 'delivery.timeout'],
+    ['nothing in flight', { ...MINIMAL, maxInFlight: 0 }, 'maxInFlight'],
+    ['a bad secret', { ...MINIMAL, delivery: { ...MINIMAL.delivery, secret: 'whsec_short' } }, 'delivery.secret'],
+    ['a header of the hub', withHeader('Webhook-Id', 'x'), 'delivery.headers.Webhook-Id'],
+    ['a hop-by-hop header', withHeader('connection', 'close'), 'delivery.headers.connection'],
+    ['a header with a line break', withHeader('x-team', 'a\r\nb: c'), 'delivery.headers.x-team'],
+    ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
+  ])('refuses %s, and names it', async (_, body, path) => {
+    const refused = await put(body);
+    expect(refused.status).toBe(400);
+    expect(refused.headers.get('content-type')).toBe('application/problem+json');
+    expect(refused.body.errors).toEqual(expect.arrayContaining([expect.objectContaining({ path })]));
+    expect(hub.subscription('billing').put).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    ['filter.cel', { ...MINIMAL, filter: { cel: 'data.amount > 100' } }],
+    ['transform', { ...MINIMAL, transform: 'data' }],
+    ['ordering', { ...MINIMAL, ordering: 'key' }],
+    ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
+    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'binary' } }],
+    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
+    ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 10 } }],
+    ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: true } }],
+  ])('says of %s that it is not supported yet', async (path, body) => {
+    const refused = await put(body);
+    expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });
+  });
+
+  it.each([
+    'http://billing.example.net/',
+    'https://10.0.0.1/',
+    'https://[::1]/',
+    'https://hub.example.com/',
+    'https://hub.example.com:8443/v1/topics/orders/events',
+    'https://user:pass@billing.example.net/',
+  ])('P7: points no webhook at %s', async (url) => {
+    const refused = await put({ ...MINIMAL, delivery: { url } });
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { code: 'url-not-allowed', errors: [{ path: 'delivery.url' }] },
+    });
+    expect(refused.text).not.toContain('user:pass');
+  });
+
+  it('needs the subscription and read on every pattern it names', async () => {
+    const body = { ...MINIMAL, topics: ['orders', 'billing.*'] };
+    const lacksRead = await put(body, { key: hub.keyWith('subscriptions:billing*', 'read:orders') });
+    expect(lacksRead).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    expect(lacksRead.body.detail).toContain('read:billing.*');
+    const lacksName = await put(body, { key: hub.keyWith('subscriptions:email', 'read:>') });
+    expect(lacksName.status).toBe(403);
+    expect(hub.subscription('billing').put).not.toHaveBeenCalled();
+    expect((await put(body, { key: hub.keyWith('subscriptions:billing*', 'read:>') })).status).toBe(201);
+    // A wildcard never stands for the hub's own topics.
+    const own = await put(
+      { ...MINIMAL, topics: ['millrace.system'] },
+      { key: hub.keyWith('subscriptions:*', 'read:>') },
+    );
+    expect(own.status).toBe(403);
+  });
+
+  it('turns every refusal of the subscription into its problem', async () => {
+    const { put: answer } = hub.subscription('billing');
+    answer.mockResolvedValueOnce({ outcome: 'precondition-failed' });
+    const guarded = await put(MINIMAL, { headers: { 'if-match': '"e0"' } });
+    expect(guarded).toMatchObject({ status: 412, body: { code: 'precondition-failed' } });
+    expect(answer.mock.lastCall?.[0].ifMatch).toBe('e0');
+    answer.mockResolvedValueOnce({ outcome: 'position-ahead', topic: 'orders', lastSequence: 5 });
+    expect(await put(MINIMAL)).toMatchObject({ status: 400, body: { code: 'position-ahead', lastSequence: 5 } });
+    answer.mockResolvedValueOnce({ outcome: 'sequence-expired', topic: 'orders', firstSequence: 9 });
+    expect(await put(MINIMAL)).toMatchObject({ status: 410, body: { code: 'sequence-expired', firstSequence: 9 } });
+    answer.mockResolvedValueOnce({ outcome: 'unavailable', detail: 'D1 is away.' });
+    expect(await put(MINIMAL)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+  });
+});
+
+function withHeader(name: string, value: string) {
+  return { ...MINIMAL, delivery: { ...MINIMAL.delivery, headers: { [name]: value } } };
+}
+
+describe('a subscription', () => {
+  it.each([
+    ['GET', ''],
+    ['DELETE', ''],
+    ['GET', '/topics'],
+    ['POST', '/pause'],
+    ['POST', '/resume'],
+    ['POST', '/test'],
+    ['GET', '/secret'],
+    ['POST', '/rotate-secret'],
+    ['GET', '/attempts'],
+    ['POST', '/seek', { to: 'latest' }],
+  ])(
+    'is 404 to %s %s where there is none, and 403 before that without its scope',
+    async (method, path, body?: object) => {
+      const url = `/v1/subscriptions/nobody${path}`;
+      expect(await hub.call(method, url, body)).toMatchObject({ status: 404, body: { code: 'unknown-subscription' } });
+      const refused = await hub.call(method, url, body, { key: hub.keyWith('subscriptions:billing-*', 'read:>') });
+      expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    },
+  );
+
+  it('is listed by name where the key may see it, and left out where it is gone already', async () => {
+    const names = ['billing-a', 'billing-b', 'billing-c', 'email'];
+    for (const name of names) {
+      await hub.d1.prepare('INSERT INTO subscriptions (name, created_at, version) VALUES (?, 1, 1)').bind(name).run();
+      if (name !== 'billing-b') hub.subscription(name).describe.mockResolvedValue(view(DOCUMENT, { name }));
+    }
+    const key = hub.keyWith('subscriptions:billing-*');
+    const first = await hub.call('GET', '/v1/subscriptions?limit=2', undefined, { key });
+    expect(first.body).toMatchObject({ items: [{ name: 'billing-a' }], next: expect.any(String) });
+    const second = await hub.call('GET', `/v1/subscriptions?limit=2&cursor=${first.body.next}`, undefined, { key });
+    expect(second.body).toMatchObject({ items: [{ name: 'billing-c' }], next: null });
+  });
+
+  it('is paused, resumed and deleted', async () => {
+    const billing = hub.subscription('billing');
+    billing.pause.mockResolvedValue(view(DOCUMENT, { status: 'paused' }));
+    billing.resume.mockResolvedValue(view());
+    billing.remove.mockResolvedValue(true);
+    expect(await hub.call('POST', '/v1/subscriptions/billing/pause')).toMatchObject({
+      status: 200,
+      body: { status: 'paused' },
+    });
+    expect(await hub.call('POST', '/v1/subscriptions/billing/resume')).toMatchObject({
+      status: 200,
+      body: { status: 'active' },
+    });
+    expect(await hub.call('DELETE', '/v1/subscriptions/billing')).toMatchObject({ status: 204, text: '' });
+    await Promise.all(hub.background);
+    expect(hub.d1.query('SELECT action FROM audit ORDER BY action').map(({ action }) => action)).toEqual([
+      'subscription.delete',
+      'subscription.pause',
+      'subscription.resume',
+    ]);
+  });
+
+  it('is sought to a position, by a key that may read its topics', async () => {
+    const billing = hub.subscription('billing');
+    billing.describe.mockResolvedValue(view());
+    billing.seek.mockResolvedValue({ outcome: 'sought', topics: [{ topic: 'orders', cursor: 4, skipped: 3 }] });
+    const seek = (body: object, key?: string) =>
+      hub.call('POST', '/v1/subscriptions/billing/seek', body, key === undefined ? {} : { key });
+    expect(await seek({ to: 5, topic: 'orders' })).toMatchObject({
+      status: 200,
+      body: { topics: [{ topic: 'orders', cursor: 4, skipped: 3 }] },
+    });
+    expect(billing.seek).toHaveBeenLastCalledWith({ topic: 'orders', to: { kind: 'sequence', sequence: 5 } });
+    expect((await seek({ to: 5 }, hub.keyWith('subscriptions:billing'))).status).toBe(403);
+    expect((await seek({})).status).toBe(400);
+    billing.seek.mockResolvedValue({ outcome: 'topic-required' });
+    expect(await seek({ to: 5 })).toMatchObject({ status: 400, body: { errors: [{ path: 'topic' }] } });
+    billing.seek.mockResolvedValue({ outcome: 'topic-not-subscribed' });
+    expect(await seek({ to: 5, topic: 'x' })).toMatchObject({ status: 409, body: { code: 'topic-not-subscribed' } });
+    billing.seek.mockResolvedValue({ outcome: 'position-ahead', topic: 'orders', lastSequence: 2 });
+    expect(await seek({ to: 5 })).toMatchObject({ status: 400, body: { code: 'position-ahead', lastSequence: 2 } });
+  });
+
+  it('shows where it stands in each topic, page by page', async () => {
+    const standing = (topic: string) => ({
+      topic,
+      status: 'active' as const,
+      cursor: 1,
+      lastSequence: 2,
+      lag: 1,
+      pending: 0,
+    });
+    hub.subscription('billing').topics.mockResolvedValue(['c', 'a', 'b'].map(standing));
+    const first = await hub.call('GET', '/v1/subscriptions/billing/topics?limit=2');
+    expect(first.body.items).toEqual([standing('a'), standing('b')]);
+    const second = await hub.call('GET', `/v1/subscriptions/billing/topics?limit=2&cursor=${first.body.next}`);
+    expect(second.body).toEqual({ items: [standing('c')], next: null });
+  });
+
+  it('gives its secrets to whoever asks for them by name, and rotates them', async () => {
+    const billing = hub.subscription('billing');
+    billing.secret.mockResolvedValue({ secret: SECRET, previous: null });
+    expect((await hub.call('GET', '/v1/subscriptions/billing/secret')).body).toEqual({ secret: SECRET });
+    const expiresAt = Date.UTC(2026, 10, 24);
+    billing.secret.mockResolvedValue({ secret: SECRET, previous: { secret: 'whsec_old', expiresAt } });
+    expect((await hub.call('GET', '/v1/subscriptions/billing/secret')).body).toEqual({
+      secret: SECRET,
+      previous: { secret: 'whsec_old', expiresAt: '2026-11-24T00:00:00.000Z' },
+    });
+    billing.rotateSecret.mockResolvedValue({ secret: SECRET, previousExpiresAt: expiresAt });
+    expect((await hub.call('POST', '/v1/subscriptions/billing/rotate-secret')).body).toEqual({
+      secret: SECRET,
+      previousExpiresAt: '2026-11-24T00:00:00.000Z',
+    });
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(24 * HOUR_MS);
+    await hub.call('POST', '/v1/subscriptions/billing/rotate-secret', { overlap: '1s' });
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000);
+  });
+
+  it('sends a signed test event and says what came back', async () => {
+    hub.subscription('billing').target.mockResolvedValue({
+      kind: 'webhook',
+      url: 'http://localhost:9/hook',
+      timeoutMs: 1_000,
+      headers: {},
+      secrets: [SECRET],
+    });
+    hub.fetch.mockResolvedValue(new Response('no such thing', { status: 404 }));
+    const tested = await hub.call('POST', '/v1/subscriptions/billing/test');
+    expect(tested).toMatchObject({
+      status: 200,
+      body: {
+        ok: false,
+        status: 404,
+        body: 'no such thing',
+        error: expect.any(String),
+        request: { url: 'http://localhost:9/hook', headers: { 'webhook-signature': expect.stringMatching(/^v1,/) } },
+      },
+    });
+  });
+
+  it('lists its attempts by status, outcome and sequence', async () => {
+    const billing = hub.subscription('billing');
+    const attempt = {
+      topic: 'orders',
+      sequence: 3,
+      attempt: 1,
+      at: Date.UTC(2026, 10, 23),
+      status: 500,
+      outcome: 'failed' as const,
+      latencyMs: 3,
+      response: 'oops',
+      error: 'Answered 500.',
+      replay: null,
+    };
+    billing.attempts.mockResolvedValue({ items: [attempt], next: 'abc' });
+    const list = (query: string) => hub.call('GET', `/v1/subscriptions/billing/attempts${query}`);
+    expect((await list('?status=500&sequence=3&limit=1')).body).toEqual({
+      items: [{ ...attempt, at: '2026-11-23T00:00:00.000Z' }],
+      next: 'abc',
+    });
+    expect(billing.attempts).toHaveBeenLastCalledWith({ status: 500, sequence: 3, limit: 1, cursor: null });
+    await list('?status=timeout&cursor=abc');
+    expect(billing.attempts).toHaveBeenLastCalledWith({ status: 'timeout', sequence: null, limit: 50, cursor: 'abc' });
+    for (const bad of [
+      '?status=ok',
+      '?status=99',
+      '?sequence=0',
+      '?sequence=x',
+      '?limit=0',
+      '?limit=1001',
+      '?order=asc',
+    ]) {
+      expect((await list(bad)).status).toBe(400);
+    }
+  });
+});
