@@ -25,13 +25,13 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 function decode(bytes: Buffer): Answer | null {
   const headEnd = bytes.indexOf(HEAD_END);
   if (headEnd < 0) return null;
-  const head = bytes.latin1Slice(0, headEnd);
+  const head = bytes.toString('latin1', 0, headEnd);
   const status = Number(head.slice(9, 12));
   const bodyStart = headEnd + HEAD_END.length;
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   if (length !== undefined) {
     const bodyEnd = bodyStart + Number(length);
-    return bytes.length < bodyEnd ? null : { status, body: bytes.utf8Slice(bodyStart, bodyEnd) };
+    return bytes.length < bodyEnd ? null : { status, body: bytes.toString('utf8', bodyStart, bodyEnd) };
   }
   if (/\r\ntransfer-encoding: *chunked/i.test(head)) return decodeChunks(status, bytes, bodyStart);
   return { status, body: '' };
@@ -42,7 +42,7 @@ function decodeChunks(status: number, bytes: Buffer, start: number): Answer | nu
   for (let at = start; ; ) {
     const lineEnd = bytes.indexOf('\r\n', at);
     if (lineEnd < 0) return null;
-    const size = Number.parseInt(bytes.latin1Slice(at, lineEnd), 16);
+    const size = Number.parseInt(bytes.toString('latin1', at, lineEnd), 16);
     const next = lineEnd + 2 + size + 2;
     if (bytes.length < next) return null;
     if (size === 0) return { status, body: Buffer.concat(chunks).toString() };

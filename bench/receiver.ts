@@ -104,13 +104,13 @@ export class Receiver {
   #take(bytes: Buffer, socket: Socket): number | null {
     const headEnd = bytes.indexOf(HEAD_END);
     if (headEnd < 0) return null;
-    const head = bytes.latin1Slice(0, headEnd);
+    const head = bytes.toString('latin1', 0, headEnd);
     const end = headEnd + HEAD_END.length + number(head, /\r\ncontent-length: *(\d+)/i, 0);
     if (bytes.length < end) return null;
     const at = performance.now();
     if (this.count === 0) {
       this.firstAt = at;
-      this.lastRequest = bytes.utf8Slice(0, end);
+      this.lastRequest = bytes.toString('utf8', 0, end);
     }
     this.count += 1;
     this.lastAt = at;

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { dirname } from 'node:path';
 import { build } from 'esbuild';
 import { Miniflare, type WorkerOptions } from 'miniflare';
 
@@ -11,7 +11,7 @@ import { Miniflare, type WorkerOptions } from 'miniflare';
 
 export const ADMIN_KEY = 'bench-admin-key-of-32-characters';
 const HUB_SECRET = Buffer.alloc(32, 7).toString('base64');
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = `${dirname(import.meta.dirname)}/`;
 const D1_SCHEMAS = `${ROOT}schemas/d1/`;
 /** Clock ticks of /proc are 10 ms. */
 const TICK_MS = 10;
@@ -23,9 +23,11 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-type Bindings = Pick<
-  WorkerOptions,
-  'compatibilityFlags' | 'bindings' | 'durableObjects' | 'd1Databases' | 'queueProducers' | 'queueConsumers'
+type Bindings = Partial<
+  Pick<
+    WorkerOptions,
+    'compatibilityFlags' | 'bindings' | 'durableObjects' | 'd1Databases' | 'queueProducers' | 'queueConsumers'
+  >
 >;
 
 export async function startFloor(): Promise<Running> {

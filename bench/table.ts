@@ -68,7 +68,7 @@ export function circumstances(quick: boolean): string {
 
 function version(name: string): string {
   const manifest: { version: string } = JSON.parse(
-    readFileSync(new URL(`../node_modules/${name}/package.json`, import.meta.url), 'utf8'),
+    readFileSync(`${import.meta.dirname}/../node_modules/${name}/package.json`, 'utf8'),
   );
   return manifest.version;
 }

@@ -1,4 +1,5 @@
 import type { Env } from '../src/env.ts';
+import type { LeaseMessage } from '../src/subscriptions/protocol.ts';
 import hub, { SubscriptionObject as Subscription, TopicLogObject as TopicLog } from '../src/worker.ts';
 import { COUNTS_PATH, type Counts, noCounts, type ObjectCounts } from './counts.ts';
 
@@ -171,9 +172,9 @@ export class TopicLogObject extends TopicLog {
     super(ctx, countedEnv(env));
   }
 
-  override alarm(info?: AlarmInvocationInfo): Promise<void> {
+  override alarm(): Promise<void> {
     counts.topicLog.requests += 1;
-    return super.alarm(info);
+    return super.alarm();
   }
 }
 
@@ -183,9 +184,9 @@ export class SubscriptionObject extends Subscription {
     super(ctx, countedEnv(env));
   }
 
-  override alarm(info?: AlarmInvocationInfo): Promise<void> {
+  override alarm(): Promise<void> {
     counts.subscription.requests += 1;
-    return super.alarm(info);
+    return super.alarm();
   }
 }
 
@@ -202,4 +203,4 @@ export default {
     for (const message of batch.messages) counts.queueOperations += 2 * operations(message.body);
     return hub.queue(batch, countedEnv(env), ctx);
   },
-} satisfies ExportedHandler<Env>;
+} satisfies ExportedHandler<Env, LeaseMessage>;

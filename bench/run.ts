@@ -41,8 +41,8 @@ async function main(): Promise<void> {
 
 async function run(sections: Section[], quick: boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  const floor = await startFloor();
   const hub = await Hub.start('src/worker.ts');
+  const floor = await startFloor();
   const receiver = await Receiver.open();
   const found = new Map<string, number>();
   const row = (made: Row) => {
