@@ -2,48 +2,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import { FakeHub } from './fake-hub.ts';
+import { documentOf, subscriptionView } from './views.ts';
 
 const SECRET = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
 const HOUR_MS = 3_600_000;
 
-const DOCUMENT: SubscriptionDocument = {
-  topics: ['orders'],
-  from: { kind: 'latest' },
-  filter: { types: [] },
-  maxInFlight: 64,
-  retry: {
-    scheduleMs: [5_000, 300_000, 1_800_000, ...[2, 5, 10, 14, 20, 24].map((hours) => hours * HOUR_MS)],
-    jitter: 0.2,
-  },
-  delivery: { kind: 'webhook', url: 'https://billing.example.net/hook', timeoutMs: 15_000, headers: {}, secret: null },
-};
+const DOCUMENT = documentOf(['orders']);
 
 function view(document: SubscriptionDocument = DOCUMENT, changes: Partial<SubscriptionView> = {}): SubscriptionView {
-  return {
-    name: 'billing',
-    document: { ...document, delivery: { ...document.delivery, secret: null } },
-    etag: 'e1',
-    status: 'active',
-    reason: null,
-    createdAt: Date.UTC(2026, 10, 23),
-    updatedAt: Date.UTC(2026, 10, 23),
-    failing: false,
-    lag: 0,
-    waiting: 0,
-    pending: 0,
-    inFlight: 0,
-    retrying: 0,
-    held: 0,
-    delivered: 0,
-    failed: 0,
-    dead: 0,
-    filtered: 0,
-    skipped: 0,
-    discarded: 0,
-    cursor: 7,
-    latency: { p50: 12, p99: null },
-    ...changes,
-  };
+  const shown = { ...document, delivery: { ...document.delivery, secret: null } };
+  return subscriptionView('billing', [], { document: shown, ...changes });
 }
 
 const MINIMAL = { topics: ['orders'], delivery: { url: 'https://billing.example.net/hook' } };
