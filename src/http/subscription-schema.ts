@@ -39,7 +39,16 @@ export const filterField = z
   .default(null);
 
 const headers = z
-  .record(z.string().max(HEADER_NAME_LENGTH_MAX), z.string().max(HEADER_VALUE_LENGTH_MAX))
+  .preprocess(
+    (value, context) => {
+      // zod passes over this one name in silence.
+      if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+        context.addIssue('__proto__ is no header name.');
+      }
+      return value;
+    },
+    z.record(z.string().max(HEADER_NAME_LENGTH_MAX), z.string().max(HEADER_VALUE_LENGTH_MAX)),
+  )
   .superRefine((value, context) => {
     const names = Object.keys(value).map((name) => name.toLowerCase());
     if (names.length > HEADERS_MAX) context.addIssue(`At most ${HEADERS_MAX} headers.`);
