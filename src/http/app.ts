@@ -9,13 +9,13 @@ import { ROUTES } from './resources.ts';
 import type { Route } from './route.ts';
 
 /** Hono routes; everything else that all routes share is here (who is asking, what a failure becomes) and in route.ts. */
-type Bindings = { Bindings: Hub };
+type Bindings = { Bindings: { hub: Hub; requestId: string } };
 
 const app = new Hono<Bindings>();
 for (const route of ROUTES) {
   app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (context) => answer(route, context));
 }
-app.notFound((context) => refuseUnrouted(context.req.raw, context.env));
+app.notFound((context) => refuseUnrouted(context.req.raw, context.env.hub));
 app.onError((error, context) => failure(error, context.req.raw, context.env));
 
 /** Answers a request. Never throws: what goes wrong becomes a problem document. */
@@ -24,23 +24,21 @@ export async function handleRequest(request: Request, env: Env, ctx: ExecutionCo
 }
 
 /** {@link handleRequest} over a hub of the caller's choosing. */
-export async function serve(original: Request, hub: Hub): Promise<Response> {
-  const requestId = requestIdOf(original);
-  const request = new Request(original);
-  request.headers.set('x-request-id', requestId);
-  const response = await app.fetch(request, hub);
+export async function serve(request: Request, hub: Hub): Promise<Response> {
+  const requestId = requestIdOf(request);
+  const response = await app.fetch(request, { hub, requestId });
   response.headers.set('x-request-id', requestId);
   return response;
 }
 
 async function answer(route: Route, context: HonoContext<Bindings>): Promise<Response> {
   const request = context.req.raw;
-  const hub = context.env;
+  const { hub, requestId } = context.env;
   return route.answer({
     hub,
     request,
     url: new URL(request.url),
-    requestId: requestIdOf(request),
+    requestId,
     caller: route.open ? ANYONE : await authenticated(request, hub),
     pathParams: context.req.param(),
   });
@@ -100,8 +98,7 @@ function decoded(path: string): string {
   }
 }
 
-function failure(error: unknown, request: Request, hub: Hub): Response {
-  const requestId = requestIdOf(request);
+function failure(error: unknown, request: Request, { hub, requestId }: Bindings['Bindings']): Response {
   const { pathname } = new URL(request.url);
   const known = problemOf(error);
   if (known === null || known.status >= 500) {

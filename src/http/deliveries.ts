@@ -1,14 +1,12 @@
 import { z } from 'zod';
 import { headOf } from '../events/filters.ts';
 import type { DeliveryView } from '../subscriptions/protocol.ts';
-import type { EventResult } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
+import { foundOrRefuse } from './events.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOrNull } from './fields.ts';
-import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
-import { unknownTopic } from './topics.ts';
 
 /** What became of one event, for each subscription that has its topic. */
 
@@ -77,23 +75,5 @@ const list = route({
     };
   },
 });
-
-/** The event's JSON. */
-function foundOrRefuse(result: EventResult, topic: string, sequence: number): string {
-  switch (result.outcome) {
-    case 'found':
-      return result.event.json;
-    case 'unknown-topic':
-      throw unknownTopic(topic);
-    case 'unknown-event':
-      throw new Problem('unknown-event', `The topic ${topic} has no event ${sequence}.`);
-    case 'sequence-expired': {
-      const { firstSequence } = result;
-      throw new Problem('sequence-expired', `The first sequence of ${topic} is ${firstSequence}.`, {
-        extra: { firstSequence },
-      });
-    }
-  }
-}
 
 export const deliveryRoutes: Route[] = [list];

@@ -27,14 +27,17 @@ export function timeOrNull(ms: number | null): string | null {
   return ms === null ? null : timeOf(ms);
 }
 
-const LIST_LIMIT_DEFAULT = 50;
+export const LIST_LIMIT_DEFAULT = 50;
 export const LIST_LIMIT_MAX = 1000;
 
-export const limitField = z
+/** How many of something to answer with. */
+export const countField = z
   .string()
   .regex(/^[0-9]{1,6}$/, 'must be a number')
   .transform(Number)
-  .pipe(z.number().min(1).max(LIST_LIMIT_MAX))
+  .pipe(z.number().min(1).max(LIST_LIMIT_MAX));
+
+export const limitField = countField
   .default(LIST_LIMIT_DEFAULT)
   .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}.` });
 

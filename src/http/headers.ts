@@ -27,7 +27,7 @@ export function refuseLaterHeaders(request: Request, headers: readonly string[],
   }
   const accepted = acceptedTypes(request);
   for (const type of accept) {
-    const wanted = type === 'websocket' ? isWebSocket(request) : accepted.includes(type);
+    const wanted = type === 'websocket' ? isWebSocket(request) : accepted[0] === type;
     if (wanted)
       throw notSupportedYet(
         type === 'websocket' ? 'upgrade' : 'accept',

@@ -1,6 +1,7 @@
 import type { Env } from '../env.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
 import { log, random } from '../platform-workers.ts';
+import { subscriptionName } from '../subscriptions/names.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import { topicLogName } from '../topics/names.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
@@ -22,13 +23,10 @@ export interface Hub {
   hubHosts: string;
 }
 
-/** Namespace of every Durable Object until there are several. */
-const NAMESPACE = 'default';
-
 export function hubOf(env: Env, ctx: ExecutionContext): Hub {
   return {
     topic: (name) => env.TOPIC_LOG.getByName(topicLogName(name)),
-    subscription: (name) => env.SUBSCRIPTION.getByName(`${NAMESPACE}/${name}`),
+    subscription: (name) => env.SUBSCRIPTION.getByName(subscriptionName(name)),
     db: env.DB,
     now: () => Date.now(),
     random,

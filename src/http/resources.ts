@@ -1,6 +1,10 @@
+import { auditRoutes } from './audit.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { deliveryRoutes } from './deliveries.ts';
+import { eventsRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { keysRoutes } from './keys.ts';
+import { publishRoutes } from './publish.ts';
 import { replayRoutes } from './replays.ts';
 import type { Route } from './route.ts';
 import { subscriptionActionRoutes } from './subscription-actions.ts';
@@ -9,11 +13,15 @@ import { topicsRoutes } from './topics.ts';
 
 /** Every route of the hub, in the order of the docs. */
 export const ROUTES: readonly Route[] = [
-  ...topicsRoutes,
+  ...publishRoutes,
+  ...eventsRoutes,
   ...deliveryRoutes,
+  ...topicsRoutes,
   ...subscriptionRoutes,
   ...subscriptionActionRoutes,
   ...replayRoutes,
   ...deadLetterRoutes,
+  ...keysRoutes,
+  ...auditRoutes,
   ...healthRoutes,
 ];

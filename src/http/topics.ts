@@ -4,6 +4,7 @@ import { durationSchema, formatDuration } from '../events/durations.ts';
 import { isReservedTopic } from '../events/names.ts';
 import type { TopicDescription } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
+import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
 import { etagHeader } from './headers.ts';
@@ -86,9 +87,6 @@ function toSee(topic: string): Needed {
   };
 }
 
-/** Topics described at once for a list. */
-const DESCRIBE_AT_ONCE = 20;
-
 export const topicsRoutes: Route[] = [
   route({
     method: 'PUT',
@@ -156,13 +154,9 @@ export const topicsRoutes: Route[] = [
     handler: async ({ query }, context) => {
       const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
       const { names, next } = await namesToList(context, after, query.limit);
-      const items: z.output<typeof topicView>[] = [];
-      for (let start = 0; start < names.length; start += DESCRIBE_AT_ONCE) {
-        const some = names.slice(start, start + DESCRIBE_AT_ONCE);
-        const described = await Promise.all(some.map((name) => context.hub.topic(name).describe()));
-        // The catalogue is a mirror: a topic deleted a moment ago may still stand in it.
-        for (const topic of described) if (topic !== null) items.push(viewOf(topic));
-      }
+      const described = await mapBounded(names, (name) => context.hub.topic(name).describe());
+      // The catalogue is a mirror: a topic deleted a moment ago may still stand in it.
+      const items = described.filter((topic) => topic !== null).map(viewOf);
       return { status: 200, body: { items, next } };
     },
   }),

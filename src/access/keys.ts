@@ -1,0 +1,70 @@
+import type { Database } from '../platform.ts';
+
+/** A key as D1 knows it: everything but what proves it. Times are milliseconds since the epoch. */
+export interface StoredKey {
+  name: string;
+  id: string;
+  scopes: string[];
+  expiresAt: number | null;
+  createdAt: number;
+}
+
+interface KeyRow extends Omit<StoredKey, 'scopes'> {
+  /** One a line: no scope has white space in it. */
+  scopes: string;
+}
+
+const COLUMNS = 'name, id, scopes, expires_at AS expiresAt, created_at AS createdAt';
+
+function keyOf(row: KeyRow): StoredKey {
+  return { ...row, scopes: row.scopes.split('\n') };
+}
+
+/** @returns false if a key of this name exists. Throws if D1 fails. */
+export async function addKey(db: Database, key: StoredKey): Promise<boolean> {
+  const { meta } = await db
+    .prepare(
+      'INSERT INTO keys (name, id, scopes, expires_at, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING',
+    )
+    .bind(key.name, key.id, key.scopes.join('\n'), key.expiresAt, key.createdAt)
+    .run();
+  return meta.changes > 0;
+}
+
+/** By name, after `after`. Throws if D1 fails. */
+export async function keysAfter(db: Database, after: string, limit: number): Promise<StoredKey[]> {
+  const { results } = await db
+    .prepare(`SELECT ${COLUMNS} FROM keys WHERE name > ? ORDER BY name LIMIT ?`)
+    .bind(after, limit)
+    .all<KeyRow>();
+  return results.map(keyOf);
+}
+
+/**
+ * Deletes a key and remembers, until it would have expired, that it was. Throws if D1 fails.
+ *
+ * @returns its id, or null if there is no such key
+ */
+export async function deleteKey(db: Database, name: string, now: number): Promise<string | null> {
+  const row = await db.prepare(`SELECT ${COLUMNS} FROM keys WHERE name = ?`).bind(name).first<KeyRow>();
+  if (row === null) return null;
+  await db.batch([
+    db
+      .prepare('INSERT OR IGNORE INTO revocations (id, revoked_at, expires_at) VALUES (?, ?, ?)')
+      .bind(row.id, now, row.expiresAt),
+    db.prepare('DELETE FROM keys WHERE name = ? AND id = ?').bind(name, row.id),
+  ]);
+  return row.id;
+}
+
+/** Revocations forgotten in one call of {@link trimRevocations}. */
+const TRIM_MAX = 1_000;
+
+/** Forgets revocations of keys that have expired since. Throws if D1 fails. @returns how many */
+export async function trimRevocations(db: Database, now: number): Promise<number> {
+  const { meta } = await db
+    .prepare('DELETE FROM revocations WHERE id IN (SELECT id FROM revocations WHERE expires_at <= ? LIMIT ?)')
+    .bind(now, TRIM_MAX)
+    .run();
+  return meta.changes;
+}

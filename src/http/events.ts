@@ -1,0 +1,231 @@
+import { z } from 'zod';
+import { durationSchema } from '../events/durations.ts';
+import { type Position, parsePosition } from '../events/position.ts';
+import { parseTime } from '../events/times.ts';
+import type { EventResult, ReadRequest, ReadResult, TopicLogApi } from '../topics/protocol.ts';
+import { noBody } from './body.ts';
+import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField } from './fields.ts';
+import { acceptedTypes } from './headers.ts';
+import { Problem } from './problem.ts';
+import { type Route, route } from './route.ts';
+import { sequenceField } from './sequence.ts';
+import { unknownTopic } from './topics.ts';
+
+/** Reading: a page as JSON, a range as a stream, one event. Events go out as the log has them, unparsed. */
+
+const EVENT_MEDIA_TYPE = 'application/cloudevents+json; charset=utf-8';
+const LINES = 'application/x-ndjson';
+const WAIT_MAX_MS = 60_000;
+/** Values of one repeated parameter. */
+const VALUES_MAX = 100;
+const VALUE_MAX_CHARACTERS = 2048;
+
+const eventView = z
+  .looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string(),
+    source: z.string(),
+    type: z.string(),
+    time: z.string(),
+    topic: z.string(),
+    sequence: z.string().meta({ description: 'Decimal, zero-padded to 16 digits.' }),
+    recordedtime: z.string().meta({ description: 'When the log took it.' }),
+  })
+  .meta({ id: 'Event', description: 'A CloudEvent with the hub’s own extension attributes.' });
+
+const pageView = z.object({
+  events: z.array(eventView),
+  next: z
+    .int()
+    .nullable()
+    .meta({ description: 'Pass it as `after` (with `order=desc`: as `until`); null: the range is done.' }),
+  lastSequence: z.int(),
+});
+
+const positionField = z
+  .string()
+  .transform((text, context): Position => {
+    const position = parsePosition(text);
+    if (position !== null) return position;
+    context.addIssue('must be earliest, latest, a sequence or an RFC 3339 time');
+    return z.NEVER;
+  })
+  .meta({ examples: ['earliest', '42', '2026-11-23T12:00:00Z'] });
+
+const timePositionField = z
+  .string()
+  .transform((text, context): Position => {
+    const time = parseTime(text);
+    if (time !== null) return { kind: 'time', time };
+    context.addIssue('must be an RFC 3339 time');
+    return z.NEVER;
+  })
+  .meta({ examples: ['2026-11-23T12:00:00Z'] });
+
+const afterField = z
+  .string()
+  .regex(/^[0-9]{1,15}$/, 'must be a sequence')
+  .transform((text): Position => ({ kind: 'sequence', sequence: Number(text) + 1 }));
+
+const valuesField = z.array(z.string().min(1).max(VALUE_MAX_CHARACTERS)).max(VALUES_MAX).default([]);
+
+export const eventsRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/v1/topics/{topic}/events',
+    tag: 'Events',
+    summary: 'Read events',
+    description:
+      `As application/json a page of at most ${LIST_LIMIT_MAX} events and 4 MiB; as ${LINES} the whole range as a stream, ` +
+      'one event a line.',
+    params: { topic: nameField },
+    query: {
+      from: positionField.optional().meta({ description: 'A position; `earliest` by default.' }),
+      after: afterField.optional().meta({ description: 'A sequence: start with the one after it.' }),
+      since: timePositionField.optional(),
+      until: positionField.optional().meta({ description: 'The end of the range, inclusive.' }),
+      limit: countField.optional().meta({ description: 'How many at most; of a stream there is no limit without it.' }),
+      type: valuesField.meta({ description: 'Exact; may be repeated.' }),
+      source: valuesField.meta({ description: 'Exact; may be repeated.' }),
+      subject: valuesField.meta({ description: 'Exact; may be repeated.' }),
+      order: z.enum(['asc', 'desc']).default('asc'),
+      wait: durationSchema(0, WAIT_MAX_MS)
+        .optional()
+        .meta({ description: 'How long to wait for a first event, at most 60s.' }),
+    },
+    laterQuery: { filter: [], token: [] },
+    body: noBody,
+    laterAccept: ['text/event-stream', 'websocket'],
+    scopes: 'read:{topic}',
+    needs: ({ topic }) => [{ scope: 'read', on: topic }],
+    responses: { 200: pageView },
+    produces: ['application/json', LINES],
+    problems: ['unknown-topic', 'invalid-range', 'sequence-expired'],
+    handler: async ({ params: { topic }, query }, { hub, request }) => {
+      const starts = [query.from, query.after, query.since].filter((start) => start !== undefined);
+      if (starts.length > 1) throw new Problem('invalid-range', 'Give one of from, after and since.');
+      const streams = preferred(request) === LINES;
+      const read: ReadRequest = {
+        v: 1,
+        from: starts[0] ?? { kind: 'earliest' },
+        until: query.until ?? null,
+        order: query.order,
+        limit: query.limit ?? (streams ? LIST_LIMIT_MAX : LIST_LIMIT_DEFAULT),
+        match: { types: [], exactTypes: query.type, sources: query.source, subjects: query.subject },
+        waitMs: query.wait ?? 0,
+      };
+      const log = hub.topic(topic);
+      const page = pageOrRefuse(topic, await log.read(read));
+      if (!streams) return pageResponse(page);
+      return linesResponse(linesOf(topic, log, read, page, query.limit ?? Number.POSITIVE_INFINITY));
+    },
+  }),
+
+  route({
+    method: 'GET',
+    path: '/v1/topics/{topic}/events/{sequence}',
+    tag: 'Events',
+    summary: 'One event',
+    params: { topic: nameField, sequence: sequenceField },
+    query: {},
+    body: noBody,
+    scopes: 'read:{topic}',
+    needs: ({ topic }) => [{ scope: 'read', on: topic }],
+    responses: { 200: eventView },
+    produces: [EVENT_MEDIA_TYPE],
+    problems: ['unknown-topic', 'unknown-event', 'sequence-expired'],
+    handler: async ({ params: { topic, sequence } }, { hub }) => {
+      const json = foundOrRefuse(await hub.topic(topic).event(sequence), topic, sequence);
+      return new Response(json, { headers: { 'content-type': EVENT_MEDIA_TYPE } });
+    },
+  }),
+];
+
+/** The event's JSON. @throws Problem `unknown-topic`, `unknown-event`, `sequence-expired` */
+export function foundOrRefuse(result: EventResult, topic: string, sequence: number): string {
+  switch (result.outcome) {
+    case 'found':
+      return result.event.json;
+    case 'unknown-topic':
+      throw unknownTopic(topic);
+    case 'unknown-event':
+      throw new Problem('unknown-event', `The topic ${topic} has no event ${sequence}.`);
+    case 'sequence-expired':
+      throw expired(topic, result.firstSequence);
+  }
+}
+
+function expired(topic: string, firstSequence: number): Problem {
+  return new Problem('sequence-expired', `The first sequence of ${topic} is ${firstSequence}.`, {
+    extra: { firstSequence },
+  });
+}
+
+type Page = Extract<ReadResult, { outcome: 'page' }>;
+
+function pageOrRefuse(topic: string, result: ReadResult): Page {
+  switch (result.outcome) {
+    case 'page':
+      return result;
+    case 'unknown-topic':
+      throw unknownTopic(topic);
+    case 'sequence-expired':
+      throw expired(topic, result.firstSequence);
+    case 'invalid-range':
+      throw new Problem('invalid-range', 'The range ends before it begins.');
+  }
+}
+
+/** The first of the types asked for that there is; JSON for whoever asks for anything else. */
+function preferred(request: Request): string {
+  return acceptedTypes(request).find((type) => type === LINES || type === 'application/json') ?? 'application/json';
+}
+
+function pageResponse({ events, next, lastSequence }: Page): Response {
+  const body = `{"events":[${events.map(({ json }) => json).join(',')}],"next":${next},"lastSequence":${lastSequence}}`;
+  return new Response(body, { headers: { 'content-type': 'application/json' } });
+}
+
+/** A page is read when the receiver has taken the one before: nothing piles up here. */
+function linesResponse(lines: AsyncGenerator<Uint8Array>): Response {
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await lines.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await lines.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { headers: { 'content-type': LINES } });
+}
+
+/** The range as it was at the first page, so that a stream ends however fast events come. */
+async function* linesOf(
+  topic: string,
+  log: TopicLogApi,
+  read: ReadRequest,
+  first: Page,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  const end = first.lastSequence;
+  let left = limit;
+  let page = first;
+  for (;;) {
+    const events = page.events.filter(({ sequence }) => sequence <= end).slice(0, left);
+    left -= events.length;
+    if (events.length > 0) yield encoder.encode(events.map(({ json }) => `${json}\n`).join(''));
+    const { next } = page;
+    if (next === null || left === 0 || (read.order === 'asc' && next >= end)) return;
+    const rest: Partial<ReadRequest> =
+      read.order === 'asc'
+        ? { from: { kind: 'sequence', sequence: next + 1 } }
+        : { until: { kind: 'sequence', sequence: next } };
+    page = pageOrRefuse(topic, await log.read({ ...read, ...rest, limit: Math.min(left, LIST_LIMIT_MAX), waitMs: 0 }));
+  }
+}

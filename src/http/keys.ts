@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { accessOf } from '../access/authenticate.ts';
+import { signKey, toBase64Url } from '../access/key-tokens.ts';
+import { addKey, deleteKey, keysAfter, type StoredKey } from '../access/keys.ts';
+import { isScope, SCOPE_FORMS } from '../access/scopes.ts';
+import { parseTime } from '../events/times.ts';
+import { noBody } from './body.ts';
+import type { Needed } from './context.ts';
+import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf, timeOrNull } from './fields.ts';
+import type { Hub } from './hub.ts';
+import { invalid, Problem } from './problem.ts';
+import { type Route, route } from './route.ts';
+
+const ID_BYTES = 12;
+/** So that a key stays well below what servers take as a header. */
+const SCOPES_MAX = 50;
+/** How the first admin key is called in the audit. */
+const ADMIN = 'admin';
+
+const adminOnly = (): Needed[] => [{ scope: 'admin' }];
+
+const newKey = z.strictObject({
+  name: nameField,
+  scopes: z
+    .array(z.string().refine(isScope, `must be one of ${SCOPE_FORMS}`))
+    .min(1)
+    .max(SCOPES_MAX),
+  expiresAt: z
+    .string()
+    .transform((text, context) => {
+      const time = parseTime(text);
+      if (time !== null) return time;
+      context.addIssue('must be an RFC 3339 time');
+      return z.NEVER;
+    })
+    .nullable()
+    .default(null)
+    .meta({ description: 'Null: never.' }),
+});
+
+const keyFields = {
+  name: z.string(),
+  scopes: z.array(z.string()),
+  expiresAt: timeField.nullable(),
+  createdAt: timeField,
+};
+const keyView = z.object(keyFields).meta({ id: 'Key' });
+const newKeyView = z
+  .object({ ...keyFields, key: z.string().meta({ description: 'Shown this once.' }) })
+  .meta({ id: 'NewKey' });
+
+function viewOf(key: StoredKey): z.output<typeof keyView> {
+  return {
+    name: key.name,
+    scopes: key.scopes,
+    expiresAt: timeOrNull(key.expiresAt),
+    createdAt: timeOf(key.createdAt),
+  };
+}
+
+/** The isolate's access; whoever gets here was authenticated with it. */
+function access(hub: Hub) {
+  const found = accessOf(hub);
+  if ('missing' in found) throw new Error(`${found.missing} went missing within a request.`);
+  return found;
+}
+
+export const keysRoutes: Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/keys',
+    tag: 'Keys',
+    summary: 'Make a key',
+    description: `Scopes: ${SCOPE_FORMS}. \`admin\` implies all.`,
+    params: {},
+    query: {},
+    body: newKey,
+    scopes: 'admin',
+    needs: adminOnly,
+    responses: { 201: newKeyView },
+    problems: ['key-exists'],
+    audit: ({ body }) => ({ action: 'key.create', target: body.name }),
+    handler: async ({ body: { name, scopes, expiresAt } }, { hub }) => {
+      const now = hub.now();
+      if (expiresAt !== null && expiresAt <= now)
+        throw invalid([{ path: 'expiresAt', message: 'must be in the future' }]);
+      const key = { name, scopes, expiresAt, createdAt: now, id: toBase64Url(hub.random.bytes(ID_BYTES)) };
+      if (name === ADMIN || !(await addKey(hub.db, key))) {
+        throw new Problem('key-exists', `There is a key ${name} already. Delete it first, or choose another name.`);
+      }
+      const token = signKey(key, access(hub).signingKeys);
+      return { status: 201, body: { ...viewOf(key), key: token }, headers: { 'cache-control': 'no-store' } };
+    },
+  }),
+
+  route({
+    method: 'GET',
+    path: '/v1/keys',
+    tag: 'Keys',
+    summary: 'The keys, by name',
+    params: {},
+    query: listQuery,
+    body: noBody,
+    scopes: 'admin',
+    needs: adminOnly,
+    responses: { 200: listOf(keyView) },
+    handler: async ({ query }, { hub }) => {
+      const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
+      const keys = await keysAfter(hub.db, after, query.limit + 1);
+      const page = keys.slice(0, query.limit);
+      const last = page.at(-1);
+      const next = keys.length > page.length && last !== undefined ? cursorOf([last.name]) : null;
+      return { status: 200, body: { items: page.map(viewOf), next } };
+    },
+  }),
+
+  route({
+    method: 'DELETE',
+    path: '/v1/keys/{name}',
+    tag: 'Keys',
+    summary: 'Delete a key: it stops working everywhere within 10 s',
+    params: { name: nameField },
+    query: {},
+    body: noBody,
+    scopes: 'admin',
+    needs: adminOnly,
+    responses: { 204: null },
+    problems: ['unknown-key'],
+    audit: ({ params }) => ({ action: 'key.delete', target: params.name }),
+    handler: async ({ params }, { hub }) => {
+      const id = await deleteKey(hub.db, params.name, hub.now());
+      if (id === null) throw new Problem('unknown-key', `There is no key ${params.name}.`);
+      access(hub).revocations.add(id);
+      return { status: 204, body: null };
+    },
+  }),
+];

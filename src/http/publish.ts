@@ -1,0 +1,222 @@
+import { z } from 'zod';
+import { beginIdempotent, IDEMPOTENCY_KEY, requestHash } from '../dedup/idempotency.ts';
+import { type DecodeRefusal, decodeRequest } from '../events/decode.ts';
+import { derivedId, uuidv7 } from '../events/ids.ts';
+import { PUBLISH_LIMITS } from '../events/limits.ts';
+import { isReservedTopic } from '../events/names.ts';
+import type { DecodedEvent } from '../events/new-event.ts';
+import type { AppendResult } from '../topics/protocol.ts';
+import { noBody, readBytes } from './body.ts';
+import type { Context } from './context.ts';
+import { nameField } from './fields.ts';
+import { traceparentOf } from './headers.ts';
+import { invalid, Problem, type ProblemCode } from './problem.ts';
+import { type Route, route } from './route.ts';
+import { refuseReserved, unknownTopic } from './topics.ts';
+
+/** Publishing, from bytes to receipts. */
+
+const receiptsView = z
+  .object({
+    events: z.array(
+      z.object({
+        id: z.string(),
+        source: z.string(),
+        topic: z.string(),
+        sequence: z.int(),
+        duplicate: z.boolean().meta({ description: 'It was in the log already, at this sequence.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'Receipts' });
+
+const UUID_RANDOM_BYTES = 10;
+
+export const publishRoutes: Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/topics/{topic}/events',
+    tag: 'Events',
+    summary: 'Publish events',
+    description:
+      'A 2xx means that the events are on disk. A batch is all or nothing. 200 when every event was a duplicate. A topic ' +
+      'that does not exist is made with defaults if the key may manage it.',
+    params: { topic: nameField },
+    query: {},
+    body: noBody,
+    rawBody: {
+      mediaTypes: ['application/cloudevents+json', 'application/cloudevents-batch+json', 'application/json', '*/*'],
+      description:
+        'CloudEvents 1.0 in structured, batch or binary mode (any content type, with ce-specversion and the other ce- ' +
+        'headers), or the short form { "type", "data", … } or an array of it as application/json.',
+    },
+    headers: {
+      'idempotency-key': 'A 2xx is kept for 24 h and given again to a retry with the same body.',
+      'expected-last-sequence': "Append only if this is the topic's last sequence; 0: the topic is empty.",
+      traceparent: 'Becomes the traceparent of events without one of their own.',
+    },
+    laterHeaders: ['expected-last-subject-sequence', 'deliver-at', 'deliver-after'],
+    scopes: 'publish:{topic}; topics:{topic} to make the topic',
+    needs: ({ topic }) => (isReservedTopic(topic) ? [] : [{ scope: 'publish', on: topic }]),
+    responses: { 200: receiptsView, 201: receiptsView },
+    problems: [
+      'invalid-json',
+      'invalid-event',
+      'incomplete-body',
+      'reserved-topic',
+      'unknown-topic',
+      'event-id-conflict',
+      'request-in-progress',
+      'wrong-expected-sequence',
+      'payload-too-large',
+      'unsupported-media-type',
+      'idempotency-key-reused',
+      'topic-full',
+    ],
+    handler: async ({ params: { topic } }, context) => {
+      refuseReserved(topic);
+      const expected = expectedLastSequence(context.request);
+      const key = idempotencyKey(context.request);
+      const body = await readBytes(context.request, PUBLISH_LIMITS.requestBytes);
+      if (key === null) return receiptsResponse(await publish(topic, body, expected, null, context));
+      return publishOnce(topic, body, expected, key, context);
+    },
+  }),
+];
+
+interface Receipts {
+  status: 200 | 201;
+  body: string;
+}
+
+function receiptsResponse({ status, body }: Receipts | { status: number; body: string }, headers = {}): Response {
+  return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
+}
+
+/** Runs under an Idempotency-Key: a kept answer is given again, a refusal forgotten. */
+async function publishOnce(
+  topic: string,
+  body: Uint8Array,
+  expected: number | null,
+  key: string,
+  context: Context,
+): Promise<Response> {
+  const { hub, caller, request, url } = context;
+  const begun = await beginIdempotent(
+    { caller: caller.id, path: url.pathname, key, bodyHash: requestHash(request.headers, body) },
+    hub,
+  );
+  switch (begun.outcome) {
+    case 'answered':
+      return receiptsResponse(begun.answer, { 'idempotent-replayed': 'true' });
+    case 'key-reused':
+      throw new Problem('idempotency-key-reused', 'This Idempotency-Key was used with another body. Choose a new key.');
+    case 'in-progress':
+      throw new Problem(
+        'request-in-progress',
+        'The first request with this Idempotency-Key has no answer yet. Try again.',
+        {
+          headers: { 'retry-after': '1' },
+        },
+      );
+    case 'run':
+      try {
+        const receipts = await publish(topic, body, expected, key, context);
+        await begun.keep(receipts);
+        return receiptsResponse(receipts);
+      } catch (error) {
+        await begun.forget();
+        throw error;
+      }
+  }
+}
+
+async function publish(
+  topic: string,
+  body: Uint8Array,
+  expected: number | null,
+  key: string | null,
+  context: Context,
+): Promise<Receipts> {
+  const { hub, caller, request } = context;
+  const now = hub.now();
+  const decoded = decodeRequest({
+    contentType: request.headers.get('content-type'),
+    headers: request.headers,
+    body,
+    topic,
+    now,
+    makeId: (index) =>
+      key === null ? uuidv7(now, hub.random.bytes(UUID_RANDOM_BYTES), index) : derivedId(caller.id, key, index),
+    traceparent: traceparentOf(request),
+  });
+  if (decoded.outcome !== 'decoded') throw refusal(decoded);
+  const result = await hub.topic(topic).append({
+    v: 1,
+    events: decoded.events.map(({ event }) => event),
+    expectedLastSequence: expected,
+    create: context.may({ scope: 'topics', on: topic }),
+  });
+  return receiptsOf(topic, decoded.events, result);
+}
+
+/** @throws Problem for every outcome but `appended` */
+function receiptsOf(topic: string, events: DecodedEvent[], result: AppendResult): Receipts {
+  switch (result.outcome) {
+    case 'appended': {
+      const receipts = events.map(({ id, event }, index) => {
+        const receipt = result.receipts[index];
+        if (receipt === undefined) throw new Error(`The log of ${topic} gave no receipt for event ${index}.`);
+        return { id, source: event.source, topic, sequence: receipt.sequence, duplicate: receipt.duplicate };
+      });
+      const body = JSON.stringify({ events: receipts } satisfies z.output<typeof receiptsView>);
+      return { status: receipts.every(({ duplicate }) => duplicate) ? 200 : 201, body };
+    }
+    case 'unknown-topic':
+      throw unknownTopic(topic);
+    case 'wrong-expected-sequence':
+      throw new Problem('wrong-expected-sequence', `The last sequence of ${topic} is ${result.lastSequence}.`, {
+        extra: { lastSequence: result.lastSequence },
+      });
+    case 'event-id-conflict':
+      throw new Problem(
+        'event-id-conflict',
+        `Event ${result.index} has the source and id of the different event at sequence ${result.sequence}. Give it another id.`,
+        {
+          errors: [{ path: `[${result.index}].id`, message: `used for the event at sequence ${result.sequence}` }],
+          extra: { index: result.index, sequence: result.sequence },
+        },
+      );
+    case 'topic-full':
+      throw new Problem(
+        'topic-full',
+        `${topic} takes no more events: its log has reached the size the platform allows.`,
+      );
+  }
+}
+
+function refusal(decoded: DecodeRefusal): Problem {
+  if (decoded.outcome === 'invalid-event')
+    return new Problem('invalid-event', decoded.detail, { errors: decoded.errors });
+  const code: ProblemCode = decoded.outcome === 'too-many-events' ? 'payload-too-large' : decoded.outcome;
+  const errors =
+    code === 'not-supported-yet' ? [{ path: 'content-type', message: 'not supported by this version yet' }] : [];
+  return new Problem(code, decoded.detail, { errors });
+}
+
+function expectedLastSequence(request: Request): number | null {
+  const value = request.headers.get('expected-last-sequence');
+  if (value === null) return null;
+  if (!/^[0-9]{1,15}$/.test(value)) {
+    throw invalid([{ path: 'expected-last-sequence', message: 'must be a sequence, or 0 for an empty topic' }]);
+  }
+  return Number(value);
+}
+
+function idempotencyKey(request: Request): string | null {
+  const value = request.headers.get('idempotency-key');
+  if (value !== null && !IDEMPOTENCY_KEY.test(value)) {
+    throw invalid([{ path: 'idempotency-key', message: 'must be 1 to 255 visible ASCII characters' }]);
+  }
+  return value;
+}
