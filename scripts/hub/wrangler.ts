@@ -32,25 +32,26 @@ export function spawnWrangler(args: readonly string[], options: SpawnOptions = {
 /**
  * Runs wrangler to its end.
  *
- * @returns what it printed, standard error included.
- * @throws with that text if it fails.
+ * @returns what it wrote to standard output.
+ * @throws with all that it wrote if it fails.
  */
-export async function runWrangler(args: readonly string[], input?: string): Promise<string> {
-  const child = spawnWrangler(args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let output = '';
+export async function runWrangler(args: readonly string[]): Promise<string> {
+  const child = spawnWrangler(args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  let all = '';
   child.stdout?.on('data', (chunk: Buffer) => {
-    output += chunk.toString();
+    printed += chunk.toString();
+    all += chunk.toString();
   });
   child.stderr?.on('data', (chunk: Buffer) => {
-    output += chunk.toString();
+    all += chunk.toString();
   });
-  child.stdin?.end(input ?? '');
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  if (code !== 0) throw new Error(`wrangler ${args.slice(0, 3).join(' ')} failed:\n${output.trim()}`);
-  return output;
+  if (code !== 0) throw new Error(`wrangler ${args.slice(0, 3).join(' ')} failed:\n${all.trim()}`);
+  return printed;
 }
 
 /** The compatibility flags that wrangler.toml names. */
