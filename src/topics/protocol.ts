@@ -6,6 +6,11 @@ export interface TopicLogApi {
   read(request: ReadRequest): Promise<ReadResult>;
   /** One event by its sequence. */
   event(sequence: number): Promise<EventResult>;
+  /**
+   * The events at these sequences (ascending), in order. Stops at 4 MiB, though never before the first: `examined` of the
+   * sequences were looked at, and those of them that are not among `events` the log does not have any more.
+   */
+  eventsAt(sequences: number[]): Promise<{ events: LogEvent[]; examined: number }>;
   describe(): Promise<TopicDescription | null>;
   /** Makes the topic or replaces its configuration. `ifMatch` null: unguarded. */
   configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult>;

@@ -1,0 +1,52 @@
+import type { ObjectStorage } from '../platform.ts';
+
+/**
+ * The object's one alarm. It may be earlier than needed, never later: `need` writes only where the alarm that is known to
+ * be set is later. What is not known, after a start or a failure, is worked out anew from `earliest`.
+ */
+export class AlarmClock {
+  readonly #storage: ObjectStorage;
+  /** The earliest due time over all kinds of work; null: none. */
+  readonly #earliest: () => number | null;
+  /** Null: none is set. Undefined: not known. */
+  #at: number | null | undefined;
+
+  constructor(storage: ObjectStorage, earliest: () => number | null) {
+    this.#storage = storage;
+    this.#earliest = earliest;
+  }
+
+  /** Makes sure that the alarm fires at `at` or before. Part of the transaction it is called in. */
+  need(at: number): void {
+    if (this.#at === undefined) {
+      const earliest = this.#earliest();
+      this.#set(earliest === null ? at : Math.min(at, earliest));
+    } else if (this.#at === null || this.#at > at) {
+      this.#set(at);
+    }
+  }
+
+  /** Arms for the earliest work there is, if there is any. */
+  arm(): void {
+    const earliest = this.#earliest();
+    if (earliest !== null) {
+      this.need(earliest);
+    }
+  }
+
+  /** The alarm has fired: none is set now. */
+  fired(): void {
+    this.#at = null;
+  }
+
+  /** After a transaction failed, or where the alarm may have been lost. */
+  forget(): void {
+    this.#at = undefined;
+  }
+
+  #set(at: number): void {
+    this.#at = at;
+    // Inside a transaction it commits and rolls back with the rows; the promise tells nothing more that matters here.
+    this.#storage.setAlarm(at).catch(() => this.forget());
+  }
+}

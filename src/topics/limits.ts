@@ -1,0 +1,75 @@
+/** Every limit of a log, with its unit. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND_MS = 1000;
+
+/** A publish that arrives while another one commits waits this long for company. */
+export const GATHER_MS = 1;
+/** Events that share one commit, at most; a request is never split. */
+export const COMMIT_EVENTS_MAX = 1000;
+/** Characters of JSON that share one commit, at most; a request is never split. */
+export const COMMIT_CHARS_MAX = 10 * MIB;
+/** Bytes in one segment, unless a single event is larger. The platform stores 2 MB in a value. */
+export const SEGMENT_BYTES_MAX = MIB;
+/** A JSON argument to SQL holds about this many characters, at most. */
+export const SQL_JSON_CHARS_MAX = MIB / 2;
+/** From this size on a topic refuses new events. The platform ends at 10 GB. */
+export const TOPIC_FULL_BYTES = 9_000_000_000;
+/** The window of a topic made by publishing to it. */
+export const DEDUPLICATION_WINDOW_DEFAULT_MS = 24 * 60 * 60 * SECOND_MS;
+/** Identities are kept in a generation at least this long, however short the window: each new one costs a table. */
+export const GENERATION_MIN_MS = 60 * SECOND_MS;
+
+/** Events on one page, at most. */
+export const PAGE_EVENTS_MAX = 1000;
+/** Bytes of events on one page, unless the first is larger. */
+export const PAGE_BYTES_MAX = 4 * MIB;
+/** Sequences examined for one page, at most. */
+export const EXAMINED_MAX = 5000;
+/** Bytes of stored events examined for one page, unless a single segment is larger. */
+export const EXAMINED_BYTES_MAX = 8 * MIB;
+/** Readers waiting for events at once; more are answered without waiting. */
+export const WAITING_READERS_MAX = 1000;
+/** The longest that a read waits. */
+export const WAIT_MAX_MS = 60 * SECOND_MS;
+/** A waiting reader looks this often whether its time is over; so an answered one leaves no long timer behind. */
+export const WAIT_SLICE_MS = 5 * SECOND_MS;
+
+/** Wakes under way at once. */
+export const WAKES_MAX = 32;
+/** Bytes of events a wake carries, at most. */
+export const WAKE_BYTES_MAX = 64 * KIB;
+/** Events a wake carries, at most. */
+export const WAKE_EVENTS_MAX = 250;
+/** A wake without an answer for this long has failed. */
+export const WAKE_TIMEOUT_MS = 10 * SECOND_MS;
+/** A failed wake is tried again after this, doubling. A lost one heals within 30 s: the longest wait and a timeout. */
+export const WAKE_RETRY_MS = SECOND_MS;
+export const WAKE_RETRY_MAX_MS = 20 * SECOND_MS;
+/** The alarm that a commit sets in case the object dies before its wakes are answered. */
+export const WAKE_SAFETY_MS = 5 * SECOND_MS;
+
+/** A call to the catalogue or to a subscription, made from the alarm, without an answer for this long has failed. */
+export const CHORE_TIMEOUT_MS = 10 * SECOND_MS;
+export const CHORE_RETRY_MS = SECOND_MS;
+export const CHORE_RETRY_MAX_MS = 60 * SECOND_MS;
+/** An alarm waits this long for its chores, then lets them go on beside the next alarm. */
+export const ALARM_WAIT_MS = 5 * SECOND_MS;
+/** What is under way is looked at again after this. */
+export const CHORE_SAFETY_MS = 15 * SECOND_MS;
+/** Where even working out the next alarm fails. */
+export const ALARM_FALLBACK_MS = 10 * SECOND_MS;
+/** Subscriptions told of an appeared topic or of events that go, at once. */
+export const CHORE_CALLS_MAX = 8;
+
+/** Events removed in one step. */
+export const REMOVAL_EVENTS_MAX = 1000;
+/** Bytes removed in one step, unless a single segment is larger. */
+export const REMOVAL_BYTES_MAX = MIB;
+/** A deletion is answered after this at the latest; it goes on in the alarm. */
+export const REMOVE_WAIT_MS = 10 * SECOND_MS;
+/** Rows of subscribers read at once. */
+export const SUBSCRIBERS_PAGE = 500;
+/** Names in a refusal to delete a topic. */
+export const NAMED_SUBSCRIBERS_MAX = 100;

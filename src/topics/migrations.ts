@@ -1,0 +1,80 @@
+import type { Migration } from '../storage/migrate.ts';
+
+/** The log's schema, step by step. A released step never changes. */
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    name: 'start',
+    sql: `
+      -- One row. A topic exists while created_at is set.
+      CREATE TABLE meta (
+        id INTEGER PRIMARY KEY CHECK (id = 0),
+        created_at INTEGER,
+        description TEXT NOT NULL DEFAULT '',
+        window_ms INTEGER NOT NULL DEFAULT 0,
+        -- Counts the changes of the configuration.
+        version INTEGER NOT NULL DEFAULT 0,
+        -- Counts how often the topic was made and deleted, and which of these states the catalogue has been told.
+        incarnation INTEGER NOT NULL DEFAULT 0,
+        catalogued INTEGER NOT NULL DEFAULT 0,
+        -- Everything up to this sequence was deleted with the topic; segments up to it wait to be cleared away.
+        removed_through INTEGER NOT NULL DEFAULT 0,
+        removed_recorded_at INTEGER NOT NULL DEFAULT 0,
+        -- Which of the two tables of identities takes new ones, and since when.
+        dedup_current INTEGER NOT NULL DEFAULT 0,
+        dedup_since INTEGER NOT NULL DEFAULT 0
+      );
+      INSERT INTO meta (id) VALUES (0);
+
+      -- One row a commit: the events' JSON texts, a line each. bytes_before is the running total before it.
+      CREATE TABLE segments (
+        first INTEGER PRIMARY KEY,
+        count INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        bytes_before INTEGER NOT NULL,
+        body TEXT NOT NULL
+      );
+
+      -- What ordering by key reads by.
+      CREATE TABLE keys (
+        key TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        PRIMARY KEY (key, sequence)
+      ) WITHOUT ROWID;
+
+      -- Source and id of each event of the deduplication window, in two generations, so that forgetting one costs no row.
+      CREATE TABLE identities_0 (
+        identity BLOB PRIMARY KEY,
+        content BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE identities_1 (
+        identity BLOB PRIMARY KEY,
+        content BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL
+      ) WITHOUT ROWID;
+
+      -- One row a subscription that has the topic. Parked while ticket is set; owed is then the first event since the park
+      -- that matches, or null.
+      CREATE TABLE subscribers (
+        name TEXT PRIMARY KEY,
+        attachment TEXT NOT NULL,
+        exact INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        low INTEGER NOT NULL,
+        ticket INTEGER,
+        next INTEGER,
+        types TEXT,
+        owed INTEGER
+      ) WITHOUT ROWID;
+
+      -- What went wrong and was healed, counted.
+      CREATE TABLE counters (
+        name TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+      ) WITHOUT ROWID;
+    `,
+  },
+];

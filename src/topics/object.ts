@@ -1,0 +1,123 @@
+import { DurableObject } from 'cloudflare:workers';
+import { Catalog } from '../catalog/catalog.ts';
+import type { Env } from '../env.ts';
+import type { Position } from '../events/position.ts';
+import { clock, log, random } from '../platform-workers.ts';
+import { topicOfLogName } from './names.ts';
+import type {
+  AppendRequest,
+  AppendResult,
+  AttachRequest,
+  AttachResult,
+  ConfigureResult,
+  EventResult,
+  LogEvent,
+  ReadOrParkRequest,
+  ReadOrParkResult,
+  ReadRequest,
+  ReadResult,
+  RemoveResult,
+  ResolveResult,
+  Standing,
+  TopicConfig,
+  TopicDescription,
+  TopicLogApi,
+} from './protocol.ts';
+import { TopicLog } from './topic-log.ts';
+
+/** Namespace of every subscription until there are several. */
+const NAMESPACE = 'default';
+
+/** The Durable Object of one topic's log: it gives a TopicLog its ports and passes calls on. */
+export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
+  readonly #topicLog: TopicLog;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const topic = ctx.id.name === undefined ? null : topicOfLogName(ctx.id.name);
+    if (topic === null) {
+      throw new Error('A topic log is reached by its name, {namespace}/{topic}/{partition}.');
+    }
+    this.#topicLog = new TopicLog({
+      topic,
+      storage: ctx.storage,
+      clock,
+      random,
+      background: (task) => ctx.waitUntil(task),
+      log,
+      catalog: new Catalog(env.DB),
+      subscriptions: (name) => {
+        const subscription = env.SUBSCRIPTION.getByName(`${NAMESPACE}/${name}`);
+        return {
+          wake: (request) => subscription.wake(request),
+          topicAppeared: (appeared) => subscription.topicAppeared(appeared),
+          overtake: (request) => subscription.overtake(request),
+        };
+      },
+    });
+  }
+
+  append(request: AppendRequest): Promise<AppendResult> {
+    return this.#topicLog.append(request);
+  }
+
+  read(request: ReadRequest): Promise<ReadResult> {
+    return this.#topicLog.read(request);
+  }
+
+  event(sequence: number): Promise<EventResult> {
+    return this.#topicLog.event(sequence);
+  }
+
+  eventsAt(sequences: number[]): Promise<{ events: LogEvent[]; examined: number }> {
+    return this.#topicLog.eventsAt(sequences);
+  }
+
+  describe(): Promise<TopicDescription | null> {
+    return this.#topicLog.describe();
+  }
+
+  configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult> {
+    return this.#topicLog.configure(config, ifMatch);
+  }
+
+  remove(request: { force: boolean }): Promise<RemoveResult> {
+    return this.#topicLog.remove(request);
+  }
+
+  resolve(position: Position, as: 'start' | 'end'): Promise<ResolveResult> {
+    return this.#topicLog.resolve(position, as);
+  }
+
+  attach(request: AttachRequest): Promise<AttachResult> {
+    return this.#topicLog.attach(request);
+  }
+
+  detach(subscription: string, attachment: string): Promise<void> {
+    return this.#topicLog.detach(subscription, attachment);
+  }
+
+  readOrPark(request: ReadOrParkRequest): Promise<ReadOrParkResult> {
+    return this.#topicLog.readOrPark(request);
+  }
+
+  unpark(subscription: string, ticket: number): Promise<{ next: number } | null> {
+    return this.#topicLog.unpark(subscription, ticket);
+  }
+
+  standing(subscription: string): Promise<Standing> {
+    return this.#topicLog.standing(subscription);
+  }
+
+  subscribers(after: string, limit: number): Promise<string[]> {
+    return this.#topicLog.subscribers(after, limit);
+  }
+
+  sweep(): Promise<void> {
+    return this.#topicLog.sweep();
+  }
+
+  override alarm(): Promise<void> {
+    return this.#topicLog.alarm();
+  }
+}

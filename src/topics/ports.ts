@@ -1,0 +1,27 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Background, Clock, Log, ObjectStorage, Random } from '../platform.ts';
+import type { OvertakeRequest, WakeAnswer, WakeRequest } from './protocol.ts';
+
+/** A subscription, as far as a log calls it. */
+export interface SubscriptionPort {
+  wake(request: WakeRequest): Promise<WakeAnswer>;
+  topicAppeared(topic: string): Promise<void>;
+  overtake(request: OvertakeRequest): Promise<void>;
+}
+
+/** The mirror of the topics, as far as a log writes it. */
+export type CatalogPort = Pick<Catalog, 'announceTopic' | 'removeTopic' | 'patternsAfter'>;
+
+/** What a TopicLog needs of the world. */
+export interface TopicLogPorts {
+  topic: string;
+  storage: ObjectStorage;
+  clock: Clock;
+  random: Random;
+  background: Background;
+  log: Log;
+  catalog: CatalogPort;
+  subscriptions: (name: string) => SubscriptionPort;
+  /** From this size on the topic refuses events; `TOPIC_FULL_BYTES` unless told. */
+  fullBytes?: number;
+}

@@ -1,0 +1,129 @@
+import { compileMatch } from '../events/filters.ts';
+import type { Position } from '../events/position.ts';
+import { PAGE_BYTES_MAX, PAGE_EVENTS_MAX, WAIT_MAX_MS } from './limits.ts';
+import type { TopicLogParts } from './parts.ts';
+import { type Extent, resolvePosition, resolveRange } from './positions.ts';
+import type { EventResult, LogEvent, ReadRequest, ReadResult, ResolveResult } from './protocol.ts';
+import { byteLength } from './segments.ts';
+import type { WaitingReaders } from './waiting-readers.ts';
+
+type Page = Extract<ReadResult, { outcome: 'page' }>;
+
+/** What anybody may ask of a log's events. */
+export class Reading {
+  readonly #parts: TopicLogParts;
+  readonly #waiting: WaitingReaders;
+
+  constructor(parts: TopicLogParts, waiting: WaitingReaders) {
+    this.#parts = parts;
+    this.#waiting = waiting;
+  }
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    const { state, ports } = this.#parts;
+    if (!state.exists) {
+      return { outcome: 'unknown-topic' };
+    }
+    const range = resolveRange(request.from, request.until, this.#extent());
+    if (range.outcome !== 'range') {
+      return range;
+    }
+    const limit = Math.max(1, Math.min(request.limit, PAGE_EVENTS_MAX));
+    const matches = compileMatch(request.match);
+    if (request.order === 'desc') {
+      return this.#pageDown(range.from, range.to, limit, matches);
+    }
+    const deadline = ports.clock.now() + Math.min(request.waitMs, WAIT_MAX_MS);
+    for (let from = range.from; ; ) {
+      const page = this.#pageUp(from, range.to, limit, matches);
+      const ended = range.to !== null && range.to <= page.lastSequence;
+      if (page.events.length > 0 || page.next !== null || ended || ports.clock.now() >= deadline) {
+        return page;
+      }
+      from = Math.max(from, page.lastSequence + 1);
+      await this.#waiting.wait(matches, deadline);
+      if (!state.exists) {
+        return { outcome: 'unknown-topic' };
+      }
+    }
+  }
+
+  event(sequence: number): EventResult {
+    const { state, scanner } = this.#parts;
+    if (!state.exists) {
+      return { outcome: 'unknown-topic' };
+    }
+    if (sequence >= 1 && sequence < state.firstSequence) {
+      return { outcome: 'sequence-expired', firstSequence: state.firstSequence };
+    }
+    const event = sequence >= 1 && sequence <= state.lastSequence ? scanner.event(sequence) : null;
+    return event === null ? { outcome: 'unknown-event' } : { outcome: 'found', event };
+  }
+
+  /** Also those of a deleted topic that are still stored: a delivery under way may need them. */
+  eventsAt(sequences: number[]): { events: LogEvent[]; examined: number } {
+    const events: LogEvent[] = [];
+    let bytes = 0;
+    let examined = 0;
+    for (const sequence of sequences.slice(0, PAGE_EVENTS_MAX)) {
+      const event = this.#parts.scanner.event(sequence);
+      if (event !== null) {
+        bytes += byteLength(event.json);
+        if (events.length > 0 && bytes > PAGE_BYTES_MAX) {
+          break;
+        }
+        events.push(event);
+      }
+      examined += 1;
+    }
+    return { events, examined };
+  }
+
+  resolve(position: Position, as: 'start' | 'end'): ResolveResult {
+    return resolvePosition(position, as, this.#extent());
+  }
+
+  #extent(): Extent {
+    const { state, scanner } = this.#parts;
+    const { firstSequence, lastSequence } = state;
+    return {
+      firstSequence,
+      lastSequence,
+      firstSince: (time) => scanner.firstRecordedSince(time, firstSequence, lastSequence),
+    };
+  }
+
+  #pageUp(from: number, end: number | null, limit: number, matches: ReturnType<typeof compileMatch>): Page {
+    const { firstSequence, lastSequence } = this.#parts.state;
+    const to = Math.min(end ?? lastSequence, lastSequence);
+    if (from > to) {
+      return { outcome: 'page', events: [], next: null, firstSequence, lastSequence };
+    }
+    const { events, examined } = this.#parts.scanner.scan({
+      from,
+      to,
+      order: 'asc',
+      matches,
+      eventsMax: limit,
+      bytesMax: PAGE_BYTES_MAX,
+    });
+    return { outcome: 'page', events, next: examined < to ? examined : null, firstSequence, lastSequence };
+  }
+
+  #pageDown(from: number, end: number | null, limit: number, matches: ReturnType<typeof compileMatch>): Page {
+    const { firstSequence, lastSequence } = this.#parts.state;
+    const to = Math.min(end ?? lastSequence, lastSequence);
+    if (from > to) {
+      return { outcome: 'page', events: [], next: null, firstSequence, lastSequence };
+    }
+    const { events, examined } = this.#parts.scanner.scan({
+      from,
+      to,
+      order: 'desc',
+      matches,
+      eventsMax: limit,
+      bytesMax: PAGE_BYTES_MAX,
+    });
+    return { outcome: 'page', events, next: examined > from ? examined - 1 : null, firstSequence, lastSequence };
+  }
+}

@@ -1,0 +1,97 @@
+import { type AppendPlan, decideAppends, type SequencedEvent } from './append.ts';
+import { DEDUPLICATION_WINDOW_DEFAULT_MS, TOPIC_FULL_BYTES, WAKE_SAFETY_MS } from './limits.ts';
+import type { TopicLogParts } from './parts.ts';
+import type { AppendRequest, AppendResult, TopicConfig } from './protocol.ts';
+import { cutSegments, type Head } from './segments.ts';
+import type { MetaRow } from './sql.ts';
+
+/** The configuration of a topic made by publishing to it. */
+const DEFAULT_CONFIG: TopicConfig = { description: '', deduplicationWindowMs: DEDUPLICATION_WINDOW_DEFAULT_MS };
+
+/** What a commit brought. */
+export interface Commit {
+  /** One for each request, in order. */
+  results: AppendResult[];
+  inserts: SequencedEvent[];
+  /** The subscriptions that are owed a wake by it. */
+  owed: string[];
+}
+
+/**
+ * Decides a group of appends and commits what they bring in one transaction: the events, their keys and identities, what
+ * is owed to parked subscriptions, and an alarm in case this object dies before it has woken them.
+ *
+ * @throws if nothing was committed
+ */
+export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
+  const { ports, state, identities, parks, transaction } = parts;
+  const head = state.head();
+  const recordedAt = Math.max(head.recordedAt, ports.clock.now());
+  const committed = transaction(() => {
+    const plan = decideAppends(requests, {
+      exists: state.exists,
+      lastSequence: head.lastSequence,
+      full: ports.storage.sql.databaseSize >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
+      recorded: identities.recorded(
+        requests.flatMap((request) => request.events),
+        recordedAt,
+      ),
+    });
+    return plan.inserts.length === 0
+      ? { plan, head, changed: {}, concerned: [] }
+      : store(parts, plan, head, recordedAt);
+  });
+  state.moved(committed.head);
+  state.changed(committed.changed);
+  for (const { park, sequence } of committed.concerned) {
+    parks.put({ ...park, owed: sequence });
+  }
+  const { results, inserts } = committed.plan;
+  return { results, inserts, owed: committed.concerned.map(({ park }) => park.name) };
+}
+
+function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: number) {
+  const { ports, sql, state, identities, parks, alarm } = parts;
+  const now = ports.clock.now();
+  const created = plan.creates ? createTopic(parts, DEFAULT_CONFIG) : {};
+
+  let end = head;
+  for (const segment of cutSegments(plan.inserts, head, recordedAt)) {
+    sql.addSegment(segment);
+    end = {
+      lastSequence: segment.first + segment.count - 1,
+      recordedAt,
+      bytes: segment.bytes_before + segment.bytes,
+    };
+  }
+  sql.addKeys(
+    plan.inserts.flatMap(({ sequence, event }): [string, number][] =>
+      event.key === null ? [] : [[event.key, sequence]],
+    ),
+  );
+  const windowMs = created.window_ms ?? state.meta().window_ms;
+  const rotated = identities.keep(plan.inserts, recordedAt, windowMs);
+
+  const concerned = parks.concerned(plan.inserts);
+  if (concerned.length > 0) {
+    sql.setOwed(concerned.map(({ park, sequence }) => [park.name, sequence]));
+    alarm.need(now + WAKE_SAFETY_MS);
+  }
+  return { plan, head: end, changed: { ...created, ...rotated }, concerned };
+}
+
+/** Makes the topic, or makes it again. Part of a transaction; answers the columns of `meta` that changed. */
+export function createTopic({ ports, sql, state, alarm }: TopicLogParts, config: TopicConfig): Partial<MetaRow> {
+  const { incarnation, version } = state.meta();
+  const now = ports.clock.now();
+  const columns = {
+    created_at: now,
+    description: config.description,
+    window_ms: config.deduplicationWindowMs,
+    version: version + 1,
+    incarnation: incarnation + 1,
+  };
+  sql.setMeta(columns);
+  alarm.need(now);
+  return columns;
+}

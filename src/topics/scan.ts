@@ -1,0 +1,144 @@
+import { withHubAttributes } from '../events/stored.ts';
+import { EXAMINED_BYTES_MAX, EXAMINED_MAX } from './limits.ts';
+import type { LogEvent } from './protocol.ts';
+import { byteLength, linesOf } from './segments.ts';
+import type { Statements } from './sql.ts';
+
+/** Chooses events by their stored JSON; null: every one. */
+export type Matcher = ((json: string) => boolean) | null;
+
+export interface ScanRequest {
+  /** Inclusive, ascending; both within what is stored. */
+  from: number;
+  to: number;
+  order: 'asc' | 'desc';
+  matches: Matcher;
+  eventsMax: number;
+  /** The first event may be larger. */
+  bytesMax: number;
+}
+
+export interface ScanResult {
+  events: LogEvent[];
+  /** Bytes of the events. */
+  bytes: number;
+  /** The last sequence looked at; the scan is done when it is the far end of the range. */
+  examined: number;
+}
+
+/** A segment with its events' JSON texts. */
+interface CutSegment {
+  first: number;
+  count: number;
+  recorded_at: number;
+  bytes: number;
+  lines: string[];
+}
+
+/** Looks through stored events, a bounded number at a time and segment by segment. */
+export class Scanner {
+  readonly #topic: string;
+  readonly #sql: Statements;
+  /** The last segment cut into lines: pages smaller than a segment follow each other. A segment never changes. */
+  #last: CutSegment | null = null;
+
+  constructor(topic: string, sql: Statements) {
+    this.#topic = topic;
+    this.#sql = sql;
+  }
+
+  /** The matching events of a range, as many as fit; the range must not be empty. */
+  scan(request: ScanRequest): ScanResult {
+    const { order, from, to } = request;
+    const ascending = order === 'asc';
+    const step = ascending ? 1 : -1;
+    const result: ScanResult = { events: [], bytes: 0, examined: (ascending ? from : to) - step };
+    let examined = 0;
+    let examinedBytes = 0;
+    for (const segment of this.#segments(from, to, ascending)) {
+      if (examined > 0 && examinedBytes + segment.bytes > EXAMINED_BYTES_MAX) {
+        return result;
+      }
+      examinedBytes += segment.bytes;
+      const low = Math.max(from, segment.first);
+      const high = Math.min(to, segment.first + segment.count - 1);
+      for (let sequence = ascending ? low : high; sequence >= low && sequence <= high; sequence += step) {
+        if (examined >= EXAMINED_MAX) {
+          return result;
+        }
+        const line = segment.lines[sequence - segment.first] ?? '';
+        if (request.matches === null || request.matches(line)) {
+          const json = withHubAttributes(line, this.#topic, sequence, segment.recorded_at);
+          const bytes = byteLength(json);
+          if (result.events.length > 0 && result.bytes + bytes > request.bytesMax) {
+            return result;
+          }
+          result.events.push({ sequence, json });
+          result.bytes += bytes;
+        }
+        result.examined = sequence;
+        examined += 1;
+        if (result.events.length >= request.eventsMax) {
+          return result;
+        }
+      }
+    }
+    return result;
+  }
+
+  /** One event, or null if it is not stored. */
+  event(sequence: number): LogEvent | null {
+    const segment = this.#segmentAt(sequence);
+    const line = segment?.lines[sequence - segment.first];
+    return segment === null || line === undefined
+      ? null
+      : { sequence, json: withHubAttributes(line, this.#topic, sequence, segment.recorded_at) };
+  }
+
+  /**
+   * The first sequence from `from` to `to` that was recorded at `time` or later, or `to + 1`. Times never go back in a log,
+   * so this is a binary search.
+   */
+  firstRecordedSince(time: number, from: number, to: number): number {
+    let low = from;
+    let high = to + 1;
+    while (low < high) {
+      const segment = this.#sql.segmentAt(Math.floor((low + high) / 2));
+      if (segment === null) {
+        return low;
+      }
+      if (segment.recorded_at >= time) {
+        high = Math.max(low, segment.first);
+      } else {
+        low = Math.min(high, segment.first + segment.count);
+      }
+    }
+    return low;
+  }
+
+  *#segments(from: number, to: number, ascending: boolean): Generator<CutSegment, void, undefined> {
+    const nearest = this.#segmentAt(ascending ? from : to);
+    if (nearest !== null) {
+      yield nearest;
+    }
+    const rest = ascending
+      ? this.#sql.segmentsUp((nearest?.first ?? from - 1) + 1, to)
+      : this.#sql.segmentsDown(this.#sql.segmentAt(from)?.first ?? from, (nearest?.first ?? to + 1) - 1);
+    for (const segment of rest) {
+      this.#last = { ...segment, lines: linesOf(segment.body) };
+      yield this.#last;
+    }
+  }
+
+  /** The segment that holds a sequence, or the last one before it. */
+  #segmentAt(sequence: number): CutSegment | null {
+    const segment = this.#sql.segmentAt(sequence);
+    if (segment === null) {
+      return null;
+    }
+    if (this.#last?.first !== segment.first) {
+      this.#last = { ...segment, lines: linesOf(this.#sql.body(segment.first)) };
+    }
+    return this.#last;
+  }
+}

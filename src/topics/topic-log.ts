@@ -1,0 +1,331 @@
+import type { Position } from '../events/position.ts';
+import { migrate } from '../storage/migrate.ts';
+import { AlarmClock } from './alarm-clock.ts';
+import { announce, isUnannounced } from './announcing.ts';
+import { assertAppendable } from './append.ts';
+import { Chore } from './chore.ts';
+import { GroupCommit } from './group-commit.ts';
+import { Identities } from './identities.ts';
+import { ALARM_FALLBACK_MS, ALARM_WAIT_MS, NAMED_SUBSCRIBERS_MAX, PAGE_EVENTS_MAX, REMOVE_WAIT_MS } from './limits.ts';
+import { LogState } from './log-state.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { Parks } from './parks.ts';
+import type { TopicLogParts } from './parts.ts';
+import type { TopicLogPorts } from './ports.ts';
+import type {
+  AppendRequest,
+  AppendResult,
+  AttachRequest,
+  AttachResult,
+  ConfigureResult,
+  EventResult,
+  LogEvent,
+  ReadOrParkRequest,
+  ReadOrParkResult,
+  ReadRequest,
+  ReadResult,
+  RemoveResult,
+  ResolveResult,
+  Standing,
+  TopicConfig,
+  TopicDescription,
+  TopicLogApi,
+} from './protocol.ts';
+import { Reading } from './reading.ts';
+import { createTopic, record } from './recording.ts';
+import { isRemovalUnfinished, removeEvents } from './removing.ts';
+import { Scanner } from './scan.ts';
+import { statements } from './sql.ts';
+import { Subscribers } from './subscribers.ts';
+import { WaitingReaders } from './waiting-readers.ts';
+import { Wakes } from './wakes.ts';
+
+/**
+ * A topic: one total order of events, durable and gap-free, and the subscriptions to be woken by it. Every decision is
+ * made and committed without an `await` in between; what takes time is done afterwards, from rows and an alarm that a
+ * crash doesn't lose.
+ *
+ * @throws in its making, if the stored schema is newer than this code.
+ */
+export class TopicLog implements TopicLogApi {
+  readonly #parts: TopicLogParts;
+  readonly #group: GroupCommit;
+  readonly #wakes: Wakes;
+  readonly #waiting: WaitingReaders;
+  readonly #reading: Reading;
+  readonly #subscribers: Subscribers;
+  readonly #announcing: Chore;
+  readonly #removing: Chore;
+  /** Committed since the last time readers were told. */
+  #fresh: string[] = [];
+
+  constructor(ports: TopicLogPorts) {
+    migrate(ports.storage, MIGRATIONS);
+    const { topic, clock, log, storage, background } = ports;
+    const sql = statements(storage);
+    const state = new LogState(sql);
+    const parts: TopicLogParts = {
+      ports,
+      sql,
+      state,
+      parks: new Parks(sql),
+      identities: new Identities(sql, state),
+      scanner: new Scanner(topic, sql),
+      alarm: new AlarmClock(storage, () => this.#earliest()),
+      transaction: (closure) => this.#transaction(closure),
+    };
+    this.#parts = parts;
+    this.#wakes = new Wakes(parts);
+    this.#waiting = new WaitingReaders(clock);
+    this.#reading = new Reading(parts, this.#waiting);
+    this.#subscribers = new Subscribers(parts, this.#wakes);
+    this.#group = new GroupCommit({
+      clock,
+      background,
+      commit: (requests) => this.#commit(requests),
+      durable: () => storage.sync(),
+      committed: () => this.#committed(),
+      lost: () => this.#forget(),
+    });
+    this.#announcing = new Chore({
+      complaint: 'The topic could not be announced',
+      topic,
+      clock,
+      log,
+      needed: () => isUnannounced(state),
+      work: () => announce(parts),
+    });
+    this.#removing = new Chore({
+      complaint: 'The events of a deleted topic could not be removed',
+      topic,
+      clock,
+      log,
+      needed: () => isRemovalUnfinished(sql, state),
+      work: () => removeEvents(parts),
+    });
+  }
+
+  async append(request: AppendRequest): Promise<AppendResult> {
+    assertAppendable(request);
+    return this.#group.submit(request);
+  }
+
+  read(request: ReadRequest): Promise<ReadResult> {
+    return this.#reading.read(request);
+  }
+
+  async event(sequence: number): Promise<EventResult> {
+    return this.#reading.event(sequence);
+  }
+
+  async eventsAt(sequences: number[]): Promise<{ events: LogEvent[]; examined: number }> {
+    return this.#reading.eventsAt(sequences);
+  }
+
+  async describe(): Promise<TopicDescription | null> {
+    return this.#describe();
+  }
+
+  async configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult> {
+    const { state, sql, ports } = this.#parts;
+    const before = this.#describe();
+    if (ifMatch !== null && ifMatch !== before?.etag) {
+      return { outcome: 'precondition-failed' };
+    }
+    if (before === null) {
+      state.changed(this.#transaction(() => createTopic(this.#parts, config)));
+    } else if (!isSameConfig(before.config, config)) {
+      const columns = {
+        description: config.description,
+        window_ms: config.deduplicationWindowMs,
+        version: state.meta().version + 1,
+      };
+      this.#transaction(() => sql.setMeta(columns));
+      state.changed(columns);
+    }
+    const topic = this.#describe();
+    if (topic === null) {
+      throw new Error('A topic that was just made is not there.');
+    }
+    await ports.storage.sync();
+    return { outcome: before === null ? 'created' : 'replaced', topic };
+  }
+
+  async remove(request: { force: boolean }): Promise<RemoveResult> {
+    const { state, sql, alarm, ports } = this.#parts;
+    if (!state.exists) {
+      return { outcome: 'unknown-topic' };
+    }
+    const subscriptions = request.force ? [] : sql.exactSubscribers(NAMED_SUBSCRIBERS_MAX);
+    if (subscriptions.length > 0) {
+      return { outcome: 'topic-has-subscriptions', subscriptions };
+    }
+    const { lastSequence, recordedAt } = state.head();
+    const columns = {
+      created_at: null,
+      incarnation: state.meta().incarnation + 1,
+      removed_through: lastSequence,
+      removed_recorded_at: recordedAt,
+    };
+    this.#transaction(() => {
+      sql.setMeta(columns);
+      alarm.need(ports.clock.now());
+    });
+    state.changed(columns);
+    await ports.storage.sync();
+    this.#waiting.wakeAll();
+    const removing = this.#removing.run();
+    ports.background(removing);
+    await Promise.race([removing, ports.clock.sleep(REMOVE_WAIT_MS)]);
+    return { outcome: 'removed' };
+  }
+
+  async resolve(position: Position, as: 'start' | 'end'): Promise<ResolveResult> {
+    return this.#reading.resolve(position, as);
+  }
+
+  async attach(request: AttachRequest): Promise<AttachResult> {
+    const result = this.#subscribers.attach(request, () => this.#reading.resolve(request.from, 'start'));
+    await this.#parts.ports.storage.sync();
+    return result;
+  }
+
+  async detach(subscription: string, attachment: string): Promise<void> {
+    this.#subscribers.detach(subscription, attachment);
+    await this.#parts.ports.storage.sync();
+  }
+
+  async readOrPark(request: ReadOrParkRequest): Promise<ReadOrParkResult> {
+    const result = this.#subscribers.readOrPark(request);
+    if (result.outcome === 'parked') {
+      await this.#parts.ports.storage.sync();
+    }
+    return result;
+  }
+
+  async unpark(subscription: string, ticket: number): Promise<{ next: number } | null> {
+    return this.#subscribers.unpark(subscription, ticket);
+  }
+
+  async standing(subscription: string): Promise<Standing> {
+    return this.#subscribers.standing(subscription);
+  }
+
+  async subscribers(after: string, limit: number): Promise<string[]> {
+    const rows = this.#parts.sql.subscribersAfter(after, Math.max(1, Math.min(limit, PAGE_EVENTS_MAX)));
+    return rows.map((row) => row.name);
+  }
+
+  async sweep(): Promise<void> {
+    // Whatever is believed about the alarm may be what is wrong.
+    this.#parts.alarm.forget();
+    await this.#work('sweep-failures');
+  }
+
+  async alarm(): Promise<void> {
+    this.#parts.alarm.fired();
+    await this.#work('alarm-failures');
+  }
+
+  /** Runs what is due and arms the alarm for the rest, whatever happens: the platform gives a failing alarm up. */
+  async #work(failures: string): Promise<void> {
+    const { ports, alarm } = this.#parts;
+    try {
+      this.#wakes.runDue();
+      const chores = Promise.all([this.#announcing.run(), this.#removing.run()]);
+      ports.background(chores);
+      await Promise.race([chores, ports.clock.sleep(ALARM_WAIT_MS)]);
+    } catch (error) {
+      this.#complain(failures, error);
+    } finally {
+      try {
+        alarm.arm();
+      } catch (error) {
+        this.#complain(failures, error);
+        alarm.fired();
+        await ports.storage.setAlarm(ports.clock.now() + ALARM_FALLBACK_MS);
+      }
+    }
+  }
+
+  #complain(failures: string, error: unknown): void {
+    const { ports, sql } = this.#parts;
+    ports.log('error', 'The work of a topic failed; the alarm is armed again.', { topic: ports.topic, error });
+    try {
+      this.#transaction(() => sql.count(failures));
+    } catch (counting) {
+      ports.log('error', 'The failure could not be counted.', { topic: ports.topic, error: counting });
+    }
+  }
+
+  /** When something has to be done next; null: never. */
+  #earliest(): number | null {
+    const now = this.#parts.ports.clock.now();
+    const due = [this.#wakes, this.#announcing, this.#removing].flatMap((work) => work.nextDue(now) ?? []);
+    return due.length === 0 ? null : Math.min(...due);
+  }
+
+  #commit(requests: AppendRequest[]): AppendResult[] {
+    const { results, inserts, owed } = record(this.#parts, requests);
+    this.#wakes.appended(inserts);
+    this.#wakes.owe(owed);
+    if (this.#waiting.size > 0) {
+      this.#fresh.push(...inserts.map(({ event }) => event.json));
+    }
+    return results;
+  }
+
+  /** Nobody is told of an event before it is durable. */
+  #committed(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    try {
+      this.#waiting.arrived(fresh);
+      this.#wakes.pump();
+    } catch (error) {
+      const { ports } = this.#parts;
+      ports.log('error', 'A wake could not be started; the alarm will.', { topic: ports.topic, error });
+    }
+  }
+
+  #describe(): TopicDescription | null {
+    const { state, sql, ports } = this.#parts;
+    const { created_at, description, window_ms, version } = state.meta();
+    if (created_at === null) {
+      return null;
+    }
+    const { firstSequence, lastSequence } = state;
+    const events = lastSequence - firstSequence + 1;
+    const before = events === 0 ? 0 : (sql.segmentAt(firstSequence)?.bytes_before ?? 0);
+    return {
+      name: ports.topic,
+      config: { description, deduplicationWindowMs: window_ms },
+      etag: `v${version}`,
+      firstSequence,
+      lastSequence,
+      events,
+      bytes: events === 0 ? 0 : state.head().bytes - before,
+      subscriptions: sql.subscriberCount(),
+      createdAt: created_at,
+    };
+  }
+
+  #transaction<T>(closure: () => T): T {
+    try {
+      return this.#parts.ports.storage.transactionSync(closure);
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    this.#parts.state.forget();
+    this.#parts.parks.forget();
+    this.#parts.alarm.forget();
+  }
+}
+
+function isSameConfig(a: TopicConfig, b: TopicConfig): boolean {
+  return a.description === b.description && a.deduplicationWindowMs === b.deduplicationWindowMs;
+}
