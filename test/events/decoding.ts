@@ -1,0 +1,48 @@
+import { type DecodeInput, type DecodeResult, decodeRequest } from '../../src/events/decode.ts';
+
+/** Support for the tests of decoding. */
+
+export const NOW = Date.UTC(2026, 10, 23, 20);
+export const STRUCTURED = 'application/cloudevents+json';
+export const BATCH = 'application/cloudevents-batch+json';
+export const SHORT = 'application/json';
+
+export const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** Decodes with fixed defaults. A body that is neither text nor bytes is sent as JSON. */
+export function decode(
+  contentType: string | null,
+  body: unknown,
+  headers: Record<string, string> = {},
+  more: Partial<DecodeInput> = {},
+): DecodeResult {
+  const bytes = body instanceof Uint8Array ? body : utf8(typeof body === 'string' ? body : JSON.stringify(body));
+  const all = contentType === null ? headers : { ...headers, 'Content-Type': contentType };
+  return decodeRequest({
+    contentType,
+    headers: Object.entries(all),
+    body: bytes,
+    topic: 'orders',
+    now: NOW,
+    makeId: (index) => `made-${index}`,
+    ...more,
+  });
+}
+
+/** The events of a request that has to be good, as text. */
+export function decodedTexts(result: DecodeResult): string[] {
+  if (result.outcome !== 'decoded') throw new Error(`${result.outcome}: ${result.detail}`);
+  return result.events.map(({ event }) => event.json);
+}
+
+/** The one event of a request that has to be good. */
+export function decodedOne(result: DecodeResult): Record<string, unknown> {
+  const [text = '', ...others] = decodedTexts(result);
+  if (others.length > 0) throw new Error('more than one event');
+  return JSON.parse(text);
+}
+
+/** What is wrong with a request, as `path message` lines. */
+export function errorsOf(result: DecodeResult): string[] {
+  return result.outcome === 'invalid-event' ? result.errors.map(({ path, message }) => `${path} ${message}`) : [];
+}
