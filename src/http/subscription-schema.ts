@@ -34,6 +34,7 @@ export const filterField = z
       .max(TYPES_MAX)
       .default([])
       .describe('Event types; `*` is any run of characters, dots too.'),
+    cel: z.null().optional(),
   })
   .nullable()
   .default(null);
@@ -99,7 +100,7 @@ export const LATER_FIELDS: Later = {
   'delivery.handshake': [false],
 };
 
-/** The body of a `PUT`, without {@link READ_ONLY_FIELDS} and {@link LATER_FIELDS}. */
+/** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Those of {@link LATER_FIELDS} stand here for the docs: they were judged before. */
 export const subscriptionBody = z
   .strictObject({
     name: nameField.optional().describe('Read-only: must be the name in the path.'),
@@ -110,6 +111,8 @@ export const subscriptionBody = z
       .describe('Topic names and patterns: `*` is one token, a final `>` one or more.'),
     from: positionSchema.prefault('latest').describe('Where topics new to the subscription start.'),
     filter: filterField,
+    transform: z.null().optional(),
+    ordering: z.literal('none').optional(),
     maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
     retry: z
       .strictObject({
@@ -122,10 +125,15 @@ export const subscriptionBody = z
       })
       .prefault({}),
     delivery: z.strictObject({
+      kind: z.literal('webhook').optional(),
       url: z.string().describe('An absolute https URL of a public host.'),
+      format: z.literal('structured').optional(),
       timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
       headers: headers.default({}),
       secret: secret.optional().describe('`whsec_…`; made if absent, kept if omitted later.'),
+      rateLimit: z.null().optional(),
+      maxBatch: z.literal(1).optional(),
+      handshake: z.literal(false).optional(),
     }),
   })
   .meta({ id: 'SubscriptionConfig' });
