@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
 import { base32 } from '../events/ids.ts';
-import { positionSchema } from '../events/position.ts';
+import { type Position, positionSchema } from '../events/position.ts';
 import type { StartReplayResult } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
@@ -74,11 +74,15 @@ const start = route({
       types: body.filter?.types ?? [],
       rateLimit: toRateLimit(body.rateLimit),
     });
-    return { status: 202, body: replayOut(startedOrRefuse(result, topic, body.subscription)) };
+    return { status: 202, body: replayOut(startedOrRefuse(result, topic, body)) };
   },
 });
 
-function startedOrRefuse(result: StartReplayResult, topic: string, subscription: string) {
+function startedOrRefuse(
+  result: StartReplayResult,
+  topic: string,
+  { subscription, from }: { subscription: string; from: Position },
+) {
   switch (result.outcome) {
     case 'started':
       return result.replay;
@@ -91,8 +95,10 @@ function startedOrRefuse(result: StartReplayResult, topic: string, subscription:
       );
     case 'invalid-range':
       throw new Problem('invalid-range', '`to` lies before `from`.');
-    case 'position-ahead':
-      throw positionProblem({ ...result, topic }, 'from');
+    case 'position-ahead': {
+      const starts = from.kind === 'sequence' && from.sequence > result.lastSequence;
+      throw positionProblem({ ...result, topic }, starts ? 'from' : 'to');
+    }
     case 'sequence-expired':
       throw positionProblem({ ...result, topic }, 'from');
   }

@@ -6,7 +6,7 @@ import { positionSchema } from '../events/position.ts';
 import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
 import { VERSION } from '../version.ts';
 import { noBody } from './body.ts';
-import { listOf, listQuery, nameField, timeField, timeOf } from './fields.ts';
+import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
 import { etagHeader } from './headers.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
@@ -217,10 +217,14 @@ const attempts = route({
   responses: { 200: listOf(attemptAnswer) },
   problems: ['unknown-subscription'],
   handler: async ({ params: { name }, query }, { hub }) => {
-    const { status = null, sequence = null, cursor = null, limit } = query;
+    const { status = null, sequence = null, limit } = query;
+    const [cursor = null] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
     const page = await hub.subscription(name).attempts({ status, sequence, cursor, limit });
     if (page === null) throw unknownSubscription(name);
-    return { status: 200, body: { items: page.items.map(attemptOut), next: page.next } };
+    return {
+      status: 200,
+      body: { items: page.items.map(attemptOut), next: page.next === null ? null : cursorOf([page.next]) },
+    };
   },
 });
 

@@ -133,7 +133,10 @@ describe('POST /v1/topics/{topic}/replays', () => {
     startReplay.mockResolvedValueOnce({ outcome: 'sequence-expired', firstSequence: 5 });
     expect(await post()).toMatchObject({ status: 410, body: { code: 'sequence-expired', firstSequence: 5 } });
     startReplay.mockResolvedValueOnce({ outcome: 'position-ahead', lastSequence: 5 });
-    expect(await post()).toMatchObject({ status: 400, body: { code: 'position-ahead', lastSequence: 5 } });
+    expect(await post({ ...BODY, to: 6 })).toMatchObject({
+      status: 400,
+      body: { code: 'position-ahead', lastSequence: 5, errors: [{ path: 'to' }] },
+    });
   });
 });
 
