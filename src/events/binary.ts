@@ -44,7 +44,7 @@ export function attributesOf(headers: Iterable<readonly [string, string]>): Head
 const VALUE_RULE = 'must be printable ASCII in which "%" and two hex digits stand for a byte of UTF-8';
 
 /** Section 3.1.3.2: first the quotes go, then one round of percent-decoding. Null if it is not valid. */
-export function decodeValue(value: string): string | null {
+function decodeValue(value: string): string | null {
   const trimmed = value.trim();
   if (!/^[\u0020-\u007e]*$/.test(trimmed)) return null;
   const unquoted = /^"(?:[^"\\]|\\.)*"$/.test(trimmed) ? trimmed.slice(1, -1).replace(/\\(.)/g, '$1') : trimmed;

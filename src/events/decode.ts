@@ -6,6 +6,7 @@ import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from '
 import { isJson, isText, isUtf8, type MediaType, parseMediaType } from './media-type.ts';
 import { type DecodedEvent, newEvent } from './new-event.ts';
 import { decodeUtf8, isDeeper, readJson } from './read-json.ts';
+import { formatTime } from './times.ts';
 
 /** What a request to publish holds. */
 export interface DecodeInput {
@@ -45,11 +46,18 @@ const BATCH = 'application/cloudevents-batch+json';
 const SHORT = 'application/json';
 const LINES = 'application/x-ndjson';
 
+/** A request being read; `time` is what an event without one gets. */
+interface Reading extends DecodeInput {
+  time: string;
+  limits: PublishLimits;
+}
+
 type Form = 'structured' | 'batch' | 'short';
 
 /** Reads a publishing request in any content type of the interface into events for the log. All or nothing; never throws. */
 export function decodeRequest(input: DecodeInput): DecodeResult {
   const limits = input.limits ?? PUBLISH_LIMITS;
+  const reading: Reading = { ...input, limits, time: formatTime(input.now) };
   if (input.body.byteLength > limits.requestBytes) {
     return { outcome: 'payload-too-large', detail: `A request is at most ${limits.requestBytes} bytes.` };
   }
@@ -57,14 +65,14 @@ export function decodeRequest(input: DecodeInput): DecodeResult {
   const form = formOf(media);
   if (media !== null && form !== null) {
     if (!isUtf8(media)) return unsupported(`JSON is read in UTF-8 only, not in ${media.charset}.`);
-    return decodeJson(input, form, limits);
+    return decodeJson(reading, form);
   }
   if (isBinaryMode(input.headers) && media?.type.startsWith('application/cloudevents') !== true) {
-    return decodeBinary(input, media, limits);
+    return decodeBinary(reading, media);
   }
   if (media?.type === SHORT) {
     if (!isUtf8(media)) return unsupported(`JSON is read in UTF-8 only, not in ${media.charset}.`);
-    return decodeJson(input, 'short', limits);
+    return decodeJson(reading, 'short');
   }
   if (media?.type === LINES) {
     return { outcome: 'not-supported-yet', detail: `Publishing ${LINES} comes later; send ${BATCH}.` };
@@ -93,16 +101,17 @@ function isBinaryMode(headers: Iterable<readonly [string, string]>): boolean {
 }
 
 /** Structured mode, batch and short form. */
-function decodeJson(input: DecodeInput, form: Form, limits: PublishLimits): DecodeResult {
+function decodeJson(reading: Reading, form: Form): DecodeResult {
+  const { body, limits } = reading;
   // Around data there is an event, and around that an array.
-  const read = readJson(input.body, DATA_DEPTH_MAX + 2);
+  const read = readJson(body, DATA_DEPTH_MAX + 2);
   if (read.outcome === 'too-deep') return invalid([{ path: `[${read.index}]`, message: TOO_DEEP }]);
   if (read.outcome === 'invalid-json') return read;
   const { text, value } = read;
 
   if (!Array.isArray(value)) {
     if (form === 'batch') return invalid([{ path: '', message: 'must be an array of events' }]);
-    return finish([decodeObject(input, 0, '', text, value, form === 'short', limits)]);
+    return finish([decodeObject(reading, 0, '', text, value, form === 'short')]);
   }
   if (form === 'structured') {
     return invalid([{ path: '', message: `must be one event; an array of events is ${BATCH}` }]);
@@ -116,9 +125,7 @@ function decodeJson(input: DecodeInput, form: Form, limits: PublishLimits): Deco
   }
   const short = form === 'short';
   return finish(
-    elements(text).map((element, index) =>
-      decodeObject(input, index, `[${index}]`, element, value[index], short, limits),
-    ),
+    elements(text).map((element, index) => decodeObject(reading, index, `[${index}]`, element, value[index], short)),
   );
 }
 
@@ -130,13 +137,12 @@ type OneResult =
 
 /** One JSON object. `text` is compact; `at` says which event it is, in paths. */
 function decodeObject(
-  input: DecodeInput,
+  reading: Reading,
   index: number,
   at: string,
   text: string,
   value: unknown,
   short: boolean,
-  limits: PublishLimits,
 ): OneResult {
   if (!isObject(value)) return { outcome: 'invalid', errors: [{ path: at, message: 'must be a JSON object' }] };
   const errors: EventError[] = [];
@@ -168,13 +174,13 @@ function decodeObject(
   if (!checked.ok) for (const { path, message } of checked.errors) fail(path, message);
   if (errors.length > 0 || !checked.ok) return { outcome: 'invalid', errors };
   if (typeof sent.data_base64 === 'string') data = { kind: 'base64', text: sent.data_base64 };
-  return complete(input, index, checked.attributes, data, limits);
+  return complete(reading, index, checked.attributes, data);
 }
 
 /** Binary mode: attributes in headers, data in the body. */
-function decodeBinary(input: DecodeInput, media: MediaType | null, limits: PublishLimits): DecodeResult {
-  const { attributes, errors } = attributesOf(input.headers);
-  if (input.contentType !== null) attributes.datacontenttype = input.contentType;
+function decodeBinary(reading: Reading, media: MediaType | null): DecodeResult {
+  const { attributes, errors } = attributesOf(reading.headers);
+  if (reading.contentType !== null) attributes.datacontenttype = reading.contentType;
   const checked = checkAttributes(attributes, false);
   if (!checked.ok) {
     const named = new Set(errors.map(({ path }) => path));
@@ -184,10 +190,10 @@ function decodeBinary(input: DecodeInput, media: MediaType | null, limits: Publi
   }
   if (errors.length > 0 || !checked.ok) return invalid(errors);
 
-  const body = decodeBody(input.body, media);
+  const body = decodeBody(reading.body, media);
   switch (body.outcome) {
     case 'data':
-      return finish([complete(input, 0, checked.attributes, body.data, limits)]);
+      return finish([complete(reading, 0, checked.attributes, body.data)]);
     case 'invalid':
       return invalid([{ path: 'data', message: body.message }]);
     default:
@@ -220,15 +226,14 @@ function decodeBody(body: Uint8Array, media: MediaType | null): BodyResult {
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 function complete(
-  { topic, now, makeId, traceparent = null }: DecodeInput,
+  { topic, time, makeId, traceparent = null, limits }: Reading,
   index: number,
   attributes: SentAttributes,
   data: EventData | null,
-  limits: PublishLimits,
 ): OneResult {
   const traced =
     traceparent === null || !TRACEPARENT.test(traceparent) ? attributes : withTrace(attributes, traceparent);
-  const event = newEvent(traced, data, { topic, now, makeId: () => makeId(index) });
+  const event = newEvent(traced, data, { topic, time, makeId: () => makeId(index) });
   if (!isLongerThan(event.event.json, limits.eventBytes)) return { outcome: 'decoded', event };
   return {
     outcome: 'too-large',

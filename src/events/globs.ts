@@ -38,8 +38,3 @@ export function globMatches(glob: string, text: string): boolean {
   }
   return matches(text);
 }
-
-/** A glob over names, as in the scope `subscriptions:billing-*`. */
-export function isNameGlob(text: string): boolean {
-  return /^[a-z0-9._*-]{1,200}$/.test(text);
-}

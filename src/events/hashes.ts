@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import canonicalize from 'canonicalize';
 import type { EventData } from './data.ts';
 
@@ -8,6 +8,8 @@ const HASH_BYTES = 16;
 
 /** Extensions that differ between two sendings of the same event. */
 const TRACE_EXTENSIONS = new Set(['traceparent', 'tracestate']);
+
+const encoder = new TextEncoder();
 
 /** What counts as an event's content when the same source and id come again. */
 export interface EventContent {
@@ -73,5 +75,5 @@ function spellOutLoneSurrogates(json: string): string {
 }
 
 function hash(text: string): string {
-  return bytesToHex(sha256(utf8ToBytes(text)).subarray(0, HASH_BYTES));
+  return bytesToHex(sha256(encoder.encode(text)).subarray(0, HASH_BYTES));
 }

@@ -1,8 +1,5 @@
 /** Only the hub publishes to topics under this prefix, and no wildcard matches them. */
-export const RESERVED_PREFIX = 'millrace.';
-
-/** Characters of a name. */
-export const NAME_CHARACTERS_MAX = 200;
+const RESERVED_PREFIX = 'millrace.';
 
 /** The rule in words, for whoever broke it. */
 export const NAME_RULE =

@@ -2,12 +2,11 @@ import type { NewEvent } from '../topics/protocol.ts';
 import type { SentAttributes } from './cloudevent.ts';
 import type { EventData } from './data.ts';
 import { contentHash, identityHash } from './hashes.ts';
-import { formatTime } from './times.ts';
 
-/** What an event gets where its producer left it out. `now` is in milliseconds since the epoch. */
+/** What an event gets where its producer left it out. `time` is RFC 3339. */
 export interface EventDefaults {
   topic: string;
-  now: number;
+  time: string;
   makeId: () => string;
 }
 
@@ -22,7 +21,7 @@ export function newEvent(attributes: SentAttributes, data: EventData | null, def
   const { type, subject, datacontenttype, dataschema, partitionkey, extensions } = attributes;
   const id = attributes.id ?? defaults.makeId();
   const source = attributes.source ?? `/topics/${defaults.topic}`;
-  const time = attributes.time ?? formatTime(defaults.now);
+  const time = attributes.time ?? defaults.time;
 
   const members = [`"specversion":"1.0"`, member('id', id), member('source', source), member('type', type)];
   // Before `time`: readers of an event's head stop there.

@@ -1,4 +1,4 @@
-import { formatTime, parseTime } from './times.ts';
+import { formatTime } from './times.ts';
 
 /** Digits of a sequence in the event: padded, because the Sequence extension of CloudEvents wants strings that sort. */
 const SEQUENCE_DIGITS = 16;
@@ -36,14 +36,4 @@ export function withHubAttributes(json: string, topic: string, sequence: number,
 export function parseStored(json: string): StoredEvent {
   const event: StoredEvent = JSON.parse(json);
   return event;
-}
-
-/** The sequence of a stored event as a plain number. */
-export function sequenceOf(event: StoredEvent): number {
-  return Number(event.sequence);
-}
-
-/** When the log took a stored event, in milliseconds since the epoch. */
-export function recordedTimeOf(event: StoredEvent): number {
-  return parseTime(event.recordedtime) ?? 0;
 }
