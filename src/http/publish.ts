@@ -30,6 +30,29 @@ const receiptsView = z
   })
   .meta({ id: 'Receipts' });
 
+// For the docs: events/decode.ts reads them.
+const optional = {
+  subject: z.string().optional(),
+  time: z.string().optional(),
+  datacontenttype: z.string().optional(),
+  dataschema: z.string().optional(),
+  partitionkey: z.string().optional(),
+  data: z.unknown().optional(),
+};
+const sentEvent = z
+  .looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string().optional(),
+    source: z.string().optional(),
+    type: z.string(),
+    ...optional,
+    data_base64: z.string().optional(),
+  })
+  .meta({ id: 'SentEvent', description: 'A CloudEvent 1.0; other attributes are extensions.' });
+const shortEvent = z
+  .looseObject({ type: z.string(), id: z.string().optional(), source: z.string().optional(), ...optional })
+  .meta({ id: 'ShortEvent', description: 'An event without a specversion.' });
+
 const UUID_RANDOM_BYTES = 10;
 
 export const publishRoutes: Route[] = [
@@ -45,7 +68,12 @@ export const publishRoutes: Route[] = [
     query: {},
     body: noBody,
     rawBody: {
-      mediaTypes: ['application/cloudevents+json', 'application/cloudevents-batch+json', 'application/json', '*/*'],
+      content: {
+        'application/cloudevents+json': sentEvent,
+        'application/cloudevents-batch+json': z.array(sentEvent),
+        'application/json': z.union([shortEvent, z.array(shortEvent)]),
+        '*/*': z.unknown(),
+      },
       description:
         'CloudEvents 1.0 in structured, batch or binary mode (any content type, with ce-specversion and the other ce- ' +
         'headers), or the short form { "type", "data", … } or an array of it as application/json.',

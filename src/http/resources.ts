@@ -1,6 +1,7 @@
 import { auditRoutes } from './audit.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { deliveryRoutes } from './deliveries.ts';
+import { docsRoutes } from './docs.ts';
 import { eventsRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { keysRoutes } from './keys.ts';
@@ -24,4 +25,5 @@ export const ROUTES: readonly Route[] = [
   ...keysRoutes,
   ...auditRoutes,
   ...healthRoutes,
+  ...docsRoutes(() => ROUTES),
 ];

@@ -57,8 +57,8 @@ export interface RouteDescription {
   laterQuery?: Later;
   /** The JSON body: strict objects name unknown fields by themselves. `noBody` where there is none. */
   body: z.ZodType;
-  /** The body is read by the handler, as one of these media types; `body` is then `noBody`. */
-  rawBody?: { mediaTypes: string[]; description: string };
+  /** The body is read by the handler, in one of these media types; `body` is then `noBody`. */
+  rawBody?: { content: Record<string, z.ZodType>; description: string };
   /** Top-level fields of the body that a GET returns and this ignores. */
   readOnly?: readonly string[];
   /** Fields of the body refused as `not-supported-yet`. */
