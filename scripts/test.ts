@@ -3,10 +3,10 @@
  * arguments run those alone. Later steps run even if an earlier one failed: a broken build says all that is wrong with it.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './hub/wrangler.ts';
-import { describeTotals, REPORTS, readTotals } from './test-totals.ts';
+import { describeTotals, isVitestStep, REPORTS, readTotals } from './test-totals.ts';
 
 const BIN = join(ROOT, 'node_modules', '.bin');
 
@@ -34,6 +34,7 @@ for (const name of names.length > 0 ? names : Object.keys(STEPS)) {
   for (const [tool = '', ...args] of STEPS[name] ?? []) {
     if (!(await run(join(BIN, tool), tool === 'vitest' ? [...args, ...forVitest] : args))) ok = false;
   }
+  if (!isVitestStep(name)) writeFileSync(report, JSON.stringify({ ok }));
   results.push({ name, ok, seconds: (Date.now() - start) / 1000 });
 }
 
@@ -42,7 +43,7 @@ for (const { name, ok, seconds } of results) {
   console.log(`${ok ? '  ok    ' : '  FAILED'}  ${name.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s`);
 }
 const totals = readTotals(results.map(({ name }) => name));
-if (totals.passed + totals.failed > 0) console.log(`\n  ${describeTotals(totals)}`);
+console.log(`\n  ${describeTotals(totals)}`);
 process.exitCode = results.every(({ ok }) => ok) ? 0 : 1;
 
 function vitest(project: string): string[] {
