@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Result } from './simulate.ts';
 
@@ -25,7 +26,7 @@ export async function runSeeds(run: Run): Promise<Result[]> {
   let done = 0;
   const one = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      const worker = new Worker(fileURLToPath(new URL('./worker.ts', import.meta.url).href), {
         workerData: { module },
         execArgv: ['--no-warnings'],
       });

@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
 import type { Database, Statement } from '../../src/platform.ts';
 import { countParameters } from './node-storage.ts';
 
@@ -192,11 +194,11 @@ let scripts: string[] | null = null;
 /** The texts of schemas/d1/*.sql in their order. */
 export function migrationScripts(): string[] {
   if (scripts === null) {
-    const folder = new URL('../../schemas/d1/', import.meta.url);
+    const folder = fileURLToPath(new URL('../../schemas/d1/', import.meta.url).href);
     scripts = readdirSync(folder)
       .filter((name) => name.endsWith('.sql'))
       .sort()
-      .map((name) => readFileSync(new URL(name, folder), 'utf8'));
+      .map((name) => readFileSync(join(folder, name), 'utf8'));
   }
   return scripts;
 }
