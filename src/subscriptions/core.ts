@@ -252,17 +252,28 @@ export class Core {
       const exception = this.sql.firstDue()?.due ?? null;
       // Where nothing more may go out, a settle looks at the rest; the watchdog is for the settle that never comes.
       dues.push(blocked && exception !== null ? Math.max(exception, now + WATCHDOG_MS) : exception);
-      if (this.failing) dues.push(blocked ? now + WATCHDOG_MS : (this.#row?.probe_at ?? now));
-      else if (this.sql.unparked(1).length > 0) dues.push(now + WATCHDOG_MS, this.#rateDue(now));
+      if (this.sql.unparked(1).length > 0) {
+        const moment = this.failing ? this.#probeDue(exception, now) : this.#rateDue(now);
+        // Past moments were looked at in this very turn: what still stands in the way has the watchdog.
+        const ahead = moment !== null && moment > now ? moment : null;
+        dues.push(ahead, this.failing && ahead !== null ? null : now + WATCHDOG_MS);
+      }
     }
     const due = dues.filter((entry) => entry !== null);
     return due.length === 0 ? null : Math.min(...due);
   }
 
+  /** While failing the next event of a log is the probe, unless a retry is due soon enough to be it. */
+  #probeDue(exception: number | null, now: number): number | null {
+    const probeAt = this.#row?.probe_at ?? null;
+    if (probeAt === null || (exception !== null && exception <= now + PROBE_WITHIN_MS)) return null;
+    return probeAt;
+  }
+
   /** A throttled replay goes on shortly before its next rate slot. */
   #rateDue(now: number): number | null {
     const cursor = this.sql.nextRateSlot();
-    return cursor === null || cursor <= now ? null : Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS);
+    return cursor === null ? null : Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS);
   }
 
   /** Sets the alarm where it isn't set early enough already. An alarm that comes early finds nothing to do. */

@@ -1,7 +1,6 @@
 import type { DeadLetter, DeathReason } from '../dead-letters/letters.ts';
-import { typeMatches } from '../events/filters.ts';
+import { headOf, typeMatches } from '../events/filters.ts';
 import { deadLetterId } from '../events/ids.ts';
-import { parseStored } from '../events/stored.ts';
 import type { OvertakeRequest } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import { JOB_STEP, LETTERS_PER_FLUSH } from './limits.ts';
@@ -200,7 +199,7 @@ export class Deaths {
       const waiting = sequence >= live.next;
       if (exception && !leased) sql.moveLane(live.id, { retrying: -1 });
       if (!exception && !leased && !waiting) continue;
-      if (waiting && !typeMatches(types, parseStored(json).type)) {
+      if (waiting && !typeMatches(types, headOf(json).type)) {
         filtered++;
         continue;
       }

@@ -1,5 +1,4 @@
-import { typeMatches } from '../events/filters.ts';
-import { parseStored } from '../events/stored.ts';
+import { headOf, typeMatches } from '../events/filters.ts';
 import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
@@ -290,5 +289,5 @@ function sameTypes(a: string[], b: string[] | undefined): boolean {
 }
 
 function matchesOwn(types: string[], event: LogEvent): boolean {
-  return types.length === 0 || typeMatches(types, parseStored(event.json).type);
+  return types.length === 0 || typeMatches(types, headOf(event.json).type);
 }
