@@ -105,6 +105,7 @@ function well(): Parts {
         end: 1,
         subscription: 'billing',
         action: 'put',
+        topic: null,
         types: ['sh*'],
       },
     ],
@@ -186,6 +187,7 @@ describe('The history checker finds nothing', () => {
       end: 93,
       subscription: 'billing',
       action: 'seek',
+      topic: null,
       types: [],
     });
     parts.looks.push(look(95, {}, 0, { bases: null }));

@@ -233,7 +233,6 @@ export function checkFinal(
   violations: Violation[],
 ): void {
   const { name } = subscription;
-  const since = lastStart(operations.configures, name);
   const filters = filtersBefore(operations.configures, name, Number.POSITIVE_INFINITY);
   const counted: Counters = { delivered: 0, dead: 0, pending: 0, waiting: 0, filtered: 0, skipped: 0, discarded: 0 };
   const seen = new Set<string>();
@@ -252,7 +251,7 @@ export function checkFinal(
         delivery.event.sequence === sequence &&
         delivery.outcome !== 'failure' &&
         delivery.replay === null &&
-        delivery.end >= since,
+        delivery.end >= lastStart(operations.configures, name, topic),
     );
     const open = letters.some(
       (letter) =>
@@ -309,7 +308,7 @@ function checkFinalCounters(subscription: FinalSubscription, counted: Counters, 
 }
 
 /** When the last successful making anew or seek began: what was accepted before does not count. */
-function lastStart(configures: Configure[], subscription: string): number {
+function lastStart(configures: Configure[], subscription: string, topic: string): number {
   const own = configures.filter(
     (configure) => configure.subscription === subscription && configure.outcome === 'success',
   );
@@ -319,7 +318,9 @@ function lastStart(configures: Configure[], subscription: string): number {
   );
   const seek = Math.max(
     Number.NEGATIVE_INFINITY,
-    ...own.filter((configure) => configure.action === 'seek').map((configure) => configure.start),
+    ...own
+      .filter((configure) => configure.action === 'seek' && (configure.topic ?? topic) === topic)
+      .map((configure) => configure.start),
   );
   return Math.max(deletion, seek);
 }

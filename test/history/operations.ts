@@ -64,6 +64,8 @@ export interface Configure extends Span {
   outcome: Outcome;
   subscription: string;
   action: 'put' | 'delete' | 'seek' | 'pause' | 'resume';
+  /** The one topic that a seek moves; null: all. */
+  topic: string | null;
   /** The type patterns of a `put` (`*` is any run of characters); empty: every type. */
   types: string[];
 }

@@ -133,6 +133,7 @@ export class Administrator {
     types: string[],
     call: (subscription: HostedSubscription) => Promise<T>,
     succeeded: (result: T) => Configure['outcome'] = () => 'success',
+    topic: string | null = null,
   ): Promise<void> {
     const operation: Configure = {
       kind: 'configure',
@@ -141,6 +142,7 @@ export class Administrator {
       end: Number.POSITIVE_INFINITY,
       subscription: name,
       action,
+      topic,
       types,
     };
     this.#recorder.add(operation);
@@ -211,6 +213,7 @@ export class Administrator {
       [],
       (subscription) => subscription.seek({ topic, to }),
       (result) => (result.outcome === 'sought' ? 'success' : 'failure'),
+      topic,
     );
   }
 

@@ -28,7 +28,7 @@ export async function rage(world: World, plan: Plan, ended: () => boolean): Prom
     const name = random.pick(plan.subscriptions);
     const host = `${random.pick(['one', 'two'])}.${name}.example.com`;
     const fault = random.weighted({
-      kill: plan.killChance > 0 ? 2 : 0,
+      kill: plan.killChance > 0 && world.hosts().length > 0 ? 2 : 0,
       manner: 4,
       poison: 0.5,
       d1: 1,

@@ -2,18 +2,30 @@ import type { Violation } from '../history/operations.ts';
 import type { NodeStorage } from '../support/node-storage.ts';
 import type { World } from './world.ts';
 
-/** What the tables of every Subscription must say of each other after each transaction, whatever happens. */
-export function checkTables(world: World, violations: Violation[]): void {
-  for (const host of world.subscriptions.values()) {
-    for (const { rule, query } of TABLE_RULES) {
-      const broken = hasTables(host.storage) ? host.storage.sql.exec(query).toArray() : [];
-      for (const row of broken) {
-        violations.push({ rule, detail: `${host.name}: ${JSON.stringify(row)}` });
+/** Looks at the tables of every Subscription that has written since the last look. */
+export class TableWatch {
+  readonly #world: World;
+  readonly #seen = new Map<string, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** What the tables must say of each other after each transaction, whatever happens. */
+  check(violations: Violation[]): void {
+    for (const host of this.#world.subscriptions.values()) {
+      const { storage } = host;
+      if (this.#seen.get(host.name) === storage.writes || !hasTables(storage)) {
+        continue;
       }
-    }
-    if (hasTables(host.storage) && !host.hasAlarm) {
-      for (const row of host.storage.sql.exec(NEEDS_ALARM).toArray()) {
-        violations.push({ rule: 'alarm', detail: `${host.name} has no alarm in spite of ${JSON.stringify(row)}` });
+      this.#seen.set(host.name, storage.writes);
+      for (const { rule, detail } of storage.sql.exec<{ rule: string; detail: string }>(ALL_RULES).toArray()) {
+        violations.push({ rule, detail: `${host.name}: ${detail}` });
+      }
+      if (!host.hasAlarm) {
+        for (const row of storage.sql.exec(NEEDS_ALARM).toArray()) {
+          violations.push({ rule: 'alarm', detail: `${host.name} has no alarm in spite of ${JSON.stringify(row)}` });
+        }
       }
     }
   }
@@ -23,77 +35,45 @@ function hasTables(storage: NodeStorage): boolean {
   return storage.sql.exec("SELECT 1 AS one FROM sqlite_master WHERE name = 'lanes'").toArray().length > 0;
 }
 
+const LANE = "json_object('id', id, 'topic', topic, 'replay', replay, 'status', status, 'next', next)";
+const COUNTED = "status NOT IN ('cancelled', 'failed', 'removed')";
+
 /** Each finds nothing unless a rule is broken. */
-const TABLE_RULES = [
-  {
-    rule: 'lane-sum',
-    query: `SELECT * FROM lanes
-            WHERE delivered + dead + in_flight + retrying + filtered + skipped + discarded <> next - 1 - origin
-              AND status NOT IN ('cancelled', 'failed', 'removed')`,
-  },
-  {
-    rule: 'in-flight',
-    query: `SELECT id, topic, in_flight, (SELECT coalesce(sum(count), 0) FROM leases WHERE lane = lanes.id) AS leased FROM lanes
-            WHERE status NOT IN ('cancelled', 'failed', 'removed')
-              AND in_flight <> (SELECT coalesce(sum(count), 0) FROM leases WHERE lane = lanes.id)`,
-  },
-  {
-    rule: 'lease-count',
-    query: 'SELECT * FROM leases WHERE count <> json_array_length(sequences) OR count = 0',
-  },
-  {
-    rule: 'lease-once',
-    query: `SELECT lane, value AS sequence, count(*) AS times FROM leases, json_each(sequences) GROUP BY lane, value HAVING count(*) > 1`,
-  },
-  {
-    rule: 'lease-examined',
-    query: `SELECT leases.id, value AS sequence FROM leases JOIN lanes ON lanes.id = leases.lane, json_each(sequences)
-            WHERE value >= lanes.next`,
-  },
-  {
-    rule: 'lease-orphan',
-    query: 'SELECT id, lane FROM leases WHERE lane NOT IN (SELECT id FROM lanes)',
-  },
-  {
-    rule: 'retrying',
-    query: `SELECT id, topic, retrying FROM lanes
-            WHERE retrying <> (SELECT count(*) FROM exceptions WHERE lane = lanes.id AND lease IS NULL)`,
-  },
-  {
-    rule: 'exception-lease',
-    query: `SELECT lane, sequence, lease FROM exceptions WHERE lease IS NOT NULL AND NOT EXISTS (
-              SELECT 1 FROM leases, json_each(sequences) WHERE leases.id = exceptions.lease AND value = exceptions.sequence)`,
-  },
-  {
-    rule: 'exception-orphan',
-    query: 'SELECT lane, sequence FROM exceptions WHERE lane NOT IN (SELECT id FROM lanes)',
-  },
-  {
-    rule: 'dead-count',
-    query: `SELECT id, topic, dead FROM lanes WHERE replay IS NULL AND status <> 'removed'
-              AND dead <> (SELECT count(*) FROM letters WHERE lane = lanes.id AND state = 'open')`,
-  },
-  {
-    rule: 'one-live-lane',
-    query: `SELECT topic, count(*) AS lanes FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching')
-            GROUP BY topic HAVING count(*) > 1`,
-  },
-  {
-    rule: 'replay-range',
-    query: `SELECT id, next, until FROM lanes WHERE replay IS NOT NULL AND next > until + 1`,
-  },
-  {
-    rule: 'negative',
-    query: `SELECT * FROM lanes WHERE min(delivered, filtered, skipped, discarded, dead, failed, in_flight, retrying) < 0`,
-  },
-];
+const RULES: Record<string, string> = {
+  'lane-sum': `SELECT ${LANE} AS detail FROM lanes WHERE ${COUNTED}
+    AND delivered + dead + in_flight + retrying + filtered + skipped + discarded <> next - 1 - origin`,
+  'in-flight': `SELECT ${LANE} AS detail FROM lanes WHERE ${COUNTED}
+    AND in_flight <> (SELECT coalesce(sum(count), 0) FROM leases WHERE lane = lanes.id)`,
+  'lease-count': 'SELECT sequences AS detail FROM leases WHERE count <> json_array_length(sequences) OR count = 0',
+  'lease-once': `SELECT lane || ' ' || value AS detail FROM leases, json_each(sequences) GROUP BY lane, value HAVING count(*) > 1`,
+  'lease-examined': `SELECT lane || ' ' || value AS detail FROM leases JOIN lanes ON lanes.id = lane, json_each(sequences)
+    WHERE value >= next AND status <> 'removed'`,
+  'lease-orphan': 'SELECT lane AS detail FROM leases WHERE lane NOT IN (SELECT id FROM lanes)',
+  retrying: `SELECT ${LANE} AS detail FROM lanes
+    WHERE retrying <> (SELECT count(*) FROM exceptions WHERE lane = lanes.id AND lease IS NULL)`,
+  'exception-lease': `SELECT lane || ' ' || sequence AS detail FROM exceptions WHERE lease IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM leases, json_each(sequences) WHERE leases.id = exceptions.lease AND value = exceptions.sequence)`,
+  'exception-orphan':
+    "SELECT lane || ' ' || sequence AS detail FROM exceptions WHERE lane NOT IN (SELECT id FROM lanes)",
+  'dead-count': `SELECT ${LANE} AS detail FROM lanes WHERE replay IS NULL AND status <> 'removed'
+    AND dead <> (SELECT count(*) FROM letters WHERE lane = lanes.id AND state = 'open')`,
+  'one-live-lane': `SELECT topic AS detail FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching')
+    GROUP BY topic HAVING count(*) > 1`,
+  'replay-range': `SELECT ${LANE} AS detail FROM lanes WHERE replay IS NOT NULL AND next > until + 1`,
+  negative: `SELECT ${LANE} AS detail FROM lanes
+    WHERE min(delivered, filtered, skipped, discarded, dead, failed, in_flight, retrying) < 0`,
+};
+
+const ALL_RULES = Object.entries(RULES)
+  .map(([rule, query]) => `SELECT '${rule}' AS rule, detail FROM (${query})`)
+  .join(' UNION ALL ');
 
 /** What asks for an alarm: an active lane that isn't parked, a lease, a due exception, an outbox. */
 const NEEDS_ALARM = `
-  SELECT 'lane' AS what, id FROM lanes, subscription
+  SELECT 'lane' AS what, lanes.id AS id FROM lanes, subscription
     WHERE parked IS NULL AND lanes.status IN ('active', 'attaching') AND (until IS NULL OR next <= until)
       AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT 'lease', id FROM leases, subscription WHERE token IS NOT NULL OR (NOT paused AND disabled_reason IS NULL)
+  UNION ALL SELECT 'lease', leases.id FROM leases, subscription WHERE token IS NOT NULL OR (NOT paused AND disabled_reason IS NULL)
   UNION ALL SELECT 'exception', sequence FROM exceptions, subscription
     WHERE lease IS NULL AND NOT paused AND disabled_reason IS NULL
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
@@ -101,31 +81,31 @@ const NEEDS_ALARM = `
   UNION ALL SELECT 'detachment', 0 FROM detachments
   UNION ALL SELECT 'job', 0 FROM jobs, subscription WHERE document IS NOT NULL`;
 
-/** Nothing is left to do, as far as the tables say. */
-export function isDrained(world: World): boolean {
+/** What is left to do, as far as the tables say; null if nothing is. */
+export function leftToDo(world: World): string | null {
   if (world.consumers.running.size > 0) {
-    return false;
+    return 'a consumer runs';
   }
   for (const host of world.subscriptions.values()) {
     if (!hasTables(host.storage)) {
       continue;
     }
-    const { busy } = host.storage.sql.exec<{ busy: number }>(BUSY).one();
-    if (busy > 0) {
-      return false;
+    const [busy] = host.storage.sql.exec<{ what: string; id: number }>(BUSY).toArray();
+    if (busy !== undefined) {
+      return `${host.name}: ${busy.what} ${busy.id}`;
     }
   }
-  return (
-    world.network.d1.query('SELECT 1 FROM subscriptions WHERE stalled_at IS NOT NULL AND deleted = 0').length === 0
-  );
+  const stalled = world.network.d1.query('SELECT name FROM subscriptions WHERE stalled_at IS NOT NULL AND deleted = 0');
+  return stalled.length === 0 ? null : `stalled: ${JSON.stringify(stalled)}`;
 }
 
-const BUSY = `SELECT count(*) AS busy FROM (
-  SELECT id FROM lanes, subscription WHERE parked IS NULL AND lanes.status IN ('active', 'attaching')
-      AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT id FROM lanes WHERE status = 'active' AND (in_flight > 0 OR retrying > 0)
-      AND (SELECT document IS NOT NULL AND NOT paused AND disabled_reason IS NULL FROM subscription)
-  UNION ALL SELECT sequence FROM letters WHERE dirty = 1
-  UNION ALL SELECT 0 FROM subscription WHERE mirror_dirty = 1 OR attach_after IS NOT NULL
-  UNION ALL SELECT 0 FROM detachments
-  UNION ALL SELECT 0 FROM jobs)`;
+const BUSY = `
+  SELECT 'lane ' || lanes.status AS what, lanes.id AS id FROM lanes, subscription WHERE parked IS NULL AND lanes.status IN ('active', 'attaching')
+    AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
+  UNION ALL SELECT 'pending', id FROM lanes WHERE status = 'active' AND (in_flight > 0 OR retrying > 0)
+    AND (SELECT document IS NOT NULL AND NOT paused AND disabled_reason IS NULL FROM subscription)
+  UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
+  UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1 OR attach_after IS NOT NULL
+  UNION ALL SELECT 'detachment', 0 FROM detachments
+  UNION ALL SELECT 'job', 0 FROM jobs
+  LIMIT 1`;

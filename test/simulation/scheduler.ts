@@ -106,6 +106,7 @@ export class Scheduler {
 
   /** Runs steps until `done`, or there is nothing left to do at any time, or `stepsMax` have gone by. */
   async run(done: () => boolean, stepsMax: number): Promise<'done' | 'idle' | 'tired'> {
+    await settled();
     for (let step = 0; step < stepsMax; step += 1) {
       if (done()) {
         return 'done';

@@ -45,6 +45,8 @@ export class NodeStorage implements ObjectStorage {
   onDirty: () => void = () => {};
   /** Statements executed, for tests that bound work. */
   executed = 0;
+  /** Grows with every statement and transaction that may have written. */
+  writes = 0;
 
   constructor(options: NodeStorageOptions = {}) {
     this.#db = new DatabaseSync(options.path ?? ':memory:');
@@ -156,6 +158,7 @@ export class NodeStorage implements ObjectStorage {
   }
 
   #touch(): void {
+    this.writes += 1;
     if (this.#revocable && !this.#dirty) {
       this.#db.exec('BEGIN');
       this.#dirty = true;
