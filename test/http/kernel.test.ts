@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest';
+import { ADMIN_KEY, WholeHub } from './whole-hub.ts';
+
+const hub = new WholeHub();
+
+/** A key with these scopes. */
+async function keyWith(name: string, ...scopes: string[]): Promise<string> {
+  const { json } = await hub.call('POST', '/v1/keys', { body: { name, scopes } });
+  return json.key;
+}
+
+describe('P7 closed: no key, no entry', () => {
+  it.each([
+    ['GET', '/v1/topics'],
+    ['POST', '/v1/topics/a/events'],
+    ['GET', '/v1/nothing'],
+    ['PATCH', '/v1/topics/a'],
+    ['GET', '/v1/projections'],
+    ['GET', '/metrics'],
+    ['GET', '/asyncapi.json'],
+    ['GET', '/registry/subjects'],
+  ])('%s %s without a key is 401', async (method, path) => {
+    const answer = await hub.call(method, path, { key: null });
+    expect(answer).toMatchObject({ status: 401, json: { code: 'unauthorized', status: 401 } });
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+  });
+
+  it.each(['/healthz', '/openapi.json', '/docs'])('%s needs no key', async (path) => {
+    expect((await hub.call('GET', path, { key: null })).status).toBe(200);
+  });
+
+  it.each([['Basic abc'], ['Bearer'], ['Bearer nonsense'], ['Bearer mr_abc.def'], [`Bearer ${ADMIN_KEY}x`]])(
+    '%s is no key',
+    async (authorization) => {
+      expect((await hub.call('GET', '/v1/topics', { headers: { authorization } })).status).toBe(401);
+    },
+  );
+
+  it('tells an expired key from a missing scope', async () => {
+    const soon = new Date(Date.now() + 20).toISOString();
+    const { json } = await hub.call('POST', '/v1/keys', {
+      body: { name: 'brief', scopes: ['read:>'], expiresAt: soon },
+    });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect((await hub.call('GET', '/v1/topics', { key: json.key })).json).toMatchObject({
+      status: 401,
+      detail: 'The key has expired.',
+    });
+  });
+
+  it('checks scopes before it says whether a thing exists', async () => {
+    const key = await keyWith('reader', 'read:orders.*');
+    expect(await hub.call('GET', '/v1/topics/orders.eu', { key })).toMatchObject({ status: 404 });
+    expect(await hub.call('GET', '/v1/topics/invoices', { key })).toMatchObject({
+      status: 403,
+      json: { code: 'forbidden', detail: expect.stringContaining('read:invoices') },
+    });
+  });
+
+  it('says which secret is missing', async () => {
+    const bare = new WholeHub();
+    bare.hubSecret = undefined;
+    expect((await bare.call('GET', '/v1/topics')).json).toMatchObject({
+      status: 503,
+      code: 'not-configured',
+      detail: expect.stringContaining('HUB_SECRET'),
+    });
+    bare.adminKey = undefined;
+    expect((await bare.call('GET', '/v1/topics')).json.detail).toContain('ADMIN_KEY');
+    expect((await bare.call('GET', '/healthz')).status).toBe(200);
+  });
+
+  it('lists only what the key may see', async () => {
+    await hub.call('PUT', '/v1/topics/seen.a', { body: {} });
+    await hub.call('PUT', '/v1/topics/hidden.a', { body: {} });
+    await hub.db
+      .prepare('INSERT OR IGNORE INTO topics (name, created_at) VALUES (?, 1), (?, 1)')
+      .bind('seen.a', 'hidden.a')
+      .run();
+    const key = await keyWith('sees-some', 'read:seen.>');
+    const { json } = await hub.call('GET', '/v1/topics', { key });
+    expect(json).toMatchObject({ items: [{ name: 'seen.a' }], next: null });
+  });
+});
+
+describe('P8 explained: every refusal says what to change', () => {
+  it('names each unknown field and parameter', async () => {
+    const body = await hub.call('PUT', '/v1/topics/a', { body: { descripton: 'x', other: 1 } });
+    expect(body.status).toBe(400);
+    expect(body.headers.get('content-type')).toBe('application/problem+json');
+    expect(body.json).toMatchObject({
+      type: '/docs#invalid-request',
+      code: 'invalid-request',
+      instance: '/v1/topics/a',
+      errors: [
+        { path: 'descripton', message: 'unknown field' },
+        { path: 'other', message: 'unknown field' },
+      ],
+    });
+    const query = await hub.call('GET', '/v1/topics?limt=5&limit=0');
+    expect(query.json.errors.map(({ path }: { path: string }) => path).sort()).toEqual(['limit', 'limt']);
+  });
+
+  it('ignores the fields a GET returns and refuses what comes later, unless it is the default', async () => {
+    await hub.call('PUT', '/v1/topics/later', { body: { description: 'd' } });
+    const { json } = await hub.call('GET', '/v1/topics/later');
+    expect((await hub.call('PUT', '/v1/topics/later', { body: json })).status).toBe(200);
+    for (const [field, value] of [
+      ['retention', { maxAge: '7d' }],
+      ['validation', 'warn'],
+      ['compaction', true],
+      ['partitions', 4],
+    ] as const) {
+      expect((await hub.call('PUT', '/v1/topics/later', { body: { [field]: value } })).json).toMatchObject({
+        code: 'not-supported-yet',
+        errors: [{ path: field }],
+      });
+    }
+  });
+
+  it.each([
+    ['GET', '/v1/topics/a/events?filter=true', {}],
+    ['GET', '/v1/topics/a/events', { accept: 'text/event-stream' }],
+    ['GET', '/v1/topics/a/events', { upgrade: 'websocket' }],
+    ['POST', '/v1/topics/a/events', { 'deliver-after': '5m' }],
+    ['POST', '/v1/topics/a/events', { 'deliver-at': '2030-01-01T00:00:00Z' }],
+    ['POST', '/v1/topics/a/events', { 'expected-last-subject-sequence': '1' }],
+    ['POST', '/v1/topics/a/events', { 'content-type': 'application/x-ndjson' }],
+    ['POST', '/v1/events', {}],
+    ['POST', '/v1/topics/a/forks', {}],
+    ['POST', '/v1/topics/a/erase', {}],
+    ['GET', '/v1/topics/a/scheduled', {}],
+    ['DELETE', '/v1/topics/a/scheduled/1', {}],
+    ['GET', '/v1/projections/a/state/k', {}],
+    ['PUT', '/v1/schemas/t', {}],
+    ['POST', '/v1/subscriptions/a/pull', {}],
+    ['POST', '/v1/subscriptions/a/preview', {}],
+    ['POST', '/v1/tokens', {}],
+    ['PUT', '/v1/routes/r', {}],
+    ['POST', '/v1/sources/github', {}],
+    ['GET', '/registry/subjects', {}],
+    ['GET', '/metrics', {}],
+    ['GET', '/console', {}],
+  ])('%s %s comes later', async (method, path, headers) => {
+    const body = method === 'POST' && path.endsWith('/a/events') ? '{"type":"t"}' : undefined;
+    const answer = await hub.call(method, path, { headers: { 'content-type': 'application/json', ...headers }, body });
+    expect(answer).toMatchObject({ status: 400, json: { code: 'not-supported-yet' } });
+  });
+
+  it('knows paths and methods', async () => {
+    expect(await hub.call('GET', '/v1/nothing')).toMatchObject({ status: 404, json: { code: 'not-found' } });
+    const wrong = await hub.call('PATCH', '/v1/topics/a');
+    expect(wrong).toMatchObject({ status: 405, json: { code: 'method-not-allowed' } });
+    expect(wrong.headers.get('allow')).toBe('PUT, GET, HEAD, DELETE, OPTIONS');
+    const options = await hub.call('OPTIONS', '/v1/topics/a', { key: null });
+    expect(options).toMatchObject({ status: 204, text: '' });
+    expect(await hub.call('HEAD', '/healthz')).toMatchObject({ status: 200, text: '' });
+  });
+
+  it('refuses bodies that are not JSON, too large, cut off or of another kind', async () => {
+    const put = (body: unknown, headers = {}) => hub.call('PUT', '/v1/topics/a', { body, headers });
+    const json = { 'content-type': 'application/json' };
+    expect((await put('{"description":', json)).json).toMatchObject({ code: 'invalid-json' });
+    expect((await put(new Uint8Array([0xff, 0xfe, 0x7b]), json)).json).toMatchObject({ code: 'invalid-json' });
+    expect((await put('[]', json)).json).toMatchObject({ code: 'invalid-request' });
+    expect((await put('a=b', { 'content-type': 'text/xml' })).json).toMatchObject({ code: 'unsupported-media-type' });
+    expect((await put('{}', { ...json, 'content-encoding': 'gzip' })).json).toMatchObject({ status: 415 });
+    expect((await put(`"${'x'.repeat(1024 * 1024)}"`, json)).json).toMatchObject({ code: 'payload-too-large' });
+    const broken = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode('{"descr'));
+        controller.error(new Error('connection lost'));
+      },
+    });
+    expect((await put(broken, json)).json).toMatchObject({ status: 400, code: 'incomplete-body' });
+  });
+
+  it('carries a request id, its own or a sane one of the caller', async () => {
+    const given = await hub.call('GET', '/healthz', { headers: { 'x-request-id': 'abc-123' } });
+    expect(given.headers.get('x-request-id')).toBe('abc-123');
+    const odd = await hub.call('GET', '/v1/none', { headers: { 'x-request-id': 'a b<script>' } });
+    expect(odd.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(odd.json.requestId).toBe(odd.headers.get('x-request-id'));
+  });
+
+  it('never ignores a guard', async () => {
+    const answer = await hub.call('DELETE', '/v1/topics/later', { headers: { 'if-match': '"x"' } });
+    expect(answer.json).toMatchObject({ code: 'not-supported-yet', errors: [{ path: 'if-match' }] });
+    const odd = await hub.call('PUT', '/v1/topics/later', { body: {}, headers: { 'if-match': 'x' } });
+    expect(odd.json).toMatchObject({ code: 'invalid-request', errors: [{ path: 'if-match' }] });
+  });
+});
+
+describe('failures below', () => {
+  it('show no stack and no message of their own', async () => {
+    const broken = new WholeHub();
+    broken.topic = () => {
+      throw new Error('a secret detail');
+    };
+    const answer = await broken.call('GET', '/v1/topics/a');
+    expect(answer).toMatchObject({ status: 500, json: { code: 'internal-error' } });
+    expect(answer.text).not.toContain('secret detail');
+    expect(broken.logged).toMatchObject([{ message: 'A request failed.' }]);
+  });
+
+  it('that pass are 503 with Retry-After', async () => {
+    const away = new WholeHub();
+    away.topic = () => {
+      throw Object.assign(new Error('Durable Object is overloaded.'), { overloaded: true });
+    };
+    const answer = await away.call('GET', '/v1/topics/a');
+    expect(answer).toMatchObject({ status: 503, json: { code: 'unavailable' } });
+    expect(answer.headers.get('retry-after')).toBe('1');
+    away.db.failure = 'before';
+    expect((await away.call('GET', '/v1/keys')).json).toMatchObject({ status: 503, code: 'unavailable' });
+  });
+});
+
+describe('the audit', () => {
+  it('records who changed what, newest first, and never a read, a publish or a refusal', async () => {
+    const own = new WholeHub();
+    await own.call('PUT', '/v1/topics/a', { body: {}, headers: { 'x-request-id': 'one' } });
+    await own.call('PUT', '/v1/topics/a', { body: { bad: 1 } });
+    await own.call('POST', '/v1/topics/a/events', { body: { type: 't' } });
+    await own.call('PUT', '/v1/topics/a', { body: {} });
+    await own.settled();
+    const { json } = await own.call('GET', '/v1/audit?limit=1');
+    expect(json.items).toMatchObject([{ action: 'topic.update', target: 'a', key: 'admin' }]);
+    const older = await own.call('GET', `/v1/audit?limit=5&cursor=${json.next}`);
+    expect(older.json).toMatchObject({ items: [{ action: 'topic.create', requestId: 'one' }], next: null });
+    expect((await own.call('GET', '/v1/audit?cursor=nonsense')).json).toMatchObject({ errors: [{ path: 'cursor' }] });
+  });
+});

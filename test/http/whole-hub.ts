@@ -1,0 +1,113 @@
+import { Catalog } from '../../src/catalog/catalog.ts';
+import { DeadLetters } from '../../src/dead-letters/letters.ts';
+import { serve } from '../../src/http/app.ts';
+import type { Hub } from '../../src/http/hub.ts';
+import type { Clock, Log, Random } from '../../src/platform.ts';
+import { Subscription } from '../../src/subscriptions/subscription.ts';
+import { Vault } from '../../src/subscriptions/vault.ts';
+import { TopicLog } from '../../src/topics/topic-log.ts';
+import { NodeD1 } from '../support/node-d1.ts';
+import { NodeStorage } from '../support/node-storage.ts';
+
+export const ADMIN_KEY = 'the first admin key';
+const HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
+
+const clock: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
+const random: Random = {
+  fraction: () => Math.random(),
+  bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+};
+
+/** The interface over real logs and subscriptions in this process, in real time. No alarm fires and no queue is read. */
+export class WholeHub implements Hub {
+  readonly db = NodeD1.migrated();
+  readonly random = random;
+  readonly logged: { message: string; fields: Record<string, unknown> | undefined }[] = [];
+  readonly log: Log = (_level, message, fields) => void this.logged.push({ message, fields });
+  readonly fetch: typeof fetch = async () => new Response('ok');
+  adminKey: string | undefined = ADMIN_KEY;
+  hubSecret: string | undefined = HUB_SECRET;
+  webhookAllowHosts = 'localhost';
+  hubHosts = '';
+  #tasks: Promise<unknown>[] = [];
+  readonly #topics = new Map<string, TopicLog>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #catalog = new Catalog(this.db);
+
+  now(): number {
+    return Date.now();
+  }
+
+  background(task: Promise<unknown>): void {
+    this.#tasks.push(task);
+  }
+
+  /** What was to be done beside the answers is done. */
+  async settled(): Promise<void> {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    await Promise.all(tasks);
+  }
+
+  topic(name: string): TopicLog {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    const made = new TopicLog({
+      topic: name,
+      storage: new NodeStorage(),
+      clock,
+      random,
+      background: (task) => void task.catch(() => undefined),
+      log: () => undefined,
+      catalog: this.#catalog,
+      subscriptions: (subscription) => this.subscription(subscription),
+    });
+    this.#topics.set(name, made);
+    return made;
+  }
+
+  subscription(name: string): Subscription {
+    const known = this.#subscriptions.get(name);
+    if (known !== undefined) return known;
+    const made = new Subscription({
+      name,
+      storage: new NodeStorage(),
+      clock,
+      random,
+      background: (task) => void task.catch(() => undefined),
+      log: () => undefined,
+      catalog: this.#catalog,
+      letters: new DeadLetters(this.db),
+      vault: new Vault(HUB_SECRET),
+      topicLog: (topic) => this.topic(topic),
+      deliveries: { send: async () => undefined },
+      retries: { send: async () => undefined },
+    });
+    this.#subscriptions.set(name, made);
+    return made;
+  }
+
+  /** Sends a request; `init.key` null: without a key. A `body` that is not text or bytes goes as JSON. */
+  async call(method: string, path: string, init: { key?: string | null; headers?: HeadersInit; body?: unknown } = {}) {
+    const headers = new Headers(init.headers);
+    if (init.key !== null && !headers.has('authorization')) {
+      headers.set('authorization', `Bearer ${init.key ?? ADMIN_KEY}`);
+    }
+    const { body } = init;
+    const raw =
+      body === undefined || typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream;
+    if (!raw && !headers.has('content-type')) headers.set('content-type', 'application/json');
+    const request = new Request(`http://hub.test${path}`, {
+      method,
+      headers,
+      ...(body !== undefined && { body: raw ? body : JSON.stringify(body), duplex: 'half' }),
+    });
+    const response = await serve(request, this);
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: jsonOf(response, text) };
+  }
+}
+
+function jsonOf(response: Response, text: string) {
+  return /[/+]json/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : null;
+}
