@@ -28,6 +28,7 @@ export async function judge(
   administrator: Administrator,
   recorder: Recorder,
 ): Promise<Violation[]> {
+  world.network.instant = true;
   const violations: Violation[] = [];
   const values = new Map<string, Map<number, SeenEvent>>();
   for (const topic of plan.topics) {

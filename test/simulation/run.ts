@@ -32,7 +32,7 @@ function show(result: Result, lines: number): void {
 }
 
 if (values.seed !== undefined) {
-  const result = await simulate(Number(values.seed), true);
+  const result = await simulate(Number(values.seed), { verbose: true });
   if (result.violations.length > 0) {
     show(result, 0);
     process.exitCode = 1;
@@ -59,7 +59,9 @@ if (values.seed !== undefined) {
   const [first] = failed;
   if (first !== undefined) {
     show(first, TRACE_LINES);
-    console.log(`seeds that broke a rule: ${failed.map((result) => result.seed).join(', ')}`);
+    for (const { seed, violations } of failed) {
+      console.log(`seed ${seed}: ${violations[0]?.rule}: ${violations[0]?.detail}`);
+    }
     process.exitCode = 1;
   }
   console.log(

@@ -12,6 +12,8 @@ export interface Run {
   /** URL of the module with `simulate`: this source, or a sabotaged build of it. */
   module?: string;
   threads?: number;
+  /** See `Options` of simulate.ts. */
+  tables?: boolean;
   /** Go on after a seed has failed. */
   keepGoing?: boolean;
   onResult?: (result: Result, done: number) => void;
@@ -27,7 +29,7 @@ export async function runSeeds(run: Run): Promise<Result[]> {
   const one = () =>
     new Promise<void>((resolve, reject) => {
       const worker = new Worker(fileURLToPath(new URL('./worker.ts', import.meta.url).href), {
-        workerData: { module },
+        workerData: { module, options: { tables: run.tables ?? true } },
         execArgv: ['--no-warnings'],
       });
       worker.on('error', reject);

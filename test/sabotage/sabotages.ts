@@ -1,0 +1,91 @@
+import type { Sabotage } from './patch.ts';
+
+/**
+ * Five bugs put in on purpose. Each is one that the design is there to prevent, and that a build with it must be found
+ * out by the history checker: in the simulation within a bounded number of seeds, and in the real thing under kill -9.
+ */
+export const SABOTAGES: readonly Sabotage[] = [
+  {
+    name: 'answer-before-commit',
+    bug: 'A publish is answered first and its events are committed a moment later (P1).',
+    patches: [
+      {
+        file: 'src/topics/recording.ts',
+        find: ': store(parts, plan, head, recordedAt);',
+        replace: `: (void ports.clock.sleep(5).then(() => transaction(() => store(parts, plan, head, recordedAt))), {
+            plan,
+            head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.inserts.length },
+            changed: {},
+            concerned: [],
+          });`,
+      },
+    ],
+  },
+  {
+    name: 'next-without-lease',
+    bug: 'A lane moves its `next` in one transaction and makes the lease in another (P4).',
+    patches: [
+      {
+        file: 'src/subscriptions/lanes.ts',
+        find: 'const leases = taken.length > 0 ? this.#leases.leaseNew(lane, taken) : [];',
+        replace: `const leases: number[] = [];
+          const { background, clock } = this.#core.ports;
+          background(clock.sleep(5).then(() => this.#leases.send(this.#core.tx(() => this.#leases.leaseNew(lane, taken)))));`,
+      },
+    ],
+  },
+  {
+    name: 'settle-not-fenced',
+    bug: 'A settle counts whoever sends it and whatever the lease still holds (P4): a zombie is believed.',
+    patches: [
+      {
+        file: 'src/subscriptions/leases.ts',
+        find: 'if (!lease || !lane || lease.token !== request.token)',
+        replace: 'if (!lease || !lane)',
+      },
+      {
+        file: 'src/subscriptions/leases.ts',
+        find: '(outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),',
+        replace: '(outcome) => outcome.topic === lane.topic && (held.delete(outcome.sequence) || true),',
+      },
+    ],
+  },
+  {
+    name: 'deduplication-outside',
+    bug: 'What was published is remembered in a transaction of its own, after that of the events (P3).',
+    patches: [
+      {
+        file: 'src/topics/recording.ts',
+        find: 'const rotated = identities.keep(plan.inserts, recordedAt, windowMs);',
+        replace: `void ports.clock.sleep(5).then(() =>
+            parts.transaction(() => identities.keep(plan.inserts, recordedAt, windowMs)));
+          const rotated = {};`,
+      },
+    ],
+  },
+  {
+    name: 'replay-appends',
+    bug: 'A replay publishes the events again instead of reading them (P2).',
+    patches: [
+      {
+        file: 'src/subscriptions/lanes.ts',
+        find: 'const scannedTo = answer.next ?? until;',
+        replace: `const scannedTo = answer.next ?? until;
+          const again = answer.events.map((event) => ({
+            type: parseStored(event.json).type,
+            source: '/replay',
+            subject: null,
+            key: null,
+            identity: event.sequence.toString(16).padStart(32, 'f'),
+            content: '0'.repeat(32),
+            json: event.json,
+          }));
+          if (again.length > 0) {
+            await this.#core.ports
+              .topicLog(lane.topic)
+              .append({ v: 1, events: again, expectedLastSequence: null, create: false });
+          }`,
+      },
+    ],
+  },
+];
