@@ -1,0 +1,205 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TestHub } from '../support/index.ts';
+import { type Stranger, startStranger } from './support/stranger.ts';
+
+/** `/healthz`, `/openapi.json`, `/docs`, and everything that this version doesn't have yet. */
+
+let hub: TestHub;
+let me: Stranger;
+
+beforeAll(async () => {
+  ({ hub, me } = await startStranger());
+});
+afterAll(() => hub.stop());
+
+/** Every path of the interface's page that this version has. */
+const PATHS: Record<string, string[]> = {
+  '/healthz': ['get'],
+  '/openapi.json': ['get'],
+  '/docs': ['get'],
+  '/v1/topics': ['get'],
+  '/v1/topics/{topic}': ['delete', 'get', 'put'],
+  '/v1/topics/{topic}/events': ['get', 'post'],
+  '/v1/topics/{topic}/events/{sequence}': ['get'],
+  '/v1/topics/{topic}/events/{sequence}/deliveries': ['get'],
+  '/v1/topics/{topic}/replays': ['post'],
+  '/v1/subscriptions': ['get'],
+  '/v1/subscriptions/{name}': ['delete', 'get', 'put'],
+  '/v1/subscriptions/{name}/topics': ['get'],
+  '/v1/subscriptions/{name}/pause': ['post'],
+  '/v1/subscriptions/{name}/resume': ['post'],
+  '/v1/subscriptions/{name}/seek': ['post'],
+  '/v1/subscriptions/{name}/test': ['post'],
+  '/v1/subscriptions/{name}/rotate-secret': ['post'],
+  '/v1/subscriptions/{name}/secret': ['get'],
+  '/v1/subscriptions/{name}/attempts': ['get'],
+  '/v1/replays': ['get'],
+  '/v1/replays/{id}': ['delete', 'get', 'put'],
+  '/v1/dead-letters': ['delete', 'get'],
+  '/v1/dead-letters/{id}': ['delete', 'get'],
+  '/v1/dead-letters/{id}/redrive': ['post'],
+  '/v1/dead-letters/redrive': ['post'],
+  '/v1/keys': ['get', 'post'],
+  '/v1/keys/{name}': ['delete'],
+  '/v1/audit': ['get'],
+};
+
+describe('GET /healthz', () => {
+  it('is 200 {"status":"ok"}', async () => {
+    const answer = await me.with(null).get('/healthz');
+    expect(answer.text).toBe('{"status":"ok"}');
+    expect(answer.headers.get('content-type')).toMatch(/^application\/json/);
+  });
+});
+
+describe('GET /openapi.json', () => {
+  it('describes every path of the page and no other', async () => {
+    const { document } = me.contract;
+    expect(document.openapi).toMatch(/^3\.1\./);
+    const described = Object.fromEntries(
+      Object.entries(document.paths).map(([path, item]) => [path, Object.keys(item).sort()]),
+    );
+    expect(described).toEqual(PATHS);
+  });
+
+  it('is whole: every $ref leads somewhere, every operation is named once and answers, every {name} is a parameter', () => {
+    const { document } = me.contract;
+    for (const [, pointer = ''] of JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)) {
+      expect(pointer).toMatch(/^#\/components\/schemas\//);
+      expect(document.components.schemas).toHaveProperty([pointer.replace('#/components/schemas/', '')]);
+    }
+    const ids: (string | undefined)[] = [];
+    for (const [path, item] of Object.entries(document.paths)) {
+      for (const operation of Object.values(item)) {
+        ids.push(operation.operationId);
+        const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+        expect(inPath.map(({ name }) => `{${name}}`).sort()).toEqual([...path.matchAll(/\{\w+\}/g)].map(String).sort());
+        expect(inPath.every(({ required }) => required)).toBe(true);
+        expect(Object.keys(operation.responses).some((status) => status.startsWith('2'))).toBe(true);
+        for (const response of Object.values(operation.responses)) expect(response.description).toMatch(/./);
+      }
+    }
+    expect(ids).not.toContain(undefined);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(Object.values(document.components.securitySchemes)).toContainEqual(
+      expect.objectContaining({ type: 'http', scheme: 'bearer' }),
+    );
+  });
+});
+
+describe('GET /docs', () => {
+  it('is a page that names every path, every problem code this run can get, and the limits', async () => {
+    const page = await me.with(null).get('/docs');
+    expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+    for (const path of Object.keys(PATHS)) expect(page.text).toContain(path);
+    const codes = new Set(
+      [
+        ...JSON.stringify(me.contract.document).matchAll(
+          /"description":"([a-z]+(?:-[a-z]+)*(?:, [a-z]+(?:-[a-z]+)*)*)"/g,
+        ),
+      ]
+        .flatMap(([, list = '']) => list.split(', '))
+        .filter((code) => code.includes('-')),
+    );
+    expect(codes.size).toBeGreaterThan(20);
+    for (const code of codes) expect(page.text).toContain(code);
+  });
+
+  it('a problem document says where its code is explained', async () => {
+    const problem = (await me.get('/v1/topics/none')).refused(404, 'unknown-topic');
+    const [path = '', anchor] = new URL(problem.type, me.url).href.replace(me.url, '').split('#');
+    expect((await me.get(path)).text).toContain(`id="${anchor}"`);
+  });
+});
+
+describe('what comes later is 400 not-supported-yet', () => {
+  const paths = [
+    ['POST', '/v1/events'],
+    ['GET', '/v1/topics/orders/scheduled'],
+    ['DELETE', '/v1/topics/orders/scheduled/x'],
+    ['POST', '/v1/topics/orders/forks'],
+    ['POST', '/v1/topics/orders/erase'],
+    ['GET', '/v1/topics/orders/erasures'],
+    ['PUT', '/v1/projections/balance'],
+    ['GET', '/v1/projections'],
+    ['GET', '/v1/projections/balance'],
+    ['DELETE', '/v1/projections/balance'],
+    ['POST', '/v1/projections/balance/rebuild'],
+    ['GET', '/v1/projections/balance/state/alice'],
+    ['GET', '/v1/projections/balance/state'],
+    ['POST', '/v1/subscriptions/billing/preview'],
+    ['POST', '/v1/subscriptions/billing/pull'],
+    ['POST', '/v1/subscriptions/billing/ack'],
+    ['POST', '/v1/subscriptions/billing/nack'],
+    ['POST', '/v1/subscriptions/billing/extend'],
+    ['PUT', '/v1/schemas/order.created'],
+    ['GET', '/v1/schemas'],
+    ['GET', '/v1/schemas/order.created'],
+    ['GET', '/v1/schemas/order.created/versions'],
+    ['GET', '/v1/schemas/order.created/versions/1'],
+    ['GET', '/v1/schemas/order.created/types.ts'],
+    ['PUT', '/v1/schemas/order.created/compatibility'],
+    ['POST', '/v1/schemas/order.created/check'],
+    ['POST', '/v1/schemas/infer'],
+    ['DELETE', '/v1/schemas/order.created'],
+    ['GET', '/registry/subjects'],
+    ['PUT', '/v1/routes/orders'],
+    ['GET', '/v1/routes'],
+    ['DELETE', '/v1/routes/orders'],
+    ['PUT', '/v1/sources/github'],
+    ['GET', '/v1/sources'],
+    ['POST', '/v1/sources/github'],
+    ['POST', '/v1/tokens'],
+    ['GET', '/metrics'],
+    ['GET', '/asyncapi.json'],
+    ['GET', '/console'],
+  ] as const;
+
+  it.each(paths)('%s %s', async (method, path) => {
+    const answer = await me.ask(method, path, method === 'POST' || method === 'PUT' ? { json: {} } : {});
+    answer.refused(400, 'not-supported-yet');
+  });
+
+  it('fields of a topic, unless they have their defaults', async () => {
+    for (const later of [
+      { retention: { maxAge: '7d' } },
+      { retention: { maxEvents: 10 } },
+      { retention: { maxBytes: 10 } },
+      { validation: 'warn' },
+      { validation: 'enforce' },
+      { compaction: true },
+      { partitions: 4 },
+    ]) {
+      (await me.put('/v1/topics/later', later)).refused(400, 'not-supported-yet', Object.keys(later)[0] ?? '');
+    }
+    (await me.get('/v1/topics/later')).refused(404, 'unknown-topic');
+    const defaults = {
+      description: '',
+      deduplicationWindow: '24h',
+      validation: 'off',
+      compaction: false,
+      partitions: 1,
+    };
+    expect((await me.put('/v1/topics/later', defaults)).is(201)).toMatchObject(defaults);
+  });
+
+  it('headers and media types of publishing', async () => {
+    const publish = (headers: Record<string, string>) => me.post('/v1/topics/later/events', { type: 'a' }, headers);
+    (await publish({ 'deliver-at': '2099-01-01T00:00:00Z' })).refused(400, 'not-supported-yet', 'deliver-at');
+    (await publish({ 'deliver-after': '1h' })).refused(400, 'not-supported-yet', 'deliver-after');
+    (await publish({ 'expected-last-subject-sequence': '3' })).refused(400, 'not-supported-yet');
+    (await publish({ 'content-type': 'application/x-ndjson' })).refused(400, 'not-supported-yet');
+    expect((await me.get('/v1/topics/later')).is(200)).toMatchObject({ lastSequence: 0 });
+  });
+
+  it('parameters, media types and the upgrade of reading', async () => {
+    const read = (query: string, headers: Record<string, string> = {}) =>
+      me.get(`/v1/topics/later/events${query}`, { headers });
+    (await read('?filter=data.amount%20%3E%20100')).refused(400, 'not-supported-yet', 'filter');
+    (await read('', { accept: 'text/event-stream' })).refused(400, 'not-supported-yet');
+    await me.publish('later', { type: 'a' });
+    const deliveries = '/v1/topics/later/events/1/deliveries';
+    (await me.get(deliveries, { headers: { accept: 'text/event-stream' } })).refused(400, 'not-supported-yet');
+    (await me.with(null).get('/v1/topics?token=abc')).refused(401, 'unauthorized');
+  });
+});
