@@ -53,11 +53,13 @@ describe('GET /healthz', () => {
 });
 
 describe('GET /openapi.json', () => {
-  it('describes every path of the page and no other', async () => {
+  it('describes every path of the page and, but for the way to the docs, no other', () => {
     const { document } = me.contract;
     expect(document.openapi).toMatch(/^3\.1\./);
     const described = Object.fromEntries(
-      Object.entries(document.paths).map(([path, item]) => [path, Object.keys(item).sort()]),
+      Object.entries(document.paths)
+        .filter(([path]) => path !== '/')
+        .map(([path, item]) => [path, Object.keys(item).sort()]),
     );
     expect(described).toEqual(PATHS);
   });
@@ -75,7 +77,7 @@ describe('GET /openapi.json', () => {
         const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
         expect(inPath.map(({ name }) => `{${name}}`).sort()).toEqual([...path.matchAll(/\{\w+\}/g)].map(String).sort());
         expect(inPath.every(({ required }) => required)).toBe(true);
-        expect(Object.keys(operation.responses).some((status) => status.startsWith('2'))).toBe(true);
+        expect(Object.keys(operation.responses).some((status) => /^[23]/.test(status))).toBe(true);
         for (const response of Object.values(operation.responses)) expect(response.description).toMatch(/./);
       }
     }
