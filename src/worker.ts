@@ -1,5 +1,6 @@
 import { Catalog } from './catalog/catalog.ts';
 import { sweep } from './catalog/sweep.ts';
+import { trim } from './dedup/trim.ts';
 import { deliverLease } from './deliveries/consumer.ts';
 import { urlGuard } from './deliveries/url-guard.ts';
 import type { Env } from './env.ts';
@@ -36,6 +37,7 @@ export default {
   },
 
   async scheduled(_controller, env, ctx) {
+    ctx.waitUntil(trim({ db: env.DB, now: clock.now, log }));
     ctx.waitUntil(
       sweep({
         catalog: new Catalog(env.DB),

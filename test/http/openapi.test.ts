@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { openApiDocument } from '../../src/http/openapi.ts';
+import { PROBLEMS } from '../../src/http/problem.ts';
+import { ROUTES } from '../../src/http/resources.ts';
+import { WholeHub } from './whole-hub.ts';
+
+const document = openApiDocument(ROUTES);
+const hub = new WholeHub();
+
+describe('the OpenAPI document', () => {
+  it('is the one checked in: npm run openapi writes it', () => {
+    const checkedIn = readFileSync('schemas/api/openapi.json', 'utf8');
+    expect(`${JSON.stringify(document, null, 2)}\n`).toBe(checkedIn);
+  });
+
+  it('is the one served', async () => {
+    expect((await hub.call('GET', '/openapi.json', { key: null })).json).toEqual(JSON.parse(JSON.stringify(document)));
+  });
+
+  it('refers only to what is in it, and names each operation once', () => {
+    const text = JSON.stringify(document);
+    for (const [, name = ''] of text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)) {
+      expect(document.components.schemas).toHaveProperty([name]);
+    }
+    expect(text).not.toContain('$defs');
+    const ids = Object.values(document.paths).flatMap((methods) =>
+      Object.values(methods).map((one) => one.operationId),
+    );
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('names every parameter of every path', () => {
+    for (const route of ROUTES) {
+      const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      expect(Object.keys(route.params), route.path).toEqual(inPath);
+    }
+  });
+});
+
+describe('the docs (P8)', () => {
+  it('list every problem code, limit and route, and load nothing from elsewhere', async () => {
+    const { text, headers } = await hub.call('GET', '/docs', { key: null });
+    expect(headers.get('content-type')).toBe('text/html; charset=utf-8');
+    for (const code of Object.keys(PROBLEMS)) expect(text).toContain(`<tr id="${code}">`);
+    for (const { path } of ROUTES) expect(text).toContain(`<code>${path}</code>`);
+    expect(text).toContain('10 MiB and 1000 events');
+    expect(text).not.toMatch(/(src|href)="(https?:)?\/\//);
+    expect(text).not.toContain('<script');
+  });
+
+  it('is where / leads', async () => {
+    expect(await hub.call('GET', '/', { key: null })).toMatchObject({ status: 302 });
+  });
+});
