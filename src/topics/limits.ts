@@ -29,6 +29,8 @@ export const PAGE_BYTES_MAX = 4 * MIB;
 export const EXAMINED_MAX = 5000;
 /** Bytes of stored events examined for one page, unless a single segment is larger. */
 export const EXAMINED_BYTES_MAX = 8 * MIB;
+/** Segments read at once, at most; their bytes are bounded by those of a segment. */
+export const SEGMENTS_AT_ONCE = 200;
 /** Readers waiting for events at once; more are answered without waiting. */
 export const WAITING_READERS_MAX = 1000;
 /** The longest that a read waits. */

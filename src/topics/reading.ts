@@ -41,9 +41,12 @@ export class Reading {
         return page;
       }
       from = Math.max(from, page.lastSequence + 1);
-      await this.#waiting.wait(matches, deadline);
+      const waited = await this.#waiting.wait(matches, deadline);
       if (!state.exists) {
         return { outcome: 'unknown-topic' };
+      }
+      if (!waited) {
+        return page;
       }
     }
   }

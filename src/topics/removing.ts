@@ -106,7 +106,7 @@ function nextStep(
   const from = sql.firstSegment()?.first ?? removed_through;
   const step = { from, to: from, segments: { first: from, last: from } };
   let bytes = 0;
-  for (const segment of sql.segmentsFrom(from, removed_through)) {
+  for (const segment of sql.segments(from, removed_through, 'asc', REMOVAL_EVENTS_MAX)) {
     const to = segment.first + segment.count - 1;
     bytes += segment.bytes;
     if (segment.first > from && (bytes > REMOVAL_BYTES_MAX || to - from >= REMOVAL_EVENTS_MAX)) {

@@ -1,8 +1,8 @@
 import { withHubAttributes } from '../events/stored.ts';
-import { EXAMINED_BYTES_MAX, EXAMINED_MAX } from './limits.ts';
+import { EXAMINED_BYTES_MAX, EXAMINED_MAX, SEGMENT_BYTES_MAX, SEGMENTS_AT_ONCE } from './limits.ts';
 import type { LogEvent } from './protocol.ts';
 import { byteLength, linesOf } from './segments.ts';
-import type { Statements } from './sql.ts';
+import type { SegmentRow, Statements } from './sql.ts';
 
 /** Chooses events by their stored JSON; null: every one. */
 export type Matcher = ((json: string) => boolean) | null;
@@ -55,7 +55,7 @@ export class Scanner {
     const result: ScanResult = { events: [], bytes: 0, examined: (ascending ? from : to) - step };
     let examined = 0;
     let examinedBytes = 0;
-    for (const segment of this.#segments(from, to, ascending)) {
+    for (const segment of this.#segments(request)) {
       if (examined > 0 && examinedBytes + segment.bytes > EXAMINED_BYTES_MAX) {
         return result;
       }
@@ -116,17 +116,32 @@ export class Scanner {
     return low;
   }
 
-  *#segments(from: number, to: number, ascending: boolean): Generator<CutSegment, void, undefined> {
-    const nearest = this.#segmentAt(ascending ? from : to);
+  /** The segments of a range in scanning order, read some at a time. */
+  *#segments({ from, to, order, matches, eventsMax }: ScanRequest): Generator<CutSegment, void, undefined> {
+    const nearest = this.#segmentAt(order === 'asc' ? from : to);
     if (nearest !== null) {
       yield nearest;
     }
-    const rest = ascending
-      ? this.#sql.segmentsUp((nearest?.first ?? from - 1) + 1, to)
-      : this.#sql.segmentsDown(this.#sql.segmentAt(from)?.first ?? from, (nearest?.first ?? to + 1) - 1);
-    for (const segment of rest) {
-      this.#last = { ...segment, lines: linesOf(segment.body) };
-      yield this.#last;
+    let low = order === 'asc' ? (nearest?.first ?? from - 1) + 1 : (this.#sql.segmentAt(from)?.first ?? from);
+    let high = order === 'asc' ? to : (nearest?.first ?? to + 1) - 1;
+    // Where every event is wanted, as many segments hold as many events at least.
+    const limit = matches === null ? Math.min(eventsMax, SEGMENTS_AT_ONCE) : SEGMENTS_AT_ONCE;
+    for (;;) {
+      const chunk = withinBytes(this.#sql.segments(low, high, order, limit));
+      const [one, other] = [chunk[0], chunk.at(-1)];
+      if (one === undefined || other === undefined) {
+        return;
+      }
+      const segments = this.#sql.fullSegments(Math.min(one.first, other.first), Math.max(one.first, other.first));
+      for (const segment of order === 'asc' ? segments : segments.reverse()) {
+        this.#last = { ...segment, lines: linesOf(segment.body) };
+        yield this.#last;
+      }
+      if (order === 'asc') {
+        low = other.first + 1;
+      } else {
+        high = other.first - 1;
+      }
     }
   }
 
@@ -141,4 +156,13 @@ export class Scanner {
     }
     return this.#last;
   }
+}
+
+/** The first segments that are read at once, by their bytes; always one. */
+function withinBytes(segments: SegmentRow[]): SegmentRow[] {
+  let bytes = 0;
+  return segments.filter((segment, index) => {
+    bytes += segment.bytes;
+    return index === 0 || bytes <= SEGMENT_BYTES_MAX;
+  });
 }

@@ -1,7 +1,10 @@
 import type { ObjectStorage, SqlRow } from '../platform.ts';
 import { SQL_JSON_CHARS_MAX } from './limits.ts';
 
-/** Every statement on a log's tables (migrations.ts). */
+/**
+ * Every statement on a log's tables (migrations.ts). Each reads all its rows at once: a cursor left open in the middle locks
+ * the tables against being dropped.
+ */
 
 export type MetaRow = {
   created_at: number | null;
@@ -82,22 +85,17 @@ export function statements(storage: ObjectStorage) {
       first<SegmentRow>(`SELECT ${SEGMENT} FROM segments WHERE first <= ? ORDER BY first DESC LIMIT 1`, sequence),
     body: (segment: number): string =>
       sql.exec<{ body: string }>('SELECT body FROM segments WHERE first = ?', segment).one().body,
-    segmentsFrom: (from: number, to: number): Iterable<SegmentRow> =>
-      sql.exec<SegmentRow>(`SELECT ${SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first`, from, to),
-    /** Ascending, those that begin from `from` to `to`; read one by one. */
-    segmentsUp: (from: number, to: number): Iterable<FullSegmentRow> =>
-      sql.exec<FullSegmentRow>(
-        `SELECT ${FULL_SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first`,
+    /** Segments that begin from `from` to `to`, without their bodies, in ascending or descending order. */
+    segments: (from: number, to: number, order: 'asc' | 'desc', limit: number) =>
+      all<SegmentRow>(
+        `SELECT ${SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`,
         from,
         to,
+        limit,
       ),
-    /** Descending, those that begin from `to` down to `from`; read one by one. */
-    segmentsDown: (from: number, to: number): Iterable<FullSegmentRow> =>
-      sql.exec<FullSegmentRow>(
-        `SELECT ${FULL_SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first DESC`,
-        from,
-        to,
-      ),
+    /** Whole segments that begin from `from` to `to`, ascending: all of them, so the caller bounds the range. */
+    fullSegments: (from: number, to: number) =>
+      all<FullSegmentRow>(`SELECT ${FULL_SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first`, from, to),
     addSegment: (segment: SegmentRow & { body: string }): void => {
       sql.exec(
         'INSERT INTO segments (first, count, recorded_at, bytes, bytes_before, body) VALUES (?, ?, ?, ?, ?, ?)',

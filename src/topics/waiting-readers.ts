@@ -21,10 +21,10 @@ export class WaitingReaders {
     return this.#readers.size;
   }
 
-  /** Resolves when an event that matches may have come, or at `deadline`; at once where too many wait. */
-  async wait(matches: Matcher, deadline: number): Promise<void> {
+  /** Resolves when an event that matches may have come, or at `deadline`; false: too many wait already. */
+  async wait(matches: Matcher, deadline: number): Promise<boolean> {
     if (this.#readers.size >= WAITING_READERS_MAX) {
-      return;
+      return false;
     }
     let woken = false;
     const reader: Reader = { matches, wake: () => {} };
@@ -42,6 +42,7 @@ export class WaitingReaders {
     } finally {
       this.#readers.delete(reader);
     }
+    return true;
   }
 
   /** Wakes the readers that one of these events concerns. */
