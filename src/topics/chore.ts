@@ -24,12 +24,12 @@ export class Chore {
     this.#parts = parts;
   }
 
-  /** Does the work if it is needed and due; resolves when it ends, however. */
-  run(): Promise<void> {
+  /** Does the work if it is needed and due; the promise resolves when it ends, however. Null: nothing to do now. */
+  run(): Promise<void> | null {
     if (this.#running === null && (this.#dueAt(this.#parts.clock.now()) ?? Infinity) <= this.#parts.clock.now()) {
       this.#running = this.#run();
     }
-    return this.#running ?? Promise.resolve();
+    return this.#running;
   }
 
   /** When to look at it next; null: nothing to do. */

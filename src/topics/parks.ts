@@ -98,19 +98,29 @@ export class Parks {
       this.#parks = new Map();
       this.#groups = new Map();
       this.#owed = new Set();
-      for (let after = ''; ; ) {
-        const page = this.#sql.parkedAfter(after, SUBSCRIBERS_PAGE);
-        for (const row of page) {
-          this.put(parkOf(row));
-        }
-        const last = page.at(-1);
-        if (last === undefined || page.length < SUBSCRIBERS_PAGE) {
-          break;
-        }
-        after = last.name;
+      try {
+        this.#load();
+      } catch (error) {
+        // Half of them would look like all.
+        this.#parks = null;
+        throw error;
       }
     }
     return this.#parks;
+  }
+
+  #load(): void {
+    for (let after = ''; ; ) {
+      const page = this.#sql.parkedAfter(after, SUBSCRIBERS_PAGE);
+      for (const row of page) {
+        this.put(parkOf(row));
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < SUBSCRIBERS_PAGE) {
+        return;
+      }
+      after = last.name;
+    }
   }
 }
 

@@ -83,6 +83,8 @@ export class Scanner {
         }
       }
     }
+    // To the far end, where what lies there is not stored any more too.
+    result.examined = ascending ? to : from;
     return result;
   }
 

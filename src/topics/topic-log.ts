@@ -174,9 +174,7 @@ export class TopicLog implements TopicLogApi {
     state.changed(columns);
     await ports.storage.sync();
     this.#waiting.wakeAll();
-    const removing = this.#removing.run();
-    ports.background(removing);
-    await Promise.race([removing, ports.clock.sleep(REMOVE_WAIT_MS)]);
+    await this.#beside(this.#removing.run(), REMOVE_WAIT_MS);
     return { outcome: 'removed' };
   }
 
@@ -230,13 +228,21 @@ export class TopicLog implements TopicLogApi {
   /** Runs what is due and arms the alarm for the rest, whatever happens: the platform gives a failing alarm up. */
   async #work(failures: string): Promise<void> {
     const { ports, alarm } = this.#parts;
+    const chores: (Promise<void> | null)[] = [];
+    const kinds = [
+      () => this.#wakes.runDue(),
+      () => chores.push(this.#announcing.run()),
+      () => chores.push(this.#removing.run()),
+    ];
     try {
-      this.#wakes.runDue();
-      const chores = Promise.all([this.#announcing.run(), this.#removing.run()]);
-      ports.background(chores);
-      await Promise.race([chores, ports.clock.sleep(ALARM_WAIT_MS)]);
-    } catch (error) {
-      this.#complain(failures, error);
+      for (const run of kinds) {
+        try {
+          run();
+        } catch (error) {
+          this.#complain(failures, error);
+        }
+      }
+      await this.#beside(Promise.all(chores), chores.some((chore) => chore !== null) ? ALARM_WAIT_MS : 0);
     } finally {
       try {
         alarm.arm();
@@ -245,6 +251,15 @@ export class TopicLog implements TopicLogApi {
         alarm.fired();
         await ports.storage.setAlarm(ports.clock.now() + ALARM_FALLBACK_MS);
       }
+    }
+  }
+
+  /** Waits for work for a while at most; it goes on beside whatever follows. */
+  async #beside(work: Promise<unknown> | null, waitMs: number): Promise<void> {
+    const { ports } = this.#parts;
+    if (work !== null && waitMs > 0) {
+      ports.background(work);
+      await Promise.race([work, ports.clock.sleep(waitMs)]);
     }
   }
 

@@ -30,6 +30,7 @@ export class Wakes {
   readonly #retries = new Map<string, { tries: number; due: number }>();
   /** Owed, and not yet tried or due again. */
   #ready = new Set<string>();
+  #started = false;
 
   constructor(parts: TopicLogParts) {
     this.#parts = parts;
@@ -62,8 +63,12 @@ export class Wakes {
     }
   }
 
-  /** Starts as many wakes as may run at once. */
+  /** Starts as many wakes as may run at once; the first time also those that were owed when the object started. */
   pump(): void {
+    if (!this.#started) {
+      this.#started = true;
+      this.owe(this.#parts.parks.owed());
+    }
     for (const name of this.#ready) {
       if (this.#flights.size >= WAKES_MAX) {
         return;

@@ -69,6 +69,7 @@ export class Harness {
   onOvertake: (name: string) => Promise<void> = async () => {};
   onAppeared: (name: string) => Promise<void> = async () => {};
   fullBytes: number | null = null;
+  #alarming = false;
   log: TopicLog;
 
   constructor(storage = new NodeStorage()) {
@@ -78,6 +79,7 @@ export class Harness {
 
   /** The object dies and starts again: memory is gone, what was committed stays. */
   restart(): TopicLog {
+    this.#alarming = false;
     this.log = this.#make();
     return this.log;
   }
@@ -138,14 +140,17 @@ export class Harness {
     return this.wakes.splice(0);
   }
 
-  /** Runs the alarm if it is due; false if it is not. */
+  /** Runs the alarm if it is due and none runs yet; false if not. */
   async fireAlarm(): Promise<boolean> {
     const due = this.storage.alarm;
-    if (due === null || due > this.clock.now()) {
+    if (this.#alarming || due === null || due > this.clock.now()) {
       return false;
     }
+    this.#alarming = true;
     await this.storage.deleteAlarm();
-    await this.log.alarm();
+    void this.log.alarm().finally(() => {
+      this.#alarming = false;
+    });
     await settled();
     return true;
   }
