@@ -9,6 +9,8 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const WRANGLER = join(ROOT, 'node_modules', 'wrangler', 'wrangler-dist', 'cli.js');
 /** Ends the process once the one that started it is gone, however that one ended. */
 const STOP_WITH_PARENT = join(ROOT, 'scripts', 'hub', 'stop-with-parent.ts');
+/** Keeps one sender that hangs up from ending the hub. */
+const SURVIVE_CUT_BODIES = join(ROOT, 'scripts', 'hub', 'survive-cut-bodies.ts');
 
 /** wrangler asks nothing, reports nothing, looks for no updates and keeps no log outside the project. */
 const QUIET = {
@@ -22,7 +24,8 @@ const QUIET = {
 
 /** Starts wrangler in the present process group, with the project as its directory. */
 export function spawnWrangler(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-  return spawn(process.execPath, ['--no-warnings', '--import', STOP_WITH_PARENT, WRANGLER, ...args], {
+  const preloaded = ['--import', STOP_WITH_PARENT, '--import', SURVIVE_CUT_BODIES];
+  return spawn(process.execPath, ['--no-warnings', ...preloaded, WRANGLER, ...args], {
     cwd: ROOT,
     ...options,
     env: { ...process.env, ...QUIET, ...options.env },

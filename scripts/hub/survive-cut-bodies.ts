@@ -1,0 +1,44 @@
+/**
+ * Loaded into `wrangler dev` before it starts. Its proxy takes a request whose body is cut off by the sender for a failure
+ * of its own and ends the whole process: https://github.com/cloudflare/workers-sdk/issues/15203. With this it answers as
+ * the hub does where no proxy is in front, and goes on. Where wrangler's proxy is another than the one known here, it stays
+ * as it is.
+ */
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+
+const PROXY = /wrangler-dist[\\/]ProxyWorker\.js$/;
+const GIVES_UP =
+  /void sendMessageToProxyController\(this\.env, \{\s*type: "error",[\s\S]*?deferredResponse\.reject\(error\);/;
+
+const CUT_OFF = {
+  type: '/docs#incomplete-body',
+  title: 'The body was cut off',
+  status: 400,
+  detail: 'The body ended before all of it had come. Send it again.',
+  code: 'incomplete-body',
+};
+const GONE = {
+  type: '/docs#unavailable',
+  title: 'A part of the hub cannot be reached at the moment',
+  status: 503,
+  detail: 'The connection within wrangler dev was lost. Try again.',
+  code: 'unavailable',
+};
+
+const ANSWERS = `{
+  const problem = request.body === null ? ${JSON.stringify(GONE)} : ${JSON.stringify(CUT_OFF)};
+  const headers = { "content-type": "application/problem+json", "x-request-id": crypto.randomUUID() };
+  deferredResponse.resolve(new Response(JSON.stringify(problem), { status: problem.status, headers }));
+}`;
+
+const read = fs.readFileSync;
+Object.assign(fs, {
+  readFileSync(...args: Parameters<typeof read>) {
+    const [path, options] = args;
+    if (typeof path !== 'string' || !PROXY.test(path)) return read(...args);
+    const source = read(path, 'utf8').replace(GIVES_UP, () => ANSWERS);
+    return options ? source : Buffer.from(source);
+  },
+});
+syncBuiltinESMExports();
