@@ -51,41 +51,77 @@ function decodeChunks(status: number, bytes: Buffer, start: number): Answer | nu
   }
 }
 
-export class Connection {
-  readonly #socket: Socket;
-  #received: Buffer[] = [];
-  #waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | null = null;
+interface Waiting {
+  request: Buffer;
+  resolve: (answer: Answer) => void;
+  reject: (error: Error) => void;
+  /** Sent again once: the server may close a connection that was idle just when the next request is on its way. */
+  again: boolean;
+}
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.setNoDelay(true);
-    socket.on('data', (bytes) => this.#take(bytes));
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('The server closed the connection.')));
+export class Connection {
+  readonly #port: number;
+  /** Null: the server closed it, as servers do with idle ones; the next request opens another. */
+  #socket: Socket | null = null;
+  #received: Buffer[] = [];
+  #waiting: Waiting | null = null;
+
+  private constructor(port: number) {
+    this.#port = port;
   }
 
-  static open(port: number): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1');
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new Connection(socket));
-      });
-    });
+  static async open(port: number): Promise<Connection> {
+    const connection = new Connection(port);
+    await connection.#connect();
+    return connection;
   }
 
   /** Sends one encoded request and waits for its whole answer. One at a time a connection. */
   send(request: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#socket.write(request);
+      if (this.#waiting !== null) throw new Error('This connection still waits for an answer.');
+      this.#waiting = { request, resolve, reject, again: false };
+      if (this.#socket === null) this.#sendAgain();
+      else this.#socket.write(request);
     });
   }
 
   close(): void {
     this.#waiting = null;
-    this.#socket.destroy();
+    this.#socket?.destroy();
+  }
+
+  #connect(): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.#port, '127.0.0.1');
+      socket.setNoDelay(true);
+      socket.on('data', (bytes) => this.#take(bytes));
+      socket.on('error', reject);
+      socket.on('connect', () => {
+        this.#socket = socket;
+        resolve(socket);
+      });
+      socket.on('close', () => {
+        this.#socket = null;
+        this.#received = [];
+        if (this.#waiting !== null) this.#sendAgain();
+      });
+    });
+  }
+
+  #sendAgain(): void {
+    const waiting = this.#waiting;
+    if (waiting === null) return;
+    const fail = (error: Error) => {
+      this.#waiting = null;
+      waiting.reject(error);
+    };
+    if (waiting.again) {
+      fail(new Error('The server closed the connection twice over one request.'));
+      return;
+    }
+    waiting.again = true;
+    this.#connect().then((socket) => socket.write(waiting.request), fail);
   }
 
   #take(bytes: Buffer): void {
@@ -100,12 +136,6 @@ export class Connection {
     const waiting = this.#waiting;
     this.#waiting = null;
     waiting?.resolve(answer);
-  }
-
-  #fail(error: Error): void {
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.reject(error);
   }
 }
 
