@@ -404,8 +404,9 @@ export class Configuration {
   }
 }
 
+/** Of the configuration, without quotes: those are HTTP's. */
 export function etag(present: Present | null): string | null {
-  return present ? `"${present.row.incarnation}-${present.row.version}"` : null;
+  return present ? `${present.row.incarnation}-${present.row.version}` : null;
 }
 
 function refused({ topic, result }: Attached): PutResult {

@@ -189,9 +189,7 @@ export class Core {
 
   #choreAt(chore: Chore, now: number): number | null {
     const owed = this.#owed(chore, now);
-    return owed === null
-      ? null
-      : Math.max(owed, Math.min(this.#backoff.get(chore)?.until ?? 0, now + CHORE_RETRY_MAX_MS));
+    return owed === null ? null : Math.max(owed, waitUntil(this.#backoff.get(chore), now));
   }
 
   #owed(chore: Chore, now: number): number | null {
@@ -235,9 +233,7 @@ export class Core {
 
   /** Is the lane's log to be left alone for now? */
   backingOff(lane: number, now: number): boolean {
-    const backoff = this.laneBackoff.get(lane);
-    // The second condition: a clock that jumped back must not make it longer.
-    return backoff !== undefined && now < backoff.until && backoff.until - now <= backoff.delay;
+    return now < waitUntil(this.laneBackoff.get(lane), now);
   }
 
   /** The earliest moment at which something has to be done, derived from the tables; past if it is overdue. */
@@ -289,4 +285,9 @@ export class Core {
   forgetAlarm(): void {
     this.#alarmAt = null;
   }
+}
+
+/** When a backoff ends; one that lies further away than it was made for was made before the clock jumped back. */
+function waitUntil(backoff: { until: number; delay: number } | undefined, now: number): number {
+  return backoff === undefined || backoff.until - now > backoff.delay ? 0 : backoff.until;
 }

@@ -250,7 +250,9 @@ export class Lanes {
       this.#leases.send(sent);
       return { state: 'parked', next: request.scannedTo + 1, low: this.low(lane) };
     }
-    this.#core.tx(() => this.#core.sql.setLane(lane.id, { parked: null }));
+    // What the park has passed stays passed: a cursor never moves back.
+    const next = request.from <= lane.next ? Math.max(lane.next, request.first) : lane.next;
+    this.#core.tx(() => this.#core.sql.moveLane(lane.id, { filtered: next - lane.next }, { next, parked: null }));
     if (leases > 0) this.#linger();
     else this.pump();
     return { state: 'reading' };

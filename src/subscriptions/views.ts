@@ -55,9 +55,9 @@ export class Views {
     const examined = lane.next - 1;
     const lastSequence = Math.max(standing.lastSequence, examined);
     const { parked } = standing;
-    // A parked lane that is owed nothing has passed everything up to the log's head.
-    const asleep = parked !== null && parked.ticket === lane.parked && !parked.owed && parked.next === lane.next;
-    const passed = asleep ? lastSequence - examined : 0;
+    // A parked lane has passed everything up to the first event that it is owed, or up to the log's head.
+    const asleep = parked !== null && parked.ticket === lane.parked && parked.next === lane.next;
+    const passed = asleep ? Math.max(0, (parked.owed ?? lastSequence + 1) - lane.next) : 0;
     const low = this.#lanes.low(lane);
     const cursor = low === lane.next ? examined + passed : low - 1;
     return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor };

@@ -187,8 +187,8 @@ export type ReadOrParkResult =
 export interface Standing {
   firstSequence: number;
   lastSequence: number;
-  /** `owed`: an event that matches has come since; without it nothing from `next` to the head matches. */
-  parked: { ticket: number; next: number; owed: boolean } | null;
+  /** `owed`: the first event since that matches, null if none has come; nothing from `next` up to it matches. */
+  parked: { ticket: number; next: number; owed: number | null } | null;
 }
 
 /** From a log to a parked subscription. */
@@ -199,6 +199,8 @@ export interface WakeRequest {
   ticket: number;
   /** Where the lane parked; every sequence from here to `scannedTo` was examined. */
   from: number;
+  /** The first that matches, as far as the log has looked: from `from` up to it nothing does. */
+  first: number;
   /** The ones that match, or null if they are too large to carry. */
   events: LogEvent[] | null;
   scannedTo: number;

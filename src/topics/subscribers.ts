@@ -115,7 +115,7 @@ export class Subscribers {
     return {
       firstSequence: state.firstSequence,
       lastSequence: state.lastSequence,
-      parked: park === undefined ? null : { ticket: park.ticket, next: park.next, owed: park.owed !== null },
+      parked: park === undefined ? null : { ticket: park.ticket, next: park.next, owed: park.owed },
     };
   }
 }

@@ -151,7 +151,8 @@ export class Wakes {
       return null;
     }
     const carried = found.examined === lastSequence && found.bytes <= WAKE_BYTES_MAX;
-    return { ...base, events: carried ? found.events : null, scannedTo: lastSequence };
+    const first = found.events[0]?.sequence ?? from;
+    return { ...base, first, events: carried ? found.events : null, scannedTo: lastSequence };
   }
 
   async #fly(name: string, request: WakeRequest, flight: Flight): Promise<void> {

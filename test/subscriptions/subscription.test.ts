@@ -43,6 +43,32 @@ describe('P4: every event that matches ends as exactly one of delivered, dead or
     expect(booked(view)).toBe(3);
   });
 
+  test('the cursor of a parked lane never moves back when the first event that matches comes', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { filter: { types: ['order.*'] } });
+    await hub.publish('orders', 2, 'invoice.sent');
+    expect(await hub.view('billing')).toMatchObject({ filtered: 2, cursor: 2, waiting: 0 });
+    // A wake that never answers: the log owes, the lane still sleeps.
+    hub.subscription('billing').wake = () => new Promise(() => undefined);
+    await hub.publish('orders', 1);
+    expect(await hub.view('billing')).toMatchObject({ filtered: 2, cursor: 2, waiting: 1 });
+    hub.restart('billing');
+    await hub.advance(30_000);
+    expect(await hub.work('billing')).toEqual([3]);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ filtered: 2, delivered: 1, cursor: 3 });
+    expect(booked(view)).toBe(3);
+  });
+
+  test('nor when a wake only makes the lane read by itself', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { filter: { types: ['order.*'] } });
+    await hub.subscription('billing').pause();
+    await hub.publish('orders', 2, 'invoice.sent');
+    await hub.publish('orders', 1);
+    expect(await hub.view('billing')).toMatchObject({ filtered: 2, cursor: 2, waiting: 1 });
+  });
+
   test('a failing event retries by its schedule and dies when its attempts are spent, whole in D1', async () => {
     const hub = new Hub();
     await hub.subscribe('billing');

@@ -246,7 +246,7 @@ describe('group commit', () => {
     await expect(harness.log.append(append([event({ id: 'x' })]))).rejects.toThrow('disk full');
     harness.storage.setAlarm = setAlarm;
     expect(await sequences(harness)).toEqual([1]);
-    expect(await harness.log.standing('billing')).toMatchObject({ lastSequence: 1, parked: { owed: false } });
+    expect(await harness.log.standing('billing')).toMatchObject({ lastSequence: 1, parked: { owed: null } });
     expect(await harness.log.append(append([event({ id: 'x' })]))).toMatchObject({
       receipts: [{ sequence: 2, duplicate: false }],
     });

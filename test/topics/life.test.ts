@@ -144,7 +144,7 @@ describe('deleting', () => {
     await harness.log.remove({ force: true });
     expect(harness.overtaken.map(({ request }) => [request.from, request.to])).toEqual([[1, 2]]);
     await harness.pass(5);
-    expect(await harness.log.standing('billing')).toMatchObject({ parked: { owed: false } });
+    expect(await harness.log.standing('billing')).toMatchObject({ parked: { owed: null } });
     expect(await harness.sent()).toEqual([]);
   });
 
@@ -291,7 +291,7 @@ describe('the schema', () => {
     expect(await second.log.append(append([event({ id: 'x', key: 'k' })]))).toMatchObject({
       receipts: [{ sequence: 1, duplicate: true }],
     });
-    expect(await second.log.standing('billing')).toMatchObject({ parked: { ticket: 1, owed: true } });
+    expect(await second.log.standing('billing')).toMatchObject({ parked: { ticket: 1, owed: expect.any(Number) } });
   });
 
   test('it has the index by key that ordering will read', async () => {
