@@ -35,8 +35,6 @@ export const SEGMENTS_AT_ONCE = 200;
 export const WAITING_READERS_MAX = 1000;
 /** The longest that a read waits. */
 export const WAIT_MAX_MS = 60 * SECOND_MS;
-/** A waiting reader looks this often whether its time is over; so an answered one leaves no long timer behind. */
-export const WAIT_SLICE_MS = 5 * SECOND_MS;
 
 /** Wakes under way at once. */
 export const WAKES_MAX = 32;

@@ -41,11 +41,11 @@ export class Reading {
         return page;
       }
       from = Math.max(from, page.lastSequence + 1);
-      const waited = await this.#waiting.wait(matches, deadline);
+      const came = await this.#waiting.wait(matches, deadline - ports.clock.now());
       if (!state.exists) {
         return { outcome: 'unknown-topic' };
       }
-      if (!waited) {
+      if (!came) {
         return page;
       }
     }

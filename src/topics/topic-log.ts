@@ -37,6 +37,7 @@ import { isRemovalUnfinished, removeEvents } from './removing.ts';
 import { Scanner } from './scan.ts';
 import { statements } from './sql.ts';
 import { Subscribers } from './subscribers.ts';
+import { settledWithin } from './timeout.ts';
 import { WaitingReaders } from './waiting-readers.ts';
 import { Wakes } from './wakes.ts';
 
@@ -259,7 +260,7 @@ export class TopicLog implements TopicLogApi {
     const { ports } = this.#parts;
     if (work !== null && waitMs > 0) {
       ports.background(work);
-      await Promise.race([work, ports.clock.sleep(waitMs)]);
+      await settledWithin(ports.clock, work, waitMs);
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../platform.ts';
-import { WAIT_SLICE_MS, WAITING_READERS_MAX } from './limits.ts';
+import { WAITING_READERS_MAX } from './limits.ts';
 import type { Matcher } from './scan.ts';
+import { settledWithin } from './timeout.ts';
 
 interface Reader {
   matches: Matcher;
@@ -21,28 +22,21 @@ export class WaitingReaders {
     return this.#readers.size;
   }
 
-  /** Resolves when an event that matches may have come, or at `deadline`; false: too many wait already. */
-  async wait(matches: Matcher, deadline: number): Promise<boolean> {
+  /** Resolves when an event that matches may have come; false: none within `ms`, or too many wait already. */
+  async wait(matches: Matcher, ms: number): Promise<boolean> {
     if (this.#readers.size >= WAITING_READERS_MAX) {
       return false;
     }
-    let woken = false;
     const reader: Reader = { matches, wake: () => {} };
-    const signal = new Promise<void>((resolve) => {
-      reader.wake = () => {
-        woken = true;
-        resolve();
-      };
+    const woken = new Promise<void>((resolve) => {
+      reader.wake = resolve;
     });
     this.#readers.add(reader);
     try {
-      for (let left = deadline - this.#clock.now(); !woken && left > 0; left = deadline - this.#clock.now()) {
-        await Promise.race([signal, this.#clock.sleep(Math.min(left, WAIT_SLICE_MS))]);
-      }
+      return await settledWithin(this.#clock, woken, ms);
     } finally {
       this.#readers.delete(reader);
     }
-    return true;
   }
 
   /** Wakes the readers that one of these events concerns. */
