@@ -8,6 +8,8 @@ export interface Sabotage {
   name: string;
   /** What the bug is, and which promise it breaks. */
   bug: string;
+  /** The rules of the history checker that it breaks: one of them at least has to find it. */
+  breaks: string[];
   patches: { file: string; find: string; replace: string }[];
 }
 

@@ -8,6 +8,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'answer-before-commit',
     bug: 'A publish is answered first and its events are committed a moment later (P1).',
+    breaks: ['acknowledged-read'],
     patches: [
       {
         file: 'src/topics/recording.ts',
@@ -24,6 +25,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'next-without-lease',
     bug: 'A lane moves its `next` in one transaction and makes the lease in another (P4).',
+    breaks: ['books', 'counters'],
     patches: [
       {
         file: 'src/subscriptions/lanes.ts',
@@ -37,6 +39,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'settle-not-fenced',
     bug: 'A settle counts whoever sends it and whatever the lease still holds (P4): a zombie is believed.',
+    breaks: ['counters', 'books'],
     patches: [
       {
         file: 'src/subscriptions/leases.ts',
@@ -53,6 +56,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'deduplication-outside',
     bug: 'What was published is remembered in a transaction of its own, after that of the events (P3).',
+    breaks: ['one-record'],
     patches: [
       {
         file: 'src/topics/recording.ts',
@@ -66,13 +70,14 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'replay-appends',
     bug: 'A replay publishes the events again instead of reading them (P2).',
+    breaks: ['read-attempted', 'one-record'],
     patches: [
       {
         file: 'src/subscriptions/lanes.ts',
         find: 'const scannedTo = answer.next ?? until;',
         replace: `const scannedTo = answer.next ?? until;
           const again = answer.events.map((event) => ({
-            type: parseStored(event.json).type,
+            type: String(JSON.parse(event.json).type),
             source: '/replay',
             subject: null,
             key: null,

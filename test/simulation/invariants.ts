@@ -95,6 +95,15 @@ export function leftToDo(world: World): string | null {
       return `${host.name}: ${busy.what} ${busy.id}`;
     }
   }
+  for (const host of world.topics.values()) {
+    const [unannounced] = host.storage.sql
+      .exec("SELECT 1 FROM sqlite_master WHERE name = 'meta'")
+      .toArray()
+      .flatMap(() => host.storage.sql.exec('SELECT 1 FROM meta WHERE catalogued <> incarnation').toArray());
+    if (unannounced !== undefined) {
+      return `${host.name} is not announced`;
+    }
+  }
   const stalled = world.network.d1.query('SELECT name FROM subscriptions WHERE stalled_at IS NOT NULL AND deleted = 0');
   return stalled.length === 0 ? null : `stalled: ${JSON.stringify(stalled)}`;
 }

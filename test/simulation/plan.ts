@@ -12,6 +12,8 @@ export interface Plan {
   changes: number;
   /** How long clients rest between two calls, at most. */
   restMs: number;
+  /** How long faults go on after the last call of a client. */
+  lingerMs: number;
   faults: NetworkFaults;
   killChance: number;
   /** Milliseconds between two faults of a larger kind, at most; null: none. */
@@ -46,6 +48,7 @@ export function drawPlan(random: SeededRandom): Plan {
     publishes: random.between(2, 8),
     changes: random.between(2, 16),
     restMs: random.pick([50, 1_000, 10_000]),
+    lingerMs: random.pick([0, 0, 20_000, 60_000]),
     faults: calm ? NO_NETWORK_FAULTS : faults(),
     killChance: calm ? 0 : random.pick([0, 0, 0.002, 0.01, 0.03]),
     faultEveryMs: calm ? null : random.pick([500, 5_000, 20_000]),

@@ -52,6 +52,7 @@ export class Scheduler {
   steps = 0;
   #elapsed = 0;
   #skew = START;
+  #latest = START;
   #order = 0;
   #ready: Task[] = [];
   readonly #timers = new TimerHeap();
@@ -71,7 +72,13 @@ export class Scheduler {
     return this.#elapsed + this.#skew;
   }
 
+  /** How far the clock is behind the latest time it ever showed: what waits for a time may wait so much longer. */
+  get behindMs(): number {
+    return Math.max(0, this.#latest - this.now());
+  }
+
   jump(ms: number): void {
+    this.#latest = Math.max(this.#latest, this.now());
     this.#skew += ms;
     this.trace.add(`clock jumps ${ms} ms`);
   }
