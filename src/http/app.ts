@@ -7,11 +7,12 @@ import { laterPath, matchPath } from './later.ts';
 import { notSupportedYet, Problem, problemOf, renderProblem } from './problem.ts';
 import { ROUTES } from './resources.ts';
 import type { Route } from './route.ts';
+import { SegmentRouter } from './router.ts';
 
 /** Hono routes; everything else that all routes share is here (who is asking, what a failure becomes) and in route.ts. */
 type Bindings = { Bindings: { hub: Hub; requestId: string } };
 
-const app = new Hono<Bindings>();
+const app = new Hono<Bindings>({ router: new SegmentRouter() });
 for (const route of ROUTES) {
   app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (context) => answer(route, context));
 }

@@ -214,7 +214,7 @@ async function seeded(): Promise<void> {
   const made = await hub.call('PUT', '/v1/subscriptions/billing', {
     body: { topics: ['orders', 'billing.*'], delivery },
   });
-  expect([200, 201]).toContain(made.status);
+  expect([200, 201], JSON.stringify(hub.logged.at(-1) ?? null, readable)).toContain(made.status);
 }
 
 async function check(
