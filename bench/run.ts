@@ -50,7 +50,14 @@ async function run(sections: Section[], quick: boolean): Promise<Row[]> {
     process.stdout.write(`${line(made)}\n`);
   };
   try {
-    for (const section of sections) await section.run({ hub, floor, receiver, quick, row, found });
+    for (const section of sections) {
+      try {
+        await section.run({ hub, floor, receiver, quick, row, found });
+      } catch (error) {
+        // The rest is worth having all the same.
+        row({ group: `Section ${section.name}`, what: 'did not finish', value: String(error), met: false });
+      }
+    }
   } finally {
     receiver.close();
     await hub.stop();

@@ -24,9 +24,9 @@ export const billing: Section = {
     try {
       await meter.publishing();
       await meter.delivering();
-      await meter.failing();
       await meter.replaying();
       await meter.costing();
+      await meter.failing();
     } finally {
       receiver.close();
       await hub.stop();
