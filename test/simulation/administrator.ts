@@ -19,7 +19,10 @@ const TOPIC_SETS = [
   ['>'],
 ];
 const FILTERS = [[], [], ['shop.*'], ['mail.sent'], ['shop.order', 'mail.*'], ['*nd']];
-const SCHEDULES = [[], [500], [1_000, 5_000], [200, 400, 800, 20_000]];
+const SCHEDULES = [[], [], [100], [500], [1_000, 5_000], [200, 400, 800, 20_000]];
+
+const LATE_INTERVENTIONS = 4;
+const LATE_REST_MS = 20_000;
 
 /** What was ever asked of a subscription, for the judge. */
 export interface Asked {
@@ -57,6 +60,13 @@ export class Administrator {
       await this.#rest();
       await this.#change(this.#random.pick(this.#plan.subscriptions));
     }
+    // Letters come late: somebody looks at them after everything else.
+    for (let letter = 0; this.#plan.interventions && letter < LATE_INTERVENTIONS; letter += 1) {
+      await this.#world.scheduler.sleep('rests', this.#party.life, this.#random.between(0, LATE_REST_MS));
+      const name = this.#random.pick(this.#plan.subscriptions);
+      const action = this.#random.pick(['redrive', 'redrive', 'discard', 'job'] as const);
+      await (action === 'job' ? this.#job(name) : this.#intervene(name, action));
+    }
   }
 
   async #rest(): Promise<void> {
@@ -77,9 +87,9 @@ export class Administrator {
       cancel: replays ? 0.5 : 0,
       rate: replays ? 0.3 : 0,
       lookAtReplay: replays ? 2 : 0,
-      redrive: interventions ? 1.5 : 0,
-      discard: interventions ? 0.5 : 0,
-      job: interventions ? 0.5 : 0,
+      redrive: interventions ? 4 : 0,
+      discard: interventions ? 1 : 0,
+      job: interventions ? 1 : 0,
       rotate: 0.2,
     });
     switch (action) {

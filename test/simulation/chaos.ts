@@ -20,6 +20,11 @@ export async function rage(world: World, plan: Plan, ended: () => boolean): Prom
   network.faults = plan.faults;
   scheduler.killChance = plan.killChance;
   consumers.mortal = plan.killChance > 0;
+  for (const name of plan.subscriptions) {
+    for (const place of ['one', 'two']) {
+      receivers.manners.set(`${place}.${name}.example.com`, MANNERS[random.pick(plan.manners)] ?? {});
+    }
+  }
   while (!ended()) {
     await scheduler.sleep('schemes', life, random.between(0, plan.faultEveryMs));
     if (ended()) {
@@ -44,7 +49,7 @@ export async function rage(world: World, plan: Plan, ended: () => boolean): Prom
         break;
       }
       case 'manner': {
-        const manner = random.pick(Object.keys(MANNERS));
+        const manner = random.pick(plan.manners);
         scheduler.trace.add(`${host} is ${manner}`);
         receivers.manners.set(host, MANNERS[manner] ?? {});
         break;

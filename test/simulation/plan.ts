@@ -1,5 +1,6 @@
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
+import { MANNERS } from './receivers.ts';
 
 /** What a seed is about: drawn first, so that seeds differ in kind and not only in order. */
 export interface Plan {
@@ -18,6 +19,8 @@ export interface Plan {
   killChance: number;
   /** Milliseconds between two faults of a larger kind, at most; null: none. */
   faultEveryMs: number | null;
+  /** What receivers may be like while faults are on. */
+  manners: string[];
   seeks: boolean;
   recreations: boolean;
   removals: boolean;
@@ -52,12 +55,13 @@ export function drawPlan(random: SeededRandom): Plan {
     faults: calm ? NO_NETWORK_FAULTS : faults(),
     killChance: calm ? 0 : random.pick([0, 0, 0.002, 0.01, 0.03]),
     faultEveryMs: calm ? null : random.pick([500, 5_000, 20_000]),
+    manners: random.pick([['healthy'], ['healthy', 'failing'], Object.keys(MANNERS), Object.keys(MANNERS)]),
     seeks: random.chance(0.25),
     recreations: random.chance(0.2),
-    removals: random.chance(0.08),
+    removals: random.chance(0.1),
     clockJumps: random.chance(0.15),
     changesOfFilter: random.chance(0.3),
     replays: random.chance(0.4),
-    interventions: random.chance(0.4),
+    interventions: random.chance(0.5),
   };
 }

@@ -61,7 +61,9 @@ export class Producer {
 
   #event(): NewEvent {
     this.#count += 1;
-    return newEvent(this.#name, String(this.#count), this.#random.pick(TYPES), String(this.#count));
+    // At times an id is used again for something else.
+    const used = this.#count > 1 && this.#random.chance(0.01) ? this.#random.between(1, this.#count - 1) : this.#count;
+    return newEvent(this.#name, String(used), this.#random.pick(TYPES), String(this.#count));
   }
 
   async #publish(made: Made, expected: number | null): Promise<void> {
