@@ -31,7 +31,7 @@ const SETTLE_TIMEOUT_MS = 5_000;
  */
 export async function deliverLease(message: unknown, ports: ConsumerPorts): Promise<void> {
   if (!isLeaseMessage(message)) {
-    ports.log('error', 'A queue message is no lease of this version and is dropped.', { message });
+    ports.log('error', 'A queue message is no lease of this version and is dropped.', { dropped: message });
     return;
   }
   const { subscription, lease } = message;
