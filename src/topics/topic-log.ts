@@ -216,8 +216,12 @@ export class TopicLog implements TopicLogApi {
   }
 
   async sweep(): Promise<void> {
+    const { alarm, ports, sql } = this.#parts;
     // Whatever is believed about the alarm may be what is wrong.
-    this.#parts.alarm.forget();
+    alarm.forget();
+    if ((this.#earliest() ?? Infinity) <= ports.clock.now()) {
+      this.#transaction(() => sql.count('healed'));
+    }
     await this.#work('sweep-failures');
   }
 
@@ -291,7 +295,7 @@ export class TopicLog implements TopicLogApi {
     return results;
   }
 
-  /** Nobody is told of an event before it is durable. */
+  /** Readers and subscriptions are told once a commit is durable; what was committed since, the platform holds back until it is. */
   #committed(): void {
     const fresh = this.#fresh;
     this.#fresh = [];

@@ -236,7 +236,9 @@ describe('tickets', () => {
       });
       await harness.publish('a');
       await first?.answer(stale);
-      expect(await harness.log.standing('billing')).toMatchObject({ parked: { ticket: 6, next: 2, owed: expect.any(Number) } });
+      expect(await harness.log.standing('billing')).toMatchObject({
+        parked: { ticket: 6, next: 2, owed: expect.any(Number) },
+      });
       const [second] = await harness.sent();
       expect(second?.request).toMatchObject({ ticket: 6, from: 2, events: [{ sequence: 2 }] });
       await second?.answer(parkedAt(3));
@@ -349,7 +351,13 @@ describe('lost wakes', () => {
     await harness.storage.deleteAlarm();
     harness.restart();
     await harness.log.sweep();
-    expect(await harness.sent()).toHaveLength(1);
+    const [wake] = await harness.sent();
     expect(harness.storage.alarm).not.toBeNull();
+    const healed = () => harness.storage.sql.exec("SELECT value FROM counters WHERE name = 'healed'").toArray();
+    expect(healed()).toEqual([{ value: 1 }]);
+    await wake?.answer(parkedAt(2));
+    await harness.pass(1);
+    await harness.log.sweep();
+    expect(healed()).toEqual([{ value: 1 }]);
   });
 });
