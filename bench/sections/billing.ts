@@ -142,11 +142,14 @@ class Meter {
     const idle = async (topic: string) => this.#oneByOne(topic, lone);
     await this.#cost('one at a time, each delivered before the next', lone, idle);
     const oneConnection = async (topic: string) => this.#hub.publishSome(topic, 1, this.#some(1000));
-    await this.#cost('one a request, 1 connection', this.#some(1000), oneConnection);
+    await this.#cost('one a request, with keys, 1 connection', this.#some(1000), oneConnection);
     const busy = async (topic: string) => this.#hub.publishSome(topic, CONNECTIONS, many);
-    await this.#cost('one a request, 32 connections', many, busy, 3.5);
-    await this.#cost('in batches of 10', many, async (topic) => this.#hub.load(topic, many, 10), 1.5);
-    await this.#cost('in batches of 100', many, async (topic) => this.#hub.load(topic, many, 100));
+    await this.#cost('one a request, with keys, 32 connections', many, busy, 3.5);
+    const batches = (size: number, keyed: boolean) => (topic: string) => this.#hub.load(topic, many, size, keyed);
+    // With a key an event is two rows whatever is shared, so the goal can only mean events without.
+    await this.#cost('in batches of 10, without keys', many, batches(10, false), 1.5);
+    await this.#cost('in batches of 10, with keys', many, batches(10, true));
+    await this.#cost('in batches of 100, with keys', many, batches(100, true));
   }
 
   async #published(what: string, count: number, work: (topic: string) => Promise<void>, goal?: number): Promise<void> {
