@@ -1,0 +1,215 @@
+import type { ApiClient, DeadLetter, Page, Replay } from '../../../../scripts/hub/api-client.ts';
+import { eventually } from '../../../../scripts/hub/eventually.ts';
+import type { Receiver } from '../../../../scripts/hub/receiver.ts';
+import type { Publish } from '../../../history/operations.ts';
+import { get, intervene, look, lookAtReplay, read } from './observers.ts';
+import { makeEvent, Producer, publishUntilTaken, type Style } from './producers.ts';
+import { fine, moody, POISON, slow, startRecordedReceiver } from './receivers.ts';
+import type { Recorder } from './recorder.ts';
+
+export const ORDERS = 'orders';
+const SHOP = 'shop.main';
+const TIMEOUT_MS = 1_000;
+const REPLAYED_EVENTS = 200;
+const SHOP_EVENTS = 3;
+
+const STYLES: Style[] = [
+  { name: 'steady', topic: ORDERS, batches: false, conditional: false, restMs: 100 },
+  { name: 'bulky', topic: ORDERS, batches: true, conditional: false, restMs: 250 },
+  // Two who want the same place: one wins each time.
+  { name: 'careful', topic: SHOP, batches: false, conditional: true, restMs: 250 },
+  { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 400 },
+];
+
+export interface Consumer {
+  name: string;
+  /** The sequence before the first that counts, by topic; null where topics come and go. */
+  bases: Record<string, number> | null;
+  document: { topics: string[]; filter?: object; retry: object };
+}
+
+/** Long enough a schedule that no fault here makes a delivery die that its receiver would take. */
+const PATIENT = { schedule: Array.from({ length: 20 }, () => '400ms'), jitter: 0.2 };
+
+export const CONSUMERS: Consumer[] = [
+  {
+    name: 'moody',
+    bases: { [ORDERS]: 0 },
+    document: { topics: [ORDERS], retry: { schedule: ['100ms', '200ms', '400ms'], jitter: 0.2 } },
+  },
+  { name: 'slow', bases: { [ORDERS]: 0 }, document: { topics: [ORDERS], retry: PATIENT } },
+  {
+    name: 'fine',
+    bases: null,
+    document: { topics: [ORDERS, 'shop.*'], filter: { types: ['order.*'] }, retry: PATIENT },
+  },
+];
+
+/** Everyone who works with the hub while it dies: producers, readers, receivers, and a person at the dead letters. */
+export class Load {
+  readonly topics = new Set([ORDERS, SHOP]);
+  readonly #api: ApiClient;
+  readonly #recorder: Recorder;
+  readonly #producers: Producer[];
+  readonly #receivers: Receiver[] = [];
+  readonly #mended = new Set<number>();
+  readonly #replays = new Set<string>();
+  readonly #tasks: Promise<void>[] = [];
+  #stopping = false;
+  #shops = 0;
+  #poisons = 0;
+
+  constructor(api: ApiClient, recorder: Recorder) {
+    this.#api = api;
+    this.#recorder = recorder;
+    this.#producers = STYLES.map((style) => new Producer(style, api, recorder));
+  }
+
+  /** Makes the subscriptions, on a hub that runs, and begins. */
+  async start(): Promise<void> {
+    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, fine };
+    for (const { name, document } of CONSUMERS) {
+      const temper = Object.entries(tempers).find(([of]) => of === name)?.[1] ?? fine;
+      const receiver = await startRecordedReceiver(this.#recorder, name, temper);
+      this.#receivers.push(receiver);
+      const start = this.#recorder.now();
+      const { delivery } = await this.#api.putSubscription(name, {
+        ...document,
+        from: 'earliest',
+        delivery: { url: receiver.url, timeout: `${TIMEOUT_MS}ms` },
+      });
+      receiver.secret = delivery.secret ?? null;
+      const types = name === 'fine' ? ['order.*'] : [];
+      const configure = { subscription: name, action: 'put' as const, topic: null, types };
+      this.#recorder.add({ kind: 'configure', start, end: this.#recorder.now(), outcome: 'success', ...configure });
+    }
+    this.#tasks.push(...this.#producers.map((producer) => producer.run()));
+    this.#tasks.push(this.#follow(), this.#browse(), this.#watch(), this.#bury());
+  }
+
+  /** No more faults, no more events; what is under way is brought to its end. @throws what went wrong in the load itself */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const producer of this.#producers) producer.stop();
+    await Promise.all(this.#tasks);
+  }
+
+  async stopReceivers(): Promise<void> {
+    await Promise.all(this.#receivers.map((receiver) => receiver.stop()));
+  }
+
+  /** How many requests came whose signature did not hold. */
+  unverified(): number {
+    return this.#receivers.flatMap(({ book }) => book).filter(({ verified }) => verified !== true).length;
+  }
+
+  /** Waits until a publish that begins from now on is acknowledged; all acknowledgements of before are out by then. */
+  async acknowledged(): Promise<void> {
+    const from = this.#recorder.now();
+    const isNew = (publish: Publish) =>
+      publish.start > from && publish.outcome === 'success' && publish.topic === ORDERS;
+    await eventually('a publish is acknowledged', () =>
+      this.#recorder.operations.some((operation) => operation.kind === 'publish' && isNew(operation)),
+    );
+  }
+
+  /** An event that will be a dead letter. */
+  poison(): void {
+    this.#poisons += 1;
+    const event = makeEvent('poisoner', this.#poisons, POISON);
+    this.#tasks.push(publishUntilTaken(this.#api, this.#recorder, ORDERS, [event], null).then(() => undefined));
+  }
+
+  /** A topic that nobody has heard of, with some events. */
+  openShop(): void {
+    this.#shops += 1;
+    const topic = `shop.n${this.#shops}`;
+    this.topics.add(topic);
+    const events = Array.from({ length: SHOP_EVENTS }, (_, number) => makeEvent(topic, number, 'order.created'));
+    const publishAll = async () => {
+      for (const event of events) await publishUntilTaken(this.#api, this.#recorder, topic, [event], null);
+    };
+    this.#tasks.push(publishAll());
+  }
+
+  /** Replays the last events to one that has them. */
+  replay(): void {
+    const start = async () => {
+      for (let id: string | null = null; id === null && !this.#stopping; ) {
+        const { lastSequence } = (await get<{ lastSequence: number }>(this.#api, `/v1/topics/${ORDERS}`)) ?? {};
+        if (lastSequence !== undefined) {
+          const from = Math.max(1, lastSequence - REPLAYED_EVENTS);
+          id = await this.#startReplay(from);
+        }
+        await delay(100);
+      }
+    };
+    this.#tasks.push(start());
+  }
+
+  async #startReplay(from: number): Promise<string | null> {
+    const request = { json: { subscription: 'fine', from }, withinMs: 4_000 };
+    const reply = await this.#api.request('POST', `/v1/topics/${ORDERS}/replays`, request).catch(() => null);
+    if (reply?.status !== 202) return null;
+    const replay: Replay = JSON.parse(reply.text);
+    this.#replays.add(replay.id);
+    return replay.id;
+  }
+
+  /** Reads the orders as they come. */
+  async #follow(): Promise<void> {
+    for (let after = 0; !this.#stopping; ) {
+      const page = await read(this.#api, this.#recorder, { topic: ORDERS, after, type: null, wait: '1s' });
+      after = Math.max(after, page?.read.scannedTo ?? 0);
+      await delay(50);
+    }
+  }
+
+  /** Reads anything from anywhere. */
+  async #browse(): Promise<void> {
+    while (!this.#stopping) {
+      const topics = [...this.topics];
+      const topic = topics[Math.floor(Math.random() * topics.length)] ?? ORDERS;
+      const last = (await get<{ lastSequence: number }>(this.#api, `/v1/topics/${topic}`))?.lastSequence ?? 0;
+      const type = Math.random() < 0.3 ? 'order.paid' : null;
+      await read(this.#api, this.#recorder, { topic, after: Math.floor(Math.random() * last), type, wait: '0s' });
+      await delay(200);
+    }
+  }
+
+  /** Looks at the subscriptions and the replays. */
+  async #watch(): Promise<void> {
+    while (!this.#stopping) {
+      for (const { name, bases } of CONSUMERS) await look(this.#api, this.#recorder, name, bases);
+      for (const id of this.#replays) {
+        const view = await lookAtReplay(this.#api, this.#recorder, id);
+        if (view !== null && view.status !== 'running') this.#replays.delete(id);
+      }
+      await delay(500);
+    }
+  }
+
+  /** Works through the dead letters: most are mended and redriven, some redriven in vain or discarded, some left. */
+  async #bury(): Promise<void> {
+    const inVain = new Set<number>();
+    while (!this.#stopping) {
+      const page = await get<Page<DeadLetter>>(this.#api, '/v1/dead-letters?subscription=moody&limit=20');
+      for (const letter of page?.items ?? []) {
+        const { sequence } = letter;
+        const lot = sequence % 10;
+        if (lot < 5) this.#mended.add(sequence);
+        if (lot < 5 || (lot < 7 && !inVain.has(sequence))) {
+          inVain.add(sequence);
+          await intervene(this.#api, this.#recorder, letter, 'redrive');
+        } else if (lot === 7) {
+          await intervene(this.#api, this.#recorder, letter, 'discard');
+        }
+      }
+      await delay(500);
+    }
+  }
+}
+
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,132 @@
+/**
+ * The moments between one durable step and the next at which a hub may die. The Worker is built with a call put in at
+ * that place: the harness answers it, or lets it wait and kills. Nothing of it is in src/.
+ */
+export interface Point {
+  name: string;
+  /** Where it lies, as the test says it. */
+  moment: string;
+  patches: { file: string; find: string; replace: string }[];
+}
+
+/** What the built Worker calls; control.ts is at the other end. */
+function call(point: string): string {
+  return `await globalThis.chaosPoint('${point}');`;
+}
+
+const CONSUMER = 'src/deliveries/consumer.ts';
+const DEATHS = 'src/subscriptions/deaths.ts';
+const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
+const TOOK_REPLAYED =
+  'this.#leases.send(this.#core.tx(() => this.#take(now, events, Math.min(scannedTo, until), slots, null)));';
+const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle();';
+
+/** In a Durable Object such a call leaves only once all that was written before it is durable (the output gate). */
+export const POINTS = {
+  committed: {
+    name: 'committed',
+    moment: 'after the commit and before the answer',
+    patches: [
+      {
+        file: 'src/topics/group-commit.ts',
+        find: 'this.#committer.committed();',
+        replace: `${call('committed')} this.#committer.committed();`,
+      },
+    ],
+  },
+  leased: {
+    name: 'leased',
+    moment: 'after the answer and before the queue send',
+    patches: [
+      {
+        file: 'src/subscriptions/leases.ts',
+        find: 'queue.send({ v: 1, subscription: name, lease })',
+        replace: "globalThis.chaosPoint('leased').then(() => queue.send({ v: 1, subscription: name, lease }))",
+      },
+    ],
+  },
+  claimed: {
+    name: 'claimed',
+    moment: 'after the claim',
+    patches: [{ file: CONSUMER, find: 'await new LeaseRun(', replace: `${call('claimed')} await new LeaseRun(` }],
+  },
+  received: {
+    name: 'received',
+    moment: "after the receiver's 2xx and before the settle",
+    patches: [
+      {
+        file: CONSUMER,
+        find: SETTLE_REST,
+        replace: `if (this.#outcomes.some(({ kind }) => kind === 'delivered')) ${call('received')} ${SETTLE_REST}`,
+      },
+    ],
+  },
+  dead: {
+    name: 'dead',
+    moment: "on a dead letter's way to D1, before it is there",
+    patches: [{ file: DEATHS, find: PUT_LETTERS, replace: `${call('dead')} ${PUT_LETTERS}` }],
+  },
+  buried: {
+    name: 'buried',
+    moment: "on a dead letter's way to D1, when only D1 knows that it is there",
+    patches: [{ file: DEATHS, find: PUT_LETTERS, replace: `${PUT_LETTERS} ${call('buried')}` }],
+  },
+  replaying: {
+    name: 'replaying',
+    moment: "in the middle of a replay's step",
+    patches: [
+      {
+        file: 'src/subscriptions/lanes.ts',
+        find: TOOK_REPLAYED,
+        replace: `const leased = ${TOOK_REPLAYED.slice('this.#leases.send('.length, -2)};
+          ${call('replaying')} this.#leases.send(leased);`,
+      },
+    ],
+  },
+  announced: {
+    name: 'announced',
+    moment: 'in the middle of attaching a topic, when the catalogue has it and no subscription knows',
+    patches: [
+      {
+        file: 'src/topics/announcing.ts',
+        find: 'await tellPatterns(parts, incarnation);',
+        replace: `${call('announced')} await tellPatterns(parts, incarnation);`,
+      },
+    ],
+  },
+  attached: {
+    name: 'attached',
+    moment: 'in the middle of attaching a topic, when the log has the subscription and the subscription no lane',
+    patches: [
+      {
+        file: 'src/topics/object.ts',
+        find: 'return this.#topicLog.attach(request);',
+        replace: `return this.#topicLog.attach(request).then(async (result) => {
+          ${call('attached')}
+          return result;
+        });`,
+      },
+    ],
+  },
+} satisfies Record<string, Point>;
+
+/** For a zombie of one subscription: it waits where its receiver has answered, and tells when its late settle is refused. */
+export function zombieOf(subscription: string): Point {
+  return {
+    name: 'received',
+    moment: 'frozen for longer than a claim, so that its settle comes late',
+    patches: [
+      {
+        file: CONSUMER,
+        find: SETTLE_REST,
+        replace: `if (this.#message.subscription === '${subscription}' && this.#outcomes.some(({ kind }) => kind === 'delivered'))
+          ${call('received')} ${SETTLE_REST}`,
+      },
+      {
+        file: CONSUMER,
+        find: "if (answer.outcome === 'fenced') {",
+        replace: `if (answer.outcome === 'fenced') { ${call('fenced')}`,
+      },
+    ],
+  };
+}
