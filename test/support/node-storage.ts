@@ -19,6 +19,8 @@ export interface NodeStorageOptions {
 
 interface Prepared {
   statement: StatementSync;
+  /** How many values it takes. */
+  parameters: number;
   writes: boolean;
 }
 
@@ -183,16 +185,12 @@ export class NodeStorage implements ObjectStorage {
     if (prepared.writes) {
       this.#touch();
     }
-    const bound = bindings.map(toNode);
-    if (BINDING_COUNTS.get(prepared.statement) === undefined) {
-      BINDING_COUNTS.set(prepared.statement, countParameters(query));
-    }
-    if (BINDING_COUNTS.get(prepared.statement) !== bound.length) {
+    if (prepared.parameters !== bindings.length) {
       throw new Error(
-        `Wrong number of parameter bindings for SQL query: expected ${BINDING_COUNTS.get(prepared.statement)}, got ${bound.length}: ${query}`,
+        `Wrong number of parameter bindings for SQL query: expected ${prepared.parameters}, got ${bindings.length}: ${query}`,
       );
     }
-    return prepared.statement.all(...bound).map(fromNode);
+    return prepared.statement.all(...bindings.map(toNode)).map(fromNode);
   }
 
   /** One statement prepared, or the statements of a script. */
@@ -208,7 +206,11 @@ export class NodeStorage implements ObjectStorage {
     parts.forEach(refuseForbidden);
     const [only] = parts;
     if (parts.length === 1 && only !== undefined) {
-      const prepared = { statement: this.#db.prepare(query), writes: !/^(SELECT|VALUES|EXPLAIN)\b/i.test(only) };
+      const prepared = {
+        statement: this.#db.prepare(query),
+        parameters: countParameters(query),
+        writes: !/^(SELECT|VALUES|EXPLAIN)\b/i.test(only),
+      };
       this.#prepared.set(query, prepared);
       return prepared;
     }
@@ -223,8 +225,6 @@ export class NodeStorage implements ObjectStorage {
     return Number(row?.bytes);
   }
 }
-
-const BINDING_COUNTS = new WeakMap<StatementSync, number>();
 
 /** How many values a statement takes: the highest `?n`, or the number of `?`. */
 export function countParameters(query: string): number {
@@ -291,12 +291,12 @@ function toNode(value: unknown): string | number | null | Uint8Array {
 
 function fromNode(row: Record<string, unknown>): SqlRow {
   const copy: SqlRow = {};
-  for (const [name, value] of Object.entries(row)) {
-    if (value instanceof Uint8Array) {
-      const bytes = new Uint8Array(value);
-      copy[name] = bytes.buffer;
-    } else if (typeof value === 'string' || typeof value === 'number' || value === null) {
+  for (const name in row) {
+    const value = row[name];
+    if (typeof value === 'string' || typeof value === 'number' || value === null) {
       copy[name] = value;
+    } else if (value instanceof Uint8Array) {
+      copy[name] = new Uint8Array(value).buffer;
     } else {
       throw new TypeError(`SQLite gave a ${typeof value} for ${name}.`);
     }
