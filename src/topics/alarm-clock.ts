@@ -1,4 +1,7 @@
-import type { ObjectStorage } from '../platform.ts';
+import type { Clock, ObjectStorage } from '../platform.ts';
+
+/** An alarm that is later than this has been lost, whatever the storage says of it. */
+const LATE_MS = 1_000;
 
 /**
  * The object's one alarm. It may be earlier than needed, never later: `need` writes only where the alarm that is known to
@@ -6,13 +9,17 @@ import type { ObjectStorage } from '../platform.ts';
  */
 export class AlarmClock {
   readonly #storage: ObjectStorage;
+  readonly #clock: Clock;
   /** The earliest due time over all kinds of work; null: none. */
   readonly #earliest: () => number | null;
   /** Null: none is set. Undefined: not known. */
   #at: number | null | undefined;
+  /** What the alarm that fired last was set to. */
+  #firedFor = 0;
 
-  constructor(storage: ObjectStorage, earliest: () => number | null) {
+  constructor(storage: ObjectStorage, clock: Clock, earliest: () => number | null) {
     this.#storage = storage;
+    this.#clock = clock;
     this.#earliest = earliest;
   }
 
@@ -21,7 +28,7 @@ export class AlarmClock {
     if (this.#at === undefined) {
       const earliest = this.#earliest();
       this.#set(earliest === null ? at : Math.min(at, earliest));
-    } else if (this.#at === null || this.#at > at) {
+    } else if (this.#at === null || this.#at > at || this.#at < this.#clock.now() - LATE_MS) {
       this.#set(at);
     }
   }
@@ -36,6 +43,7 @@ export class AlarmClock {
 
   /** The alarm has fired: none is set now. */
   fired(): void {
+    this.#firedFor = this.#at ?? this.#clock.now();
     this.#at = null;
   }
 
@@ -44,7 +52,10 @@ export class AlarmClock {
     this.#at = undefined;
   }
 
-  #set(at: number): void {
+  #set(due: number): void {
+    // workerd loses an alarm that a handler sets to the very time it was fired for, or to an earlier one.
+    const now = this.#clock.now();
+    const at = Math.max(due, now + 1, this.#firedFor > now + LATE_MS ? 0 : this.#firedFor + 1);
     this.#at = at;
     // Inside a transaction it commits and rolls back with the rows; the promise tells nothing more that matters here.
     this.#storage.setAlarm(at).catch(() => this.forget());

@@ -72,7 +72,7 @@ export class TopicLog implements TopicLogApi {
       parks: new Parks(sql),
       identities: new Identities(sql, state),
       scanner: new Scanner(topic, sql),
-      alarm: new AlarmClock(storage, () => this.#earliest()),
+      alarm: new AlarmClock(storage, clock, () => this.#earliest()),
       transaction: (closure) => this.#transaction(closure),
     };
     this.#parts = parts;

@@ -45,7 +45,7 @@ describe('announcing', () => {
       { subscription: 'c', pattern: '>' },
     ];
     await harness.publish('x');
-    expect(harness.storage.alarm).toBe(harness.clock.now());
+    expect(harness.storage.alarm).toBe(harness.clock.now() + 1);
     await harness.pass(1);
     expect(harness.catalog.calls.slice(0, 2)).toEqual(['announce orders', 'patterns']);
     expect(harness.appeared).toEqual(['a', 'c']);
