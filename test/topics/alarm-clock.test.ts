@@ -3,7 +3,7 @@ import { AlarmClock } from '../../src/topics/alarm-clock.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
-const START = 1_000_000;
+const START = 1_700_000_000_000;
 
 function alarmClock(earliest: () => number | null) {
   const clock = new FakeClock(START);
