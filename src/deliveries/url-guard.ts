@@ -57,7 +57,12 @@ const AMBIGUOUS = /[\u0000-\u0020\u007f\\]/;
 export function urlGuard(options: UrlGuardOptions): UrlGuard {
   const allowed = readHosts(options.allowHosts);
   const own = readHosts(options.hubHosts);
-  return (url) => check(url, allowed, own);
+  // One claim asks about one URL, again and again.
+  let last: { url: string; verdict: UrlVerdict } | null = null;
+  return (url) => {
+    if (last?.url !== url) last = { url, verdict: check(url, allowed, own) };
+    return last.verdict;
+  };
 }
 
 export function checkWebhookUrl(url: string, options: UrlGuardOptions): UrlVerdict {

@@ -4,7 +4,7 @@ import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../subscript
 import { describeFailure, interpret } from './answer.ts';
 import { headerProblem } from './headers.ts';
 import { readStart } from './response-body.ts';
-import { sign } from './signature.ts';
+import { type Signer, signer } from './signature.ts';
 import type { UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
@@ -50,15 +50,16 @@ export function webhookRequest(
   const id = messageId(subscription, event.topic, event.sequence);
   const timestamp = Math.floor(at / 1000);
   const traceparent = traceparentOf(event.json);
+  const { headers, signers } = prepared(target);
   return {
     method: 'POST',
     headers: {
-      ...configuredHeaders(target),
+      ...headers,
       'content-type': EVENT_CONTENT_TYPE,
       'user-agent': `Millrace/${version}`,
       'webhook-id': id,
       'webhook-timestamp': String(timestamp),
-      'webhook-signature': target.secrets.map((secret) => sign(secret, id, timestamp, event.json)).join(' '),
+      'webhook-signature': signers.map((sign) => sign(id, timestamp, event.json)).join(' '),
       'millrace-attempt': String(event.attempt),
       'millrace-topic': event.topic,
       'millrace-sequence': String(event.sequence),
@@ -67,6 +68,22 @@ export function webhookRequest(
     },
     body: event.json,
   };
+}
+
+interface Prepared {
+  headers: Record<string, string>;
+  signers: Signer[];
+}
+
+/** What is the same for every event of a claim. A target is one claim's, so it is forgotten with it. */
+const PREPARED = new WeakMap<DeliveryTarget, Prepared>();
+
+function prepared(target: DeliveryTarget): Prepared {
+  const known = PREPARED.get(target);
+  if (known !== undefined) return known;
+  const fresh = { headers: configuredHeaders(target), signers: target.secrets.map(signer) };
+  PREPARED.set(target, fresh);
+  return fresh;
 }
 
 /** What became of one request: an outcome without the event's name. */
