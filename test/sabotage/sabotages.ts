@@ -13,12 +13,16 @@ export const SABOTAGES: readonly Sabotage[] = [
       {
         file: 'src/topics/recording.ts',
         find: ': store(parts, plan, head, recordedAt);',
-        replace: `: (void ports.clock.sleep(5).then(() => transaction(() => store(parts, plan, head, recordedAt))), {
-            plan,
-            head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.inserts.length },
-            changed: {},
-            concerned: [],
-          });`,
+        replace: `: (void ports.clock.sleep(5).then(() => {
+              const late = transaction(() => store(parts, plan, head, recordedAt));
+              state.changed(late.changed);
+              for (const { park, sequence } of late.concerned) parks.put({ ...park, owed: sequence });
+            }), {
+              plan,
+              head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.inserts.length },
+              changed: {},
+              concerned: [],
+            });`,
       },
     ],
   },
@@ -38,13 +42,19 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'settle-not-fenced',
-    bug: 'A settle counts whoever sends it and whatever the lease still holds (P4): a zombie is believed.',
+    bug: 'A settle counts whoever sends it, whatever the lease still holds, and as often as it is sent (P4): a zombie is believed.',
     breaks: ['counters', 'books'],
     patches: [
       {
         file: 'src/subscriptions/leases.ts',
         find: 'if (!lease || !lane || lease.token !== request.token)',
-        replace: 'if (!lease || !lane)',
+        replace: `if (!lease || !lane) {
+            for (const { kind, topic } of request.outcomes) {
+              const live = sql.liveLane(topic);
+              if (live && kind === 'delivered') sql.moveLane(live.id, { in_flight: -1, delivered: 1 });
+            }
+          }
+          if (!lease || !lane)`,
       },
       {
         file: 'src/subscriptions/leases.ts',
