@@ -56,6 +56,7 @@ const COMMON_PROBLEMS: readonly ProblemCode[] = [
   'not-migrated',
   'unavailable',
 ];
+/** A route that takes no body looks at one all the same, so that a field sent to it is named. */
 const BODY_PROBLEMS: readonly ProblemCode[] = [
   'invalid-json',
   'incomplete-body',
@@ -113,7 +114,7 @@ function operationOf(route: RouteDescription, schemas: Components): Operation {
     'x-scopes': route.scopes,
     parameters: parametersOf(route, schemas),
     ...(body !== null && { requestBody: body }),
-    responses: responsesOf(route, body !== null, schemas),
+    responses: responsesOf(route, schemas),
   };
 }
 
@@ -160,7 +161,7 @@ function requestBodyOf(route: RouteDescription, schemas: Components): RequestBod
   };
 }
 
-function responsesOf(route: RouteDescription, hasBody: boolean, schemas: Components): Operation['responses'] {
+function responsesOf(route: RouteDescription, schemas: Components): Operation['responses'] {
   const responses: Operation['responses'] = {};
   for (const [status, schema] of Object.entries(route.responses)) {
     const types = route.produces ?? ['application/json'];
@@ -172,7 +173,7 @@ function responsesOf(route: RouteDescription, hasBody: boolean, schemas: Compone
             content: Object.fromEntries(types.map((type) => [type, { schema: schemas.of(schema, 'output') }])),
           };
   }
-  const codes = problemsOf(route, hasBody);
+  const codes = problemsOf(route);
   for (const status of new Set(codes.map((code) => PROBLEMS[code].status))) {
     const here = codes.filter((code) => PROBLEMS[code].status === status);
     responses[status] = {
@@ -183,13 +184,13 @@ function responsesOf(route: RouteDescription, hasBody: boolean, schemas: Compone
   return responses;
 }
 
-function problemsOf(route: RouteDescription, hasBody: boolean): ProblemCode[] {
+function problemsOf(route: RouteDescription): ProblemCode[] {
   const own = route.problems ?? [];
-  if (route.open) return [...own];
+  if (route.open) return ['invalid-request', ...own];
   return [
     ...new Set<ProblemCode>([
       ...COMMON_PROBLEMS,
-      ...(hasBody ? BODY_PROBLEMS : []),
+      ...(route.method === 'GET' ? [] : BODY_PROBLEMS),
       ...(route.guarded ? (['precondition-failed'] as const) : []),
       ...own,
     ]),
