@@ -1,12 +1,9 @@
 import type { Core } from './core.ts';
-import { ATTEMPTS_KEPT, ATTEMPTS_KEPT_MS, LATENCY_ROWS } from './limits.ts';
+import { ATTEMPT_ROWS_AT_ONCE, ATTEMPT_ROWS_MAX, ATTEMPTS_KEPT, ATTEMPTS_KEPT_MS, LATENCY_ROWS } from './limits.ts';
 import type { AttemptsQuery, AttemptView, DeliveryOutcome } from './protocol.ts';
-import type { AttemptsRow, LaneRow } from './sql.ts';
+import type { AttemptsRow, LaneRow } from './rows.ts';
 
 type Recorded = Omit<AttemptView, 'topic' | 'replay'>;
-
-/** Attempt rows a listing looks at in one call. */
-const ROWS_PER_PAGE = 500;
 
 /** What was tried: one row a settle, trimmed as new ones come. */
 export class Attempts {
@@ -17,10 +14,13 @@ export class Attempts {
   }
 
   /** Records the outcomes of one settle. Only inside `tx`. `numbers`: which attempt it was, by sequence. */
-  record(lane: LaneRow, outcomes: DeliveryOutcome[], numbers: Map<number, number>): void {
+  record(
+    lane: LaneRow,
+    outcomes: Exclude<DeliveryOutcome, { kind: 'released' }>[],
+    numbers: Map<number, number>,
+  ): void {
     const attempts: Recorded[] = [];
     for (const outcome of outcomes) {
-      if (outcome.kind === 'released') continue;
       const { sequence, at, latencyMs, status, response } = outcome;
       attempts.push({
         sequence,
@@ -58,9 +58,12 @@ export class Attempts {
   /** Newest first. The cursor is `row:index` of the last one given. */
   list(query: AttemptsQuery): { items: AttemptView[]; next: string | null } {
     const [beforeRow, beforeIndex] = parseCursor(query.cursor);
-    const rows = this.#core.sql.attemptsBefore(beforeIndex === null ? beforeRow : beforeRow + 1, ROWS_PER_PAGE);
     const items: AttemptView[] = [];
-    for (const row of rows) {
+    let examined = 0;
+    let last: number | null = null;
+    for (const row of this.#rowsBefore(beforeIndex === null ? beforeRow : beforeRow + 1)) {
+      if (examined++ === ATTEMPT_ROWS_MAX) return { items, next: `${last}:0` };
+      last = row.id;
       const all = parse(row);
       for (let index = all.length - 1; index >= 0; index--) {
         const attempt = all[index];
@@ -71,22 +74,30 @@ export class Attempts {
         if (items.length === query.limit) return { items, next: `${row.id}:${index}` };
       }
     }
-    const last = rows.at(-1);
-    return { items, next: rows.length === ROWS_PER_PAGE && last ? `${last.id}:0` : null };
+    return { items, next: null };
   }
 
-  /** The newest attempt at one event, and how many of its attempts are still recorded. */
-  newestOf(topic: string, sequence: number): { newest: AttemptView; count: number } | null {
-    let newest: AttemptView | null = null;
-    let count = 0;
-    for (const row of this.#core.sql.attemptsOf(topic, sequence, Number.MAX_SAFE_INTEGER, ROWS_PER_PAGE)) {
-      for (const attempt of parse(row).reverse()) {
-        if (attempt.sequence !== sequence) continue;
-        newest ??= attempt;
-        count++;
-      }
+  /** Newest first, a few at a time: a row may be large. */
+  *#rowsBefore(id: number): Generator<AttemptsRow> {
+    for (let before = id; ; ) {
+      const page = this.#core.sql.attemptsBefore(before, ATTEMPT_ROWS_AT_ONCE);
+      yield* page;
+      before = page.at(-1)?.id ?? 0;
+      if (page.length < ATTEMPT_ROWS_AT_ONCE) return;
     }
-    return newest ? { newest, count } : null;
+  }
+
+  /** The newest recorded attempt at one event, or null. */
+  newestOf(topic: string, sequence: number): AttemptView | null {
+    for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+      const rows = this.#core.sql.attemptsOf(topic, sequence, before, ATTEMPT_ROWS_AT_ONCE);
+      for (const row of rows) {
+        const newest = parse(row).findLast((attempt) => attempt.sequence === sequence);
+        if (newest) return newest;
+        before = row.id;
+      }
+      if (rows.length < ATTEMPT_ROWS_AT_ONCE) return null;
+    }
   }
 
   /** Percentiles over the latest attempts, in milliseconds. */

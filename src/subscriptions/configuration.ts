@@ -1,35 +1,26 @@
 import { hasWildcard, topicMatches } from '../events/names.ts';
-import type { Position } from '../events/position.ts';
-import type { AttachResult } from '../topics/protocol.ts';
+import type { Attached, Attaching } from './attaching.ts';
 import type { Core, Present } from './core.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
-import { ATTACH_AT_ONCE, ATTACHMENT_GRACE_MS, VIEW_CONCURRENCY } from './limits.ts';
+import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
-import type { PutRequest, PutResult, SecretView, SubscriptionView } from './protocol.ts';
-import type { LaneRow, SubscriptionRow } from './sql.ts';
+import type { PutRequest, PutResult, SubscriptionView } from './protocol.ts';
+import type { LaneRow, SubscriptionRow } from './rows.ts';
+import type { Secrets } from './secrets.ts';
 
-/** A pattern's lane on a topic starts this much before the subscription was made: clocks differ. */
-const PATTERN_SLACK_MS = 1_000;
-/** Topics held against the patterns in one look-up. */
-const TOPICS_PAGE = 500;
-const SECRET_BYTES = 32;
-
-interface Attached {
-  topic: string;
-  attachment: string;
-  exact: boolean;
-  result: AttachResult;
-}
-
-/** Making, changing, pausing and deleting the subscription, and the lanes that come and go with its topics. */
+/** Making, changing, pausing and deleting the subscription. */
 export class Configuration {
   readonly #core: Core;
   readonly #leases: Leases;
+  readonly #attaching: Attaching;
+  readonly #secrets: Secrets;
 
-  constructor(core: Core, leases: Leases) {
+  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets) {
     this.#core = core;
     this.#leases = leases;
+    this.#attaching = attaching;
+    this.#secrets = secrets;
   }
 
   /**
@@ -37,90 +28,79 @@ export class Configuration {
    * changes nothing; the patterns after, so that a topic that appears meanwhile sees them.
    */
   async put(request: PutRequest, view: () => Promise<SubscriptionView>): Promise<PutResult> {
+    const { document } = request;
     const before = this.#core.present;
     if (request.ifMatch !== null && request.ifMatch !== etag(before)) return { outcome: 'precondition-failed' };
-    const exact = request.document.topics.filter((topic) => !hasWildcard(topic));
-    const added = exact.filter((topic) => this.#core.sql.liveLane(topic) === null);
-    const attached = await this.#attachNamed(added, request.document.from);
-    const refusal = attached.find((entry) => entry.result.outcome !== 'attached');
-    if (refusal) {
-      this.#core.tx(() => {
-        for (const entry of attached) this.#core.sql.addDetachment(entry.attachment, entry.topic, this.#core.now());
-      });
-      return refused(refusal);
+    const attached = await this.#attachNamed(document);
+    if (!Array.isArray(attached)) return attached;
+    let secret: string;
+    try {
+      if (before && !sameFilter(before.document, document)) await this.#unparkAll();
+      const wanted = this.#secrets.wanted(document.delivery.secret);
+      this.#core.tx(() => this.#commit(document, attached, wanted.sealed));
+      secret = wanted.plain;
+    } finally {
+      this.#core.readingHeld = false;
     }
-    await this.#bringParkedLanesUpToDate(request.document);
-
-    const secret = this.#secretFor(request.document, before);
-    this.#core.tx(() => this.#commit(request.document, attached, secret.sealed));
     // A new url ends a failing and a disabling: what waited goes out.
-    if (before && before.document.delivery.url !== request.document.delivery.url) {
+    if (before && before.document.delivery.url !== document.delivery.url) {
       this.#leases.send(this.#core.tx(() => this.#leases.resendAll()));
     }
-    await this.mirrorNow();
-    if (request.document.topics.some(hasWildcard)) {
-      if (this.#core.row?.mirror_dirty) {
-        return {
-          outcome: 'unavailable',
-          detail: 'The catalogue could not be reached; the topic patterns will be followed once it can.',
-        };
-      }
-      await this.attachPatterns(ATTACH_AT_ONCE);
+    const late = await this.#followPatterns(document);
+    return late ?? { outcome: before ? 'replaced' : 'created', view: await view(), secret };
+  }
+
+  async #attachNamed(document: SubscriptionDocument): Promise<Attached[] | PutResult> {
+    const named = document.topics.filter((topic) => !hasWildcard(topic));
+    let attached: Attached[];
+    try {
+      attached = await this.#attaching.named(named, document.from);
+    } catch (error) {
+      return unavailable('A topic could not be reached; nothing was changed.', error, this.#core);
     }
-    return { outcome: before ? 'replaced' : 'created', view: await view(), secret: secret.plain };
-  }
-
-  /** Attaches named topics to their logs. An attachment is noted as to be taken back until the configuration that needs it is committed. */
-  async #attachNamed(topics: string[], from: Position): Promise<Attached[]> {
-    const wanted = topics.map((topic) => ({ topic, attachment: this.#newAttachment() }));
-    if (wanted.length === 0) return [];
+    const refusal = attached.find((entry) => entry.result.outcome !== 'attached');
+    if (!refusal) return attached;
     this.#core.tx(() => {
-      for (const { topic, attachment } of wanted)
-        this.#core.sql.addDetachment(attachment, topic, this.#core.now() + ATTACHMENT_GRACE_MS);
+      for (const entry of attached) this.#core.sql.addDetachment(entry.attachment, entry.topic, this.#core.now());
     });
-    return inParallel(wanted, VIEW_CONCURRENCY, async ({ topic, attachment }) => {
-      const { name } = this.#core.ports;
-      const result = await this.#core.ports
-        .topicLog(topic)
-        .attach({ v: 1, subscription: name, attachment, exact: true, from });
-      return { topic, attachment, exact: true, result };
-    });
+    return refused(refusal);
   }
 
-  #newAttachment(): string {
-    return Array.from(this.#core.ports.random.bytes(12), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  /** What a new configuration needs of the catalogue before it is a barrier; the rest goes on in the background. */
+  async #followPatterns(document: SubscriptionDocument): Promise<PutResult | null> {
+    try {
+      await this.mirror();
+      if (!document.topics.some(hasWildcard)) return null;
+      for (let seen = 0; seen < ATTACH_AT_ONCE; seen += TOPICS_PAGE) {
+        if (!(await this.#attaching.followPatterns())) break;
+      }
+      return null;
+    } catch (error) {
+      if (!document.topics.some(hasWildcard)) return null;
+      return unavailable('The patterns will be followed once the catalogue can be reached.', error, this.#core);
+    }
   }
 
   /** A new filter counts from here on: what a parked lane has passed by the old one stays passed. */
-  async #bringParkedLanesUpToDate(document: SubscriptionDocument): Promise<void> {
-    const before = this.#core.present?.document;
-    if (!before || JSON.stringify(before.filter) === JSON.stringify(document.filter)) return;
-    for (const lane of this.liveLanes()) await this.unpark(lane);
+  async #unparkAll(): Promise<void> {
+    this.#core.readingHeld = true;
+    // A log that can't be reached now takes part from where its lane parked.
+    await inParallel([...this.liveLanes()], VIEW_CONCURRENCY, (lane) =>
+      this.unpark(lane).catch((error: unknown) => this.#core.laneFailed(lane.id, error)),
+    );
   }
 
-  /** Takes a lane out of its park and moves it over what its filter let pass. */
+  /** Takes a lane out of its park and moves it over what its filter let pass. @throws if the log fails */
   async unpark(lane: LaneRow): Promise<void> {
-    if (lane.parked === null) return;
-    const answer = await this.#core.ports.topicLog(lane.topic).unpark(this.#core.ports.name, lane.parked);
+    const { parked } = lane;
+    if (parked === null) return;
+    const answer = await this.#core.ask(lane.topic, (log) => log.unpark(this.#core.ports.name, parked));
     this.#core.tx(() => {
       const now = this.#core.sql.lane(lane.id);
-      if (!now || now.parked !== lane.parked || now.status !== 'active') return;
+      if (!now || now.parked !== parked || now.status !== 'active') return;
       const next = Math.max(now.next, answer?.next ?? now.next);
       this.#core.sql.moveLane(lane.id, { filtered: next - now.next }, { next, parked: null });
     });
-  }
-
-  #secretFor(document: SubscriptionDocument, before: Present | null): { plain: string; sealed: string } {
-    const present = before?.row.secret ?? null;
-    if (document.delivery.secret === null && present !== null)
-      return { plain: this.#core.open(present), sealed: present };
-    const plain = document.delivery.secret ?? this.makeSecret();
-    return { plain, sealed: this.#core.seal(plain) };
-  }
-
-  /** A Standard Webhooks secret: `whsec_` and the base64 of 32 random bytes. */
-  makeSecret(): string {
-    return `whsec_${btoa(String.fromCharCode(...this.#core.ports.random.bytes(SECRET_BYTES)))}`;
   }
 
   #commit(given: SubscriptionDocument, attached: Attached[], secret: string): void {
@@ -128,9 +108,8 @@ export class Configuration {
     const now = this.#core.now();
     const before = this.#core.present;
     const document = { ...given, delivery: { ...given.delivery, secret: null } };
-    const row = this.#core.row;
     const sameUrl = before?.document.delivery.url === document.delivery.url;
-    const base = before?.row ?? freshRow(row, now);
+    const base = before?.row ?? freshRow(this.#core.row, now);
     this.#core.putRow({
       ...base,
       document: JSON.stringify(document),
@@ -138,83 +117,40 @@ export class Configuration {
       target_version: base.target_version + (sameUrl ? 0 : 1),
       updated_at: now,
       secret,
-      ...(sameUrl ? {} : { disabled_reason: null, streak: 0, probe_at: null, probe_delay: 0, slow: 0 }),
+      ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
+      patterns_since: JSON.stringify(patternsSince(document, before, now)),
     });
     for (const lane of this.liveLanes()) {
       const exact = document.topics.includes(lane.topic);
       if (!exact && !document.topics.some((pattern) => topicMatches(pattern, lane.topic))) this.#endLane(lane);
-      else if (exact !== (lane.exact === 1)) sql.setLane(lane.id, { exact: exact ? 1 : 0 });
+      else if (exact !== (lane.exact === 1)) {
+        // The log has to know, too: it does not let go of a topic that is named.
+        sql.setLane(lane.id, { exact: exact ? 1 : 0 });
+        this.#attaching.again(lane);
+      }
     }
-    if (before && JSON.stringify(before.document.filter) !== JSON.stringify(document.filter)) {
+    if (before && !sameFilter(before.document, document)) {
       for (const lane of this.liveLanes()) {
         sql.forgetFrom(lane.topic, lane.next);
         sql.decide(lane.topic, lane.next, JSON.stringify(document.filter.types));
         if (lane.parked !== null) sql.setLane(lane.id, { parked: null });
       }
     }
-    for (const entry of attached) this.#addLane(entry, document);
-  }
-
-  #addLane({ topic, attachment, exact, result }: Attached, document: SubscriptionDocument): void {
-    if (result.outcome !== 'attached') return;
-    const { sql } = this.#core;
-    sql.deleteDetachment(attachment);
-    // Another PUT or the topic's own announcement was first.
-    if (sql.liveLane(topic)) {
-      sql.addDetachment(attachment, topic, this.#core.now());
-      return;
-    }
-    const { next } = result;
-    sql.addLane({
-      topic,
-      replay: null,
-      status: 'active',
-      attachment,
-      exact: exact ? 1 : 0,
-      origin: next - 1,
-      start: next,
-      next,
-      until: null,
-      parked: null,
-      types: '[]',
-      rate_count: null,
-      rate_span: null,
-      rate_cursor: 0,
-      created_at: this.#core.now(),
-      ended_at: null,
-      error: null,
-      mirrored: 1,
-    });
-    sql.forgetFrom(topic, 0);
-    sql.decide(topic, next, JSON.stringify(document.filter.types));
+    for (const entry of attached) this.#attaching.addLane(entry, document);
   }
 
   /** A topic is not the subscription's any more: what was on its way is skipped, its letters stay. Only inside `tx`. */
   #endLane(lane: LaneRow): void {
     const { sql } = this.#core;
-    const leased = this.#leases.dropAll(lane.id);
-    sql.reopenLetters(lane.topic, lane.id);
-    const now = sql.lane(lane.id);
-    sql.deleteExceptionsOf(lane.id);
-    sql.uncountLetters(lane.id);
-    sql.moveLane(
-      lane.id,
-      { skipped: leased.length + (now?.retrying ?? 0) },
-      { status: 'removed', parked: null, retrying: 0, ended_at: this.#core.now() },
-    );
+    const reopened = sql.reopenLetters(lane.topic, lane.id, this.#core.letterVersion());
+    const skipped = this.#leases.skipAll(lane, Number.MAX_SAFE_INTEGER);
+    sql.moveLane(lane.id, { skipped, dead: reopened }, { status: 'removed', parked: null, ended_at: this.#core.now() });
     sql.addDetachment(lane.attachment, lane.topic, this.#core.now());
     for (const replay of sql.activeReplays(lane.topic))
-      this.endReplay(replay, 'failed', 'The subscription no longer has the topic.');
-  }
-
-  /** Only inside `tx`. */
-  endReplay(lane: LaneRow, status: 'cancelled' | 'failed', error: string | null): void {
-    this.#leases.dropAll(lane.id);
-    this.#core.sql.deleteExceptionsOf(lane.id);
-    this.#core.sql.setLane(lane.id, { status, error, ended_at: this.#core.now(), retrying: 0 });
+      this.#leases.endReplay(replay, 'failed', 'The subscription no longer has the topic.');
   }
 
   *liveLanes(): Generator<LaneRow> {
@@ -227,20 +163,10 @@ export class Configuration {
     }
   }
 
-  /** Writes the catalogue's row now, if it can be; the alarm does it otherwise. */
-  async mirrorNow(): Promise<void> {
-    try {
-      await this.mirror();
-      this.#core.choreDone('mirror');
-    } catch (error) {
-      this.#core.choreFailed('mirror', error);
-    }
-  }
-
-  /** @throws if D1 fails */
-  async mirror(): Promise<void> {
+  /** Writes the catalogue's row; false if it is as it should be. @throws if D1 fails */
+  async mirror(): Promise<boolean> {
     const row = this.#core.row;
-    if (!row?.mirror_dirty) return;
+    if (!row?.mirror_dirty) return false;
     const document = this.#core.present?.document ?? null;
     await this.#core.ports.catalog.putSubscription({
       name: this.#core.ports.name,
@@ -253,77 +179,6 @@ export class Configuration {
     this.#core.tx(() => {
       if (this.#core.row?.mirror_version === row.mirror_version) this.#core.setRow({ mirror_dirty: 0 });
     });
-  }
-
-  /** Holds the catalogue's topics against the patterns, at most about `limit` of them. @throws if D1 or a log fails */
-  async attachPatterns(limit: number): Promise<void> {
-    for (let seen = 0; seen < limit; ) {
-      const after = this.#core.row?.attach_after ?? null;
-      if (after === null || !this.#core.present) return;
-      // A lane that its log forgot is attached again by the same pass.
-      for (const lane of [...this.liveLanes()].filter((lane) => lane.status === 'attaching'))
-        await this.#attachAgain(lane);
-      const topics = await this.#core.ports.catalog.topicsAfter(after, TOPICS_PAGE);
-      const matching = topics.filter((topic) => this.#matchesPattern(topic));
-      await inParallel(matching, VIEW_CONCURRENCY, (topic) => this.topicAppeared(topic));
-      this.#core.tx(() => {
-        if (this.#core.row?.attach_after === after)
-          this.#core.setRow({ attach_after: topics.length < TOPICS_PAGE ? null : (topics.at(-1) ?? null) });
-      });
-      seen += topics.length;
-      if (topics.length < TOPICS_PAGE) return;
-    }
-  }
-
-  async #attachAgain(lane: LaneRow): Promise<void> {
-    const { topicLog, name } = this.#core.ports;
-    const from: Position = { kind: 'sequence', sequence: lane.next };
-    const request = { v: 1 as const, subscription: name, attachment: lane.attachment, exact: lane.exact === 1 };
-    const result = await topicLog(lane.topic).attach({ ...request, from });
-    if (result.outcome !== 'attached') await topicLog(lane.topic).attach({ ...request, from: { kind: 'earliest' } });
-    this.#core.tx(() => this.#core.sql.setLane(lane.id, { status: 'active' }));
-  }
-
-  #matchesPattern(topic: string): boolean {
-    return (
-      this.#core.present?.document.topics.some((pattern) => hasWildcard(pattern) && topicMatches(pattern, topic)) ??
-      false
-    );
-  }
-
-  /** A topic that a pattern matches gets its lane. Idempotent. @throws if the log fails */
-  async topicAppeared(topic: string): Promise<void> {
-    if (!this.#matchesPattern(topic) || this.#core.sql.liveLane(topic)) return;
-    const present = this.#core.present;
-    if (!present) return;
-    const attachment = this.#newAttachment();
-    this.#core.tx(() => this.#core.sql.addDetachment(attachment, topic, this.#core.now() + ATTACHMENT_GRACE_MS));
-    const { from } = present.document;
-    // Where `latest` was when the subscription was made can only be told by time.
-    const made: Position = { kind: 'time', time: present.row.created_at - PATTERN_SLACK_MS };
-    const log = this.#core.ports.topicLog(topic);
-    const request = { v: 1 as const, subscription: this.#core.ports.name, attachment, exact: false };
-    let result = await log.attach({ ...request, from: from.kind === 'latest' ? made : from });
-    // One position can't fit every topic a pattern matches: past the end means what comes, expired what is left.
-    if (result.outcome !== 'attached') {
-      result = await log.attach({
-        ...request,
-        from: { kind: result.outcome === 'position-ahead' ? 'latest' : 'earliest' },
-      });
-    }
-    this.#core.tx(() => {
-      const now = this.#core.present;
-      if (now && this.#matchesPattern(topic)) this.#addLane({ topic, attachment, exact: false, result }, now.document);
-      else this.#core.sql.addDetachment(attachment, topic, this.#core.now());
-    });
-  }
-
-  /** Tells the logs to forget what is not attached any more. @throws if a log fails */
-  async detach(): Promise<boolean> {
-    const first = this.#core.sql.firstDetachment();
-    if (!first || first.due > this.#core.now()) return false;
-    await this.#core.ports.topicLog(first.topic).detach(this.#core.ports.name, first.attachment);
-    this.#core.tx(() => this.#core.sql.deleteDetachment(first.attachment));
     return true;
   }
 
@@ -336,15 +191,7 @@ export class Configuration {
   /** Ends a pause, a disabling and a failing. */
   resume(): void {
     const leases = this.#core.tx(() => {
-      this.#core.setRow({
-        paused: 0,
-        disabled_reason: null,
-        streak: 0,
-        probe_at: null,
-        probe_delay: 0,
-        slow: 0,
-        updated_at: this.#core.now(),
-      });
+      this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });
       return this.#leases.resendAll();
     });
     this.#leases.send(leases);
@@ -352,61 +199,55 @@ export class Configuration {
 
   /** False if there is none. The letters stay, in D1 and as rows, for a subscription of the same name to come. */
   remove(): boolean {
-    if (!this.#core.present) return false;
+    const row = this.#core.present?.row;
+    if (!row) return false;
     this.#core.tx(() => {
       const { sql } = this.#core;
-      for (const lane of this.liveLanes()) {
-        sql.reopenLetters(lane.topic, lane.id);
-        sql.addDetachment(lane.attachment, lane.topic, this.#core.now());
-      }
-      for (const lease of sql.leases()) this.#leases.dropAll(lease.lane);
+      for (const lane of this.liveLanes()) sql.addDetachment(lane.attachment, lane.topic, this.#core.now());
+      sql.reopenAllLetters(this.#core.letterVersion());
+      for (const lease of sql.leases()) this.#leases.drop(lease);
       sql.clear();
-      const mirror_version = (this.#core.row?.mirror_version ?? 0) + 1;
       this.#core.setRow({
         document: null,
         secret: null,
         previous_secret: null,
-        mirror_version,
+        mirror_version: row.mirror_version + 1,
         mirror_dirty: 1,
+        stalled_at: null,
         attach_after: null,
         probe_at: null,
       });
     });
     return true;
   }
-
-  secrets(): SecretView | null {
-    const row = this.#core.present?.row;
-    if (!row?.secret) return null;
-    const expiresAt = row.previous_expires_at ?? 0;
-    const previous =
-      row.previous_secret && expiresAt > this.#core.now()
-        ? { secret: this.#core.open(row.previous_secret), expiresAt }
-        : null;
-    return { secret: this.#core.open(row.secret), previous };
-  }
-
-  rotateSecret(overlapMs: number): { secret: string; previousExpiresAt: number } | null {
-    const row = this.#core.present?.row;
-    if (!row) return null;
-    const secret = this.makeSecret();
-    const previousExpiresAt = this.#core.now() + overlapMs;
-    const sealed = this.#core.seal(secret);
-    this.#core.tx(() =>
-      this.#core.setRow({
-        secret: sealed,
-        previous_secret: row.secret,
-        previous_expires_at: previousExpiresAt,
-        updated_at: this.#core.now(),
-      }),
-    );
-    return { secret, previousExpiresAt };
-  }
 }
+
+/** What is known of a receiver that nothing is known of. */
+const HEALTHY = { streak: 0, probe_at: null, probe_delay: 0, slow: 0, failing_since: null };
 
 /** Of the configuration, without quotes: those are HTTP's. */
 export function etag(present: Present | null): string | null {
   return present ? `${present.row.incarnation}-${present.row.version}` : null;
+}
+
+function sameFilter(a: SubscriptionDocument, b: SubscriptionDocument): boolean {
+  return JSON.stringify(a.filter) === JSON.stringify(b.filter);
+}
+
+/** Since when each of a document's patterns has been one. */
+function patternsSince(document: SubscriptionDocument, before: Present | null, now: number): Record<string, number> {
+  const known = JSON.parse(before?.row.patterns_since ?? '{}') as Record<string, number>;
+  const since: Record<string, number> = {};
+  for (const pattern of document.topics.filter(hasWildcard)) {
+    const sinceMaking = before?.document.topics.includes(pattern) ? before.row.created_at : now;
+    since[pattern] = known[pattern] ?? sinceMaking;
+  }
+  return since;
+}
+
+function unavailable(detail: string, error: unknown, core: Core): PutResult {
+  core.warn('a configuration had to wait', { error: String(error) });
+  return { outcome: 'unavailable', detail };
 }
 
 function refused({ topic, result }: Attached): PutResult {
@@ -434,15 +275,14 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     secret: null,
     previous_secret: null,
     previous_expires_at: null,
-    streak: 0,
-    probe_at: null,
-    probe_delay: 0,
-    slow: 0,
+    ...HEALTHY,
     mirror_version: old?.mirror_version ?? 0,
     mirror_dirty: 0,
     stalled_at: null,
     attach_after: null,
     healed: 0,
     alarm_failures: old?.alarm_failures ?? 0,
+    letter_version: old?.letter_version ?? 0,
+    patterns_since: '{}',
   };
 }

@@ -3,22 +3,26 @@ import type { DeadLetters } from '../dead-letters/letters.ts';
 import type { Background, Clock, Log, ObjectStorage, Random } from '../platform.ts';
 import { migrate } from '../storage/migrate.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
+import { withTimeout } from '../topics/timeout.ts';
+import { waitUntil } from './chores.ts';
 import type { SubscriptionDocument } from './document.ts';
 import {
+  ALARM_FALLBACK_MS,
+  ALARM_LATE_MS,
+  CHORE_RETRY_FIRST_MS,
   CHORE_RETRY_MAX_MS,
-  CHORES_GIVEN_UP_MS,
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
+  LOG_ANSWER_MAX_MS,
   PROBE_WITHIN_MS,
-  RATE_AHEAD_MS,
-  RATE_WAIT_MAX_MS,
-  WATCHDOG_MS,
+  STALLED_MS,
 } from './limits.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { LeaseMessage } from './protocol.ts';
 import { longestDelay } from './retry.ts';
-import { type Statements, type SubscriptionRow, statements } from './sql.ts';
+import type { SubscriptionRow } from './rows.ts';
+import { type Statements, statements } from './sql.ts';
 import type { Sealed, Vault } from './vault.ts';
 
 export interface LeaseQueue {
@@ -42,10 +46,6 @@ export interface SubscriptionPorts {
   retries: LeaseQueue;
 }
 
-/** Work towards D1 and the logs that is owed by rows and tried until it succeeds. */
-export const CHORES = ['mirror', 'attach', 'letters', 'detach', 'jobs', 'replays'] as const;
-export type Chore = (typeof CHORES)[number];
-
 /** A subscription that exists: its row and its document. */
 export interface Present {
   row: SubscriptionRow;
@@ -53,8 +53,8 @@ export interface Present {
 }
 
 /**
- * The state that all parts of a Subscription share: its row in memory, transactions, the one alarm, and how chores back
- * off. Everything here can be lost at any moment; the tables are the truth.
+ * The state that all parts of a Subscription share: its row in memory, transactions, the one alarm. Everything here can be
+ * lost at any moment; the tables are the truth.
  */
 export class Core {
   readonly ports: SubscriptionPorts;
@@ -63,9 +63,18 @@ export class Core {
   #document: SubscriptionDocument | null;
   /** When the alarm is set; null: not known to be set. */
   #alarmAt: number | null = null;
-  readonly #backoff = new Map<Chore, { until: number; delay: number }>();
+  /** Its handler runs: it is armed once, at the end. */
+  #inAlarm = false;
+  /** Not sooner than this: the last alarm failed, or the platform loses one that is set for the moment of the last. */
+  #alarmNotBefore = 0;
+  /** What the alarm is derived from. */
+  #nextDue: () => number | null = () => null;
   /** Lanes whose log could not be read: not before then. */
-  readonly laneBackoff = new Map<number, { until: number; delay: number }>();
+  readonly #laneBackoff = new Map<number, { until: number; delay: number }>();
+  /** Something moved: a delivery was settled, a page was read. */
+  progressAt: number;
+  /** While a filter changes, no lane reads or parks by the old one. */
+  readingHeld = false;
 
   constructor(ports: SubscriptionPorts) {
     this.ports = ports;
@@ -73,23 +82,40 @@ export class Core {
     this.sql = statements(ports.storage);
     this.#row = this.sql.subscription();
     this.#document = this.#parseDocument();
-    this.#recover();
+    this.progressAt = this.now();
   }
 
-  /** After a restart: claims that were open aren't counted, what is unclaimed is sent soon, jumped due times are clamped. */
-  #recover(): void {
+  /**
+   * Begins, once all parts are there. After a restart claims that were open aren't counted, what is unclaimed is sent soon,
+   * due times that a clock's jump set too far away are brought back, and the alarm is set whatever was before.
+   */
+  start(nextDue: () => number | null): void {
+    this.#nextDue = nextDue;
     const now = this.now();
     this.tx(() => {
+      if (!this.#row) return;
       this.sql.restartLeases(now + FIRST_RESEND_MS, now + CLAIM_LIFE_MS);
       if (this.#document) this.sql.clampDue(now + longestDelay(this.#document.retry));
-      const probeAt = this.#row?.probe_at ?? null;
-      if (this.#row && probeAt !== null && probeAt > now + PROBE_WITHIN_MS)
-        this.setRow({ probe_at: now + PROBE_WITHIN_MS });
     });
   }
 
   now(): number {
     return this.ports.clock.now();
+  }
+
+  /** A random name in hexadecimal digits, for claims and attachments. */
+  token(bytes: number): string {
+    return Array.from(this.ports.random.bytes(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
+  /** Random numbers below 2^48 name leases and parks: none is ever used again, so a stale message or call finds nothing. */
+  randomNumber(): number {
+    return this.ports.random.bytes(6).reduce((number, byte) => number * 256 + byte, 0);
+  }
+
+  /** A log's answer. @throws if it does not come in time */
+  ask<T>(topic: string, call: (log: TopicLogApi) => Promise<T>): Promise<T> {
+    return withTimeout(this.ports.clock, call(this.ports.topicLog(topic)), LOG_ANSWER_MAX_MS, `The topic ${topic}`);
   }
 
   /** A secret as it is stored: sealed for this subscription, with the id of the key. */
@@ -116,6 +142,12 @@ export class Core {
     return this.#row && this.#document ? { row: this.#row, document: this.#document } : null;
   }
 
+  /** @throws if there is no subscription */
+  get document(): SubscriptionDocument {
+    if (!this.#document) throw new Error('The subscription does not exist.');
+    return this.#document;
+  }
+
   /** Replaces columns of the subscription's row. Only inside `tx`. */
   setRow(columns: Partial<SubscriptionRow>): void {
     if (!this.#row) throw new Error('There is no subscription row to change.');
@@ -127,6 +159,13 @@ export class Core {
     this.#row = row;
     this.sql.putSubscription(row);
     if (changed) this.#document = this.#parseDocument();
+  }
+
+  /** A version newer than that of any letter so far. Only inside `tx`. */
+  letterVersion(): number {
+    const version = (this.#row?.letter_version ?? 0) + 1;
+    this.setRow({ letter_version: version });
+    return version;
   }
 
   /** Runs a transition in one transaction and arms the alarm for what it leaves to do. Never async inside. */
@@ -156,138 +195,83 @@ export class Core {
     return this.#row?.probe_at != null;
   }
 
+  /** While failing: when the next event of a log may be the probe. A clock that jumped back makes it no later than 5 minutes. */
+  probeAt(now: number): number {
+    const probeAt = this.#row?.probe_at ?? 0;
+    return probeAt > now + PROBE_WITHIN_MS ? now : probeAt;
+  }
+
   get tooManyExceptions(): boolean {
-    return this.retrying() >= EXCEPTIONS_MAX;
-  }
-
-  retrying(): number {
-    return this.ports.storage.sql
-      .exec<{ retrying: number }>('SELECT coalesce(sum(retrying), 0) AS retrying FROM lanes WHERE retrying > 0')
-      .one().retrying;
-  }
-
-  /** Is the chore owed and not backing off? */
-  choreDue(chore: Chore): boolean {
-    const at = this.#choreAt(chore, this.now());
-    return at !== null && at <= this.now();
-  }
-
-  choreFailed(chore: Chore, error: unknown): void {
-    const delay = Math.min((this.#backoff.get(chore)?.delay ?? 500) * 2, CHORE_RETRY_MAX_MS);
-    this.#backoff.set(chore, { until: this.now() + delay, delay });
-    this.ports.log('warn', 'a chore failed and will be tried again', {
-      subscription: this.ports.name,
-      chore,
-      delayMs: delay,
-      error: String(error),
-    });
-  }
-
-  choreDone(chore: Chore): void {
-    this.#backoff.delete(chore);
-  }
-
-  #choreAt(chore: Chore, now: number): number | null {
-    const owed = this.#owed(chore, now);
-    return owed === null ? null : Math.max(owed, waitUntil(this.#backoff.get(chore), now));
-  }
-
-  #owed(chore: Chore, now: number): number | null {
-    switch (chore) {
-      case 'mirror':
-        return this.#row?.mirror_dirty ? now : null;
-      case 'attach':
-        return this.#document && this.#row?.attach_after != null ? now : null;
-      case 'letters':
-        return this.sql.hasDirtyLetters() ? now : null;
-      case 'detach':
-        return this.sql.firstDetachment()?.due ?? null;
-      case 'jobs':
-        return this.#document && this.sql.job() ? now : null;
-      case 'replays':
-        return this.sql.unmirrored() ? now : null;
-    }
-  }
-
-  /** Chores are being done since then; null: they are not. */
-  choresSince: number | null = null;
-
-  /** Is somebody at the chores? One who has not come back for a minute isn't counted on any more. */
-  get choresRunning(): boolean {
-    return (
-      this.choresSince !== null && this.now() - this.choresSince < CHORES_GIVEN_UP_MS && this.now() >= this.choresSince
-    );
+    return this.sql.retrying() >= EXCEPTIONS_MAX;
   }
 
   /** A log could not be read: its lane waits 1 s, doubling to 30 s. */
   laneFailed(lane: number, error: unknown): void {
-    const delay = Math.min((this.laneBackoff.get(lane)?.delay ?? 500) * 2, CHORE_RETRY_MAX_MS);
-    this.laneBackoff.set(lane, { until: this.now() + delay, delay });
-    this.ports.log('warn', 'a log could not be read', {
-      subscription: this.ports.name,
-      lane,
-      delayMs: delay,
-      error: String(error),
-    });
+    const before = this.#laneBackoff.get(lane)?.delay ?? 0;
+    const delay = Math.min(Math.max(before * 2, CHORE_RETRY_FIRST_MS), CHORE_RETRY_MAX_MS);
+    this.#laneBackoff.set(lane, { until: this.now() + delay, delay });
+    this.warn('a log could not be read', { lane, delayMs: delay, error: String(error) });
+  }
+
+  laneSucceeded(lane: number): void {
+    this.#laneBackoff.delete(lane);
   }
 
   /** Is the lane's log to be left alone for now? */
   backingOff(lane: number, now: number): boolean {
-    return now < waitUntil(this.laneBackoff.get(lane), now);
+    return now < waitUntil(this.#laneBackoff.get(lane), now);
   }
 
-  /** The earliest moment at which something has to be done, derived from the tables; past if it is overdue. */
-  nextDue(): number | null {
-    const now = this.now();
-    const chores = CHORES.map((chore) => this.#choreAt(chore, now)).filter((due) => due !== null);
-    const dues: (number | null)[] = chores.map((due) => (this.choresRunning ? Math.max(due, now + WATCHDOG_MS) : due));
-    dues.push(this.sql.nextLeaseDue(!this.running));
-    if (this.running) {
-      const { live, replay, leases } = this.sql.inFlight();
-      const blocked = this.failing ? leases > 0 : live + replay >= (this.#document?.maxInFlight ?? 0);
-      const exception = this.sql.firstDue()?.due ?? null;
-      // Where nothing more may go out, a settle looks at the rest; the watchdog is for the settle that never comes.
-      dues.push(blocked && exception !== null ? Math.max(exception, now + WATCHDOG_MS) : exception);
-      if (this.sql.unparked(1).length > 0) {
-        const moment = this.failing ? this.#probeDue(exception, now) : this.#rateDue(now);
-        // Past moments were looked at in this very turn: what still stands in the way has the watchdog.
-        const ahead = moment !== null && moment > now ? moment : null;
-        dues.push(ahead, this.failing && ahead !== null ? null : now + WATCHDOG_MS);
-      }
-    }
-    const due = dues.filter((entry) => entry !== null);
-    return due.length === 0 ? null : Math.min(...due);
-  }
-
-  /** While failing the next event of a log is the probe, unless a retry is due soon enough to be it. */
-  #probeDue(exception: number | null, now: number): number | null {
-    const probeAt = this.#row?.probe_at ?? null;
-    if (probeAt === null || (exception !== null && exception <= now + PROBE_WITHIN_MS)) return null;
-    return probeAt;
-  }
-
-  /** A throttled replay goes on shortly before its next rate slot. */
-  #rateDue(now: number): number | null {
-    const cursor = this.sql.nextRateSlot();
-    return cursor === null ? null : Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS);
+  warn(message: string, fields: Record<string, unknown>): void {
+    this.ports.log('warn', message, { subscription: this.ports.name, ...fields });
   }
 
   /** Sets the alarm where it isn't set early enough already. An alarm that comes early finds nothing to do. */
   #arm(): void {
-    const next = this.nextDue();
-    const due = next === null ? null : Math.max(next, this.now());
-    if (due === null || (this.#alarmAt !== null && this.#alarmAt <= due)) return;
+    if (this.#inAlarm) return;
+    const next = this.#nextDue();
+    if (next === null) return;
+    const now = this.now();
+    const due = Math.max(next, now + 1, Math.min(this.#alarmNotBefore, now + ALARM_FALLBACK_MS));
+    // One that should have fired a while ago was lost.
+    const isSet = this.#alarmAt !== null && this.#alarmAt > now - ALARM_LATE_MS;
+    if (isSet && (this.#alarmAt ?? 0) <= due) return;
     void this.ports.storage.setAlarm(due);
     this.#alarmAt = due;
   }
 
-  /** The alarm fired or may have been lost: whatever is set is not known any more. */
-  forgetAlarm(): void {
-    this.#alarmAt = null;
+  /** Should the alarm have fired long ago? */
+  get alarmLost(): boolean {
+    return this.#alarmAt !== null && this.#alarmAt < this.now() - STALLED_MS;
   }
-}
 
-/** When a backoff ends; one that lies further away than it was made for was made before the clock jumped back. */
-function waitUntil(backoff: { until: number; delay: number } | undefined, now: number): number {
-  return backoff === undefined || backoff.until - now > backoff.delay ? 0 : backoff.until;
+  /**
+   * Runs the parts of the alarm's work, each whatever becomes of the others, and arms the next alarm at the end. A failure
+   * is counted, and makes the next alarm come no sooner than in 5 s. @throws only if storage fails
+   */
+  async onAlarm(parts: (() => void)[]): Promise<void> {
+    // The platform loses an alarm that is set, while one is handled, for its moment or an earlier one.
+    this.#alarmNotBefore = Math.min(this.#alarmAt ?? 0, this.now()) + 1;
+    this.#alarmAt = null;
+    this.#inAlarm = true;
+    let failures = 0;
+    for (const part of parts) {
+      try {
+        part();
+      } catch (error) {
+        failures += 1;
+        this.ports.log('error', 'an alarm failed', { subscription: this.ports.name, error: String(error) });
+      }
+    }
+    this.#inAlarm = false;
+    if (failures > 0) this.#alarmNotBefore = this.now() + ALARM_FALLBACK_MS;
+    try {
+      this.tx(() => {
+        if (failures > 0 && this.#row) this.setRow({ alarm_failures: this.#row.alarm_failures + 1 });
+      });
+    } catch (error) {
+      this.warn('the next alarm could not be derived', { error: String(error) });
+      await this.ports.storage.setAlarm(this.now() + ALARM_FALLBACK_MS);
+    }
+  }
 }

@@ -8,6 +8,8 @@ export interface Health {
   probe_at: number | null;
   probe_delay: number;
   slow: number;
+  /** The first failure since the last success. */
+  failing_since: number | null;
 }
 
 /**
@@ -25,14 +27,18 @@ export function health(
   const lastSuccess = tried.findLastIndex((outcome) => outcome.kind === 'delivered');
   const since = tried.length - 1 - lastSuccess;
   const streak = lastSuccess >= 0 ? since : before.streak + since;
+  const firstFailure = tried.find((_, index) => index > lastSuccess)?.at ?? null;
+  const failing_since = lastSuccess < 0 ? (before.failing_since ?? firstFailure) : firstFailure;
   const mean = tried.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / Math.max(1, tried.length);
   const slow = mean > facts.slowLatencyMs ? 1 : mean < facts.slowLatencyMs / 2 ? 0 : before.slow;
 
   // A success in the same settle ended an earlier failing; what followed it may begin a new one.
   const wasFailing = before.probe_at !== null && lastSuccess < 0;
-  if (streak < facts.maxInFlight && !wasFailing) return { streak, probe_at: null, probe_delay: 0, slow };
-  if (!wasFailing) return { streak, probe_at: facts.now + PROBE_FIRST_MS, probe_delay: PROBE_FIRST_MS, slow };
-  if (!facts.probedLog) return { ...before, streak, slow };
+  if (streak < facts.maxInFlight && !wasFailing) return { streak, probe_at: null, probe_delay: 0, slow, failing_since };
+  if (!wasFailing)
+    return { streak, probe_at: facts.now + PROBE_FIRST_MS, probe_delay: PROBE_FIRST_MS, slow, failing_since };
+  if (!facts.probedLog)
+    return { streak, probe_at: before.probe_at, probe_delay: before.probe_delay, slow, failing_since };
   const delay = Math.min(before.probe_delay * 2, PROBE_WITHIN_MS);
-  return { streak, probe_at: facts.now + delay, probe_delay: delay, slow };
+  return { streak, probe_at: facts.now + delay, probe_delay: delay, slow, failing_since };
 }

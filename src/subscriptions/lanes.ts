@@ -1,11 +1,13 @@
 import { headOf, typeMatches } from '../events/filters.ts';
 import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
+import type { Attaching } from './attaching.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { type Leases, randomNumber, sequencesOf } from './leases.ts';
-import { LINGER_MS, PROBE_WITHIN_MS, RATE_AHEAD_MS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { type Leases, sequencesOf } from './leases.ts';
+import { LINGER_MS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
 import { leaseSize } from './retry.ts';
-import type { LaneRow } from './sql.ts';
+import type { LaneRow } from './rows.ts';
+import { Slots } from './slots.ts';
 
 /** A read of a log under way. */
 interface Reading {
@@ -18,92 +20,81 @@ interface Reading {
   replay: boolean;
 }
 
+/** Lanes looked at in one query. */
+const PAGE = 50;
+
 /** Moves lanes through their logs: reads pages, leases what matches, parks at the head, answers wakes. */
 export class Lanes {
   readonly #core: Core;
   readonly #leases: Leases;
   readonly #deaths: Deaths;
+  readonly #attaching: Attaching;
+  readonly #slots: Slots;
   readonly #reading = new Map<number, Reading>();
+  /** The lanes read last: the next turn begins behind them, so that no busy topic starves the others. */
+  #lastLive = 0;
+  #lastReplay = 0;
   #lingering = false;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
+    this.#attaching = attaching;
+    this.#slots = new Slots(core, () => this.#reading.values());
   }
 
   /** Starts whatever can be started: due retries first, then reads. Cheap to call when there is nothing. */
   pump(): void {
     if (!this.#core.running) return;
-    this.#leases.send(this.#core.tx(() => this.#leaseRetries()));
     const now = this.#core.now();
     for (const [lane, reading] of this.#reading) {
       // An answer that never comes must not hold its lane, nor the slots kept for it.
       if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
     }
-    for (const lane of this.#core.sql.unparked(READERS_MAX * 4)) {
-      if (this.#reading.size >= READERS_MAX) break;
-      if (lane.status !== 'active' || this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
-      const slots = this.#slotsFor(lane, now);
-      if (slots > 0) this.#core.ports.background(this.#read(lane, slots));
+    const first = this.#core.sql.firstDue();
+    if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
+    if (this.#core.readingHeld || !this.#core.sql.hasUnread()) return;
+    const { sql } = this.#core;
+    const live = this.#startReads(rotated(this.#lastLive, sql.unparkedAfter), now);
+    this.#lastLive = live.last ?? this.#lastLive;
+    if (live.full) return;
+    this.#lastReplay =
+      this.#startReads(rotated(this.#lastReplay, sql.unreadReplaysAfter), now).last ?? this.#lastReplay;
+  }
+
+  /** `full`: no other lane could read either. `last`: the last lane that began to. */
+  #startReads(lanes: Iterable<LaneRow>, now: number): { full: boolean; last: number | null } {
+    let last: number | null = null;
+    for (const lane of lanes) {
+      if (this.#reading.size >= READERS_MAX || this.#slots.free(now) <= 0) return { full: true, last };
+      if (this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
+      const slots = this.#slots.of(lane, now);
+      if (slots <= 0) continue;
+      last = lane.id;
+      this.#core.ports.background(this.#read(lane, slots));
     }
+    return { full: false, last };
   }
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
-  #leaseRetries(): number[] {
-    const present = this.#core.present;
-    if (!present) return [];
-    const now = this.#core.now();
-    const size = leaseSize(present.document.delivery.timeoutMs);
+  #leaseRetries(now: number): number[] {
+    const size = leaseSize(this.#core.document.delivery.timeoutMs);
     const sent: number[] = [];
     for (;;) {
       const first = this.#core.sql.firstDue();
       if (!first || first.due > now) return sent;
       const lane = this.#core.sql.lane(first.lane);
-      if (!lane) return sent;
-      const { live, replay, leases } = this.#core.sql.inFlight();
-      if (this.#core.failing && leases > 0) return sent;
-      const free = present.document.maxInFlight - live - replay;
-      const limit = this.#core.failing ? 1 : Math.min(size, free);
-      if (limit <= 0) return sent;
+      const limit = Math.min(size, this.#slots.forRetries());
+      if (!lane || limit <= 0) return sent;
       sent.push(this.#leases.leaseRetries(lane, this.#core.sql.dueIn(lane.id, now, limit)));
     }
-  }
-
-  /** How many events this lane may take now. */
-  #slotsFor(lane: LaneRow, now: number): number {
-    const present = this.#core.present;
-    if (!present || this.#core.tooManyExceptions) return 0;
-    const { live, replay, leases } = this.#core.sql.inFlight();
-    const reserved = [...this.#reading.values()];
-    if (this.#core.failing) return this.#mayProbeLog(present.row.probe_at, leases + reserved.length, now) ? 1 : 0;
-    const { maxInFlight } = present.document;
-    const taken = live + replay + reserved.reduce((sum, reading) => sum + reading.reserved, 0);
-    const free = maxInFlight - taken;
-    if (lane.replay === null) return free;
-    // Live goes first; a replay gets at most half the slots, and as many as may start within a second.
-    const inReplays = replay + reserved.reduce((sum, reading) => sum + (reading.replay ? reading.reserved : 0), 0);
-    const half = Math.max(1, Math.floor(maxInFlight / 2)) - inReplays;
-    const unclaimed = lane.rate_count === null ? 0 : this.#unclaimed(lane.id);
-    return Math.min(free, half, rateAllows(lane, now) - unclaimed);
-  }
-
-  /** Events of a lane that are leased and have no rate slot yet. */
-  #unclaimed(lane: number): number {
-    return this.#core.sql.leasesOf(lane).reduce((sum, lease) => sum + (lease.token === null ? lease.count : 0), 0);
-  }
-
-  /** The next event of the log is the probe only where no retry is due within five minutes. */
-  #mayProbeLog(probeAt: number | null, underWay: number, now: number): boolean {
-    if (underWay > 0 || probeAt === null || now < probeAt) return false;
-    const first = this.#core.sql.firstDue();
-    return first === null || first.due > now + PROBE_WITHIN_MS;
   }
 
   /** One page of one lane. Never throws. */
   async #read(lane: LaneRow, slots: number): Promise<void> {
     const reading: Reading = {
-      ticket: randomNumber(this.#core),
+      ticket: this.#core.randomNumber(),
       since: this.#core.now(),
       knownLast: 0,
       reserved: slots,
@@ -113,7 +104,7 @@ export class Lanes {
     try {
       if (lane.replay === null) await this.#readLive(lane, reading, slots);
       else await this.#readReplay(lane, reading, slots);
-      this.#core.laneBackoff.delete(lane.id);
+      this.#core.laneSucceeded(lane.id);
     } catch (error) {
       this.#core.laneFailed(lane.id, error);
     } finally {
@@ -123,7 +114,7 @@ export class Lanes {
   }
 
   async #readLive(lane: LaneRow, reading: Reading, slots: number): Promise<void> {
-    const types = this.#core.present?.document.filter.types ?? [];
+    const { types } = this.#core.document.filter;
     const answer = await this.#core.ports.topicLog(lane.topic).readOrPark({
       v: 1,
       subscription: this.#core.ports.name,
@@ -131,21 +122,17 @@ export class Lanes {
       ticket: reading.ticket,
       next: lane.next,
       types,
-      low: this.low(lane),
+      low: this.#needed(lane),
       limit: slots,
     });
-    if (!this.#stillReading(lane, reading)) return;
-    const now = this.#unchanged(lane);
-    if (!now || !sameTypes(types, this.#core.present?.document.filter.types)) return;
-    const leases = this.#core.tx(() => this.#applyRead(now, reading, answer, slots));
-    this.#leases.send(leases);
+    const now = this.#unchanged(lane, reading, types);
+    if (!now) return;
+    this.#leases.send(this.#core.tx(() => this.#applyRead(now, reading, answer, slots)));
   }
 
   #applyRead(lane: LaneRow, reading: Reading, answer: ReadOrParkResult, slots: number): number[] {
     if (answer.outcome === 'not-attached') {
-      // The log does not know this lane (its storage was lost or it was told to forget): attach again, from here.
-      this.#core.sql.setLane(lane.id, { status: 'attaching', parked: null });
-      this.#core.setRow({ attach_after: '' });
+      this.#attaching.again(lane);
       return [];
     }
     if (answer.outcome === 'events') return this.#take(lane, answer.events, answer.scannedTo, slots, null);
@@ -159,7 +146,7 @@ export class Lanes {
   async #readReplay(lane: LaneRow, reading: Reading, slots: number): Promise<void> {
     const until = lane.until ?? 0;
     const own = JSON.parse(lane.types) as string[];
-    const types = this.#core.present?.document.filter.types ?? [];
+    const { types } = this.#core.document.filter;
     const answer = await this.#core.ports.topicLog(lane.topic).read({
       v: 1,
       from: { kind: 'sequence', sequence: lane.next },
@@ -169,17 +156,11 @@ export class Lanes {
       match: { types, exactTypes: [], sources: [], subjects: [] },
       waitMs: 0,
     });
-    if (!this.#stillReading(lane, reading)) return;
-    const now = this.#unchanged(lane);
-    if (!now || !sameTypes(types, this.#core.present?.document.filter.types)) return;
+    const now = this.#unchanged(lane, reading, types);
+    if (!now) return;
     if (answer.outcome !== 'page') {
-      this.#core.tx(() =>
-        this.#core.sql.setLane(lane.id, {
-          status: 'failed',
-          error: `The topic could not be read: ${answer.outcome}.`,
-          ended_at: this.#core.now(),
-        }),
-      );
+      const error = `The topic could not be read: ${answer.outcome}.`;
+      this.#core.tx(() => this.#leases.endReplay(now, 'failed', error));
       return;
     }
     const events = answer.events.filter((event) => matchesOwn(own, event));
@@ -192,16 +173,12 @@ export class Lanes {
     return this.#reading.get(lane.id) === reading && this.#reading.delete(lane.id);
   }
 
-  /** The lane as it is now, if it still stands where the read began. */
-  #unchanged(before: LaneRow): LaneRow | null {
+  /** The lane as it is now, if it still stands where the read began, and reads by the same filter. */
+  #unchanged(before: LaneRow, reading: Reading, types: string[]): LaneRow | null {
+    if (!this.#stillReading(before, reading) || !this.#core.running || this.#core.readingHeld) return null;
     const lane = this.#core.sql.lane(before.id);
-    return lane &&
-      lane.status === 'active' &&
-      lane.next === before.next &&
-      lane.attachment === before.attachment &&
-      this.#core.running
-      ? lane
-      : null;
+    const same = lane?.status === 'active' && lane.next === before.next && lane.attachment === before.attachment;
+    return same && sameTypes(types, this.#core.document.filter.types) ? lane : null;
   }
 
   /** Leases what was read and moves `next`, in one. Everything up to `scannedTo` was examined; `events` are what matched. */
@@ -214,9 +191,10 @@ export class Lanes {
     this.#core.sql.moveLane(
       lane.id,
       { in_flight: taken.length, filtered: examined - taken.length },
-      { next: last + 1, parked },
+      { next: last + 1, ...(parked === lane.parked ? {} : { parked }) },
     );
     this.#deaths.endIfDone(lane.id);
+    this.#core.progressAt = this.#core.now();
     return leases;
   }
 
@@ -232,29 +210,22 @@ export class Lanes {
       this.pump();
       return { state: 'reading' };
     }
-    if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: this.low(lane) };
+    if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: this.#needed(lane) };
 
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
-    const { live, replay, leases } = this.#core.sql.inFlight();
-    const slots = (this.#core.present?.document.maxInFlight ?? 0) - live - replay;
-    const takes =
-      request.events !== null &&
-      request.from <= lane.next &&
-      leases === 0 &&
-      this.#core.running &&
-      !this.#core.failing &&
-      !this.#core.tooManyExceptions &&
-      fresh.length <= slots;
-    if (takes) {
-      const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, slots, request.ticket));
+    const idle = this.#core.sql.inFlight().leases === 0;
+    const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld && !this.#core.tooManyExceptions;
+    const follows = request.events !== null && request.from <= lane.next;
+    if (idle && room && follows && fresh.length <= this.#core.document.maxInFlight) {
+      const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
-      return { state: 'parked', next: request.scannedTo + 1, low: this.low(lane) };
+      return { state: 'parked', next: request.scannedTo + 1, low: this.#needed(lane) };
     }
     // What the park has passed stays passed: a cursor never moves back.
     const next = request.from <= lane.next ? Math.max(lane.next, request.first) : lane.next;
     this.#core.tx(() => this.#core.sql.moveLane(lane.id, { filtered: next - lane.next }, { next, parked: null }));
-    if (leases > 0) this.#linger();
-    else this.pump();
+    if (idle) this.pump();
+    else this.#linger();
     return { state: 'reading' };
   }
 
@@ -270,24 +241,39 @@ export class Lanes {
     );
   }
 
-  /** The lowest sequence the lane may still need; its cursor is one less. */
+  /** The lowest sequence neither settled nor filtered, redriven letters aside; the lane's cursor is one less. */
   low(lane: LaneRow): number {
     const fresh = this.#core.sql.leasesOf(lane.id).filter((lease) => lease.retry === 0);
     return Math.min(lane.next, this.#core.sql.lowestException(lane.id) ?? lane.next, ...fresh.flatMap(sequencesOf));
   }
+
+  /** The lowest sequence that the log may still be asked for: D1 may not have the events of dead letters yet. */
+  #needed(lane: LaneRow): number {
+    const low = this.low(this.#core.sql.lane(lane.id) ?? lane);
+    return Math.min(low, this.#core.sql.firstUnsentLetter(lane.topic) ?? low);
+  }
 }
 
-/** How many requests of a throttled replay may start within the next second. */
-function rateAllows(lane: LaneRow, now: number): number {
-  if (lane.rate_count === null || lane.rate_span === null) return Number.POSITIVE_INFINITY;
-  const distance = lane.rate_span / lane.rate_count;
-  const horizon = now + RATE_AHEAD_MS;
-  const start = Math.max(now, Math.min(lane.rate_cursor, horizon + lane.rate_span));
-  return start > horizon ? 0 : Math.floor((horizon - start) / distance) + 1;
+/** All lanes, beginning behind the one with this id and ending with it. */
+function* rotated(last: number, after: (id: number, limit: number) => LaneRow[]): Generator<LaneRow> {
+  for (const [start, end] of [
+    [last, Number.POSITIVE_INFINITY],
+    [0, last],
+  ] as const) {
+    for (let id = start; ; ) {
+      const page = after(id, PAGE);
+      for (const lane of page) {
+        if (lane.id > end) return;
+        yield lane;
+      }
+      id = page.at(-1)?.id ?? id;
+      if (page.length < PAGE) break;
+    }
+  }
 }
 
-function sameTypes(a: string[], b: string[] | undefined): boolean {
-  return b !== undefined && a.length === b.length && a.every((type, index) => type === b[index]);
+function sameTypes(a: string[], b: string[]): boolean {
+  return a.length === b.length && a.every((type, index) => type === b[index]);
 }
 
 function matchesOwn(types: string[], event: LogEvent): boolean {

@@ -23,6 +23,8 @@ export const EXCEPTIONS_MAX = 100_000;
 export const PROBE_WITHIN_MS = 5 * 60_000;
 export const PROBE_FIRST_MS = 5_000;
 export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
+/** A receiver that fails for this long without one success is disabled. */
+export const DISABLED_AFTER_MS = 5 * 24 * 3_600_000;
 
 /** A lease whose attempts took longer than this on average marks the subscription slow; below half of it, no more. */
 export const SLOW_LATENCY_MS = 1_000;
@@ -32,6 +34,9 @@ export const ATTEMPTS_KEPT = 10_000;
 export const ATTEMPTS_KEPT_MS = 7 * 24 * 3_600_000;
 /** Attempt rows looked at for the percentiles of latency. */
 export const LATENCY_ROWS = 20;
+/** Attempt rows read at a time, and looked at for one page of a listing. */
+export const ATTEMPT_ROWS_AT_ONCE = 50;
+export const ATTEMPT_ROWS_MAX = 500;
 
 /** An active lane that is neither parked nor covered by a lease is looked at again after this. */
 export const WATCHDOG_MS = 5_000;
@@ -42,17 +47,33 @@ export const READERS_MAX = 6;
 /** No progress for this long in spite of a lag: says so in the catalogue. */
 export const STALLED_MS = 60_000;
 
-/** Work for D1 and for the logs that failed is tried again after 1 s, doubling to this. */
+/** Work for D1 and for the logs that failed is tried again after this, doubling. */
+export const CHORE_RETRY_FIRST_MS = 1_000;
 export const CHORE_RETRY_MAX_MS = 30_000;
-/** A call to D1 or a log that has not come back after this is not counted on: somebody else may try. */
-export const CHORES_GIVEN_UP_MS = 60_000;
+/** A step of it that has no answer for this long has failed. */
+export const CHORE_STEP_MAX_MS = 30_000;
+/** A call to a log that has no answer for this long has failed. */
+export const LOG_ANSWER_MAX_MS = 10_000;
+/** An alarm that is late by this much is set again. */
+export const ALARM_LATE_MS = 10_000;
+/** After an alarm that failed the next one comes no sooner than this. */
+export const ALARM_FALLBACK_MS = 5_000;
+/** A read of a log that has not come back after this is not counted on. */
 export const READ_GIVEN_UP_MS = 30_000;
 /** Dead letters written to D1 at a time. */
 export const LETTERS_PER_FLUSH = 50;
+/** And their events, unless the first is larger. */
+export const FLUSH_BYTES_MAX = 4 * 1024 * 1024;
 /** Dead letters a job redrives or discards in a step. */
 export const JOB_STEP = 100;
+/** A job goes on while fewer redriven letters than this are pending: each keeps its whole event here. */
+export const REDRIVEN_MAX = 1_000;
 /** An attachment nobody confirmed is taken back after this. */
 export const ATTACHMENT_GRACE_MS = 60_000;
+/** Topics held against the patterns in one look-up. */
+export const TOPICS_PAGE = 500;
+/** A pattern's lane on a topic starts this much before the pattern was made: clocks differ. */
+export const PATTERN_SLACK_MS = 1_000;
 /** Topics a new subscription attaches before its `201`; the rest follows in the background. */
 export const ATTACH_AT_ONCE = 1_000;
 /** Logs asked at the same time for a view. */

@@ -152,4 +152,29 @@ export const MIGRATIONS: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    name: 'sturdier',
+    sql: `
+      -- The last version of a letter that was given out: D1 keeps letters whose rows here are long gone.
+      ALTER TABLE subscription ADD COLUMN letter_version INTEGER NOT NULL DEFAULT 0;
+      UPDATE subscription SET letter_version = 1000000 + (SELECT coalesce(max(version), 0) FROM letters);
+      -- The first failure since the last success.
+      ALTER TABLE subscription ADD COLUMN failing_since INTEGER;
+      -- JSON: since when each pattern has been one, where not since the making.
+      ALTER TABLE subscription ADD COLUMN patterns_since TEXT NOT NULL DEFAULT '{}';
+      -- 1: it died in a replay only, so that what the live lane says of the event is something else.
+      ALTER TABLE letters ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0;
+
+      -- Events for the hub's own topic, until it has them.
+      CREATE TABLE notices (id TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
+
+      DROP INDEX lanes_topic;
+      CREATE INDEX lanes_of_topic ON lanes (topic) WHERE replay IS NULL;
+      CREATE INDEX lanes_replaying ON lanes (topic) WHERE replay IS NOT NULL AND status = 'active';
+      CREATE INDEX lanes_attaching ON lanes (id) WHERE status = 'attaching';
+      CREATE INDEX lanes_retrying ON lanes (retrying) WHERE retrying > 0;
+      CREATE INDEX exceptions_redriven ON exceptions (lane, sequence) WHERE redriven = 1;
+      CREATE INDEX letters_unsent ON letters (topic, sequence) WHERE dirty = 1 AND event IS NULL;
+    `,
+  },
 ];

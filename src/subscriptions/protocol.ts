@@ -241,8 +241,11 @@ export interface SettleRequest {
 }
 
 export type SettleResult =
-  /** `remaining` events are still the claimer's; its deadline is renewed. */
-  | { outcome: 'settled'; remaining: number }
+  /**
+   * `remaining` events are still the claimer's; its deadline is renewed. `stop`: paused or disabled, so that it shall
+   * start no more of them and release what it has not started.
+   */
+  | { outcome: 'settled'; remaining: number; stop?: boolean }
   /** The lease is no longer the claimer's: start nothing more of it. */
   | { outcome: 'fenced' };
 

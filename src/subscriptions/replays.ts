@@ -1,26 +1,30 @@
-import type { Configuration } from './configuration.ts';
+import type { Position } from '../events/position.ts';
 import type { Core } from './core.ts';
+import type { Leases } from './leases.ts';
 import type { RateLimit, ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
-import type { LaneRow } from './sql.ts';
+import type { LaneRow } from './rows.ts';
 
 /** Replays: lanes with an end, beside the live one. */
 export class Replays {
   readonly #core: Core;
-  readonly #configuration: Configuration;
+  readonly #leases: Leases;
 
-  constructor(core: Core, configuration: Configuration) {
+  constructor(core: Core, leases: Leases) {
     this.#core = core;
-    this.#configuration = configuration;
+    this.#leases = leases;
   }
 
-  /** Idempotent by id. */
+  /** Idempotent by id. @throws if the log can't be reached */
   async start(request: StartReplayRequest): Promise<StartReplayResult> {
     if (!this.#core.present) return { outcome: 'unknown-subscription' };
     if (!this.#core.sql.liveLane(request.topic)) return { outcome: 'topic-not-subscribed' };
-    const log = this.#core.ports.topicLog(request.topic);
-    const from = await log.resolve(request.from, 'start');
+    const present = this.view(request.id);
+    if (present) return { outcome: 'started', replay: present };
+    const resolve = (position: Position, as: 'start' | 'end') =>
+      this.#core.ask(request.topic, (log) => log.resolve(position, as));
+    const from = await resolve(request.from, 'start');
     if (from.outcome !== 'resolved') return from;
-    const to = await log.resolve(request.to ?? { kind: 'sequence', sequence: from.lastSequence }, 'end');
+    const to = await resolve(request.to ?? { kind: 'sequence', sequence: from.lastSequence }, 'end');
     if (to.outcome === 'position-ahead') return to;
     // A range that ends before the first retained event is empty rather than expired only if nobody asked for it.
     if (to.outcome === 'sequence-expired') return { outcome: 'invalid-range' };
@@ -79,11 +83,11 @@ export class Replays {
   /** False if there is no such replay. One that has ended stays as it is. */
   cancel(id: string): boolean {
     const lane = this.#core.sql.replayLane(id);
-    if (lane?.status === 'active') this.#core.tx(() => this.#configuration.endReplay(lane, 'cancelled', null));
+    if (lane?.status === 'active') this.#core.tx(() => this.#leases.endReplay(lane, 'cancelled', null));
     return lane !== null;
   }
 
-  /** Tells the catalogue of a replay it does not know; true if there was one. @throws if D1 fails */
+  /** Tells the catalogue of a replay it does not know; false if there is none. @throws if D1 fails */
   async mirror(): Promise<boolean> {
     const lane = this.#core.sql.unmirrored();
     if (!lane?.replay) return false;

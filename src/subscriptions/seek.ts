@@ -5,11 +5,13 @@ import type { Leases } from './leases.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { SeekResult } from './protocol.ts';
-import type { LaneRow } from './sql.ts';
+import type { LaneRow } from './rows.ts';
 
 /**
  * Moves live lanes. A seek begins new books: the counters start again from where it leads, with `skipped` for what it
  * dropped or passed over. All targets are resolved before anything moves, so that a refusal changes nothing.
+ *
+ * @throws if a log can't be reached; nothing has moved then
  */
 export async function seek(
   core: Core,
@@ -27,7 +29,7 @@ export async function seek(
 
   const targets = await inParallel(lanes, VIEW_CONCURRENCY, async (lane) => ({
     lane,
-    answer: await core.ports.topicLog(lane.topic).resolve(request.to, 'start'),
+    answer: await core.ask(lane.topic, (log) => log.resolve(request.to, 'start')),
   }));
   for (const { lane, answer } of targets) {
     if (answer.outcome === 'sequence-expired') return { ...answer, topic: lane.topic };
@@ -39,7 +41,8 @@ export async function seek(
   core.tx(() => {
     for (const { lane, answer } of targets) {
       const now = core.sql.lane(lane.id);
-      if (answer.outcome !== 'resolved' || now?.status !== 'active') continue;
+      const isLive = now?.status === 'active' || now?.status === 'attaching';
+      if (answer.outcome !== 'resolved' || !now || !isLive) continue;
       topics.push({
         topic: lane.topic,
         cursor: answer.sequence - 1,
@@ -55,18 +58,14 @@ function move(core: Core, leases: Leases, lane: LaneRow, target: number): number
   const { sql } = core;
   const types = JSON.stringify(core.present?.document.filter.types ?? []);
   sql.forgetFrom(lane.topic, Math.min(target, lane.next));
-  sql.reopenLetters(lane.topic, lane.id);
-  const redriven = leases.leasedRedriven(lane.id);
-  const leased = leases.dropAll(lane.id).filter((sequence) => sequence < target && !redriven.has(sequence));
-  sql.skip(lane.topic, leased);
-  const skippedExceptions = sql.skipExceptions(lane.topic, lane.id, target);
-  sql.deleteExceptionsOf(lane.id);
-  sql.uncountLetters(lane.id);
+  sql.reopenLetters(lane.topic, lane.id, core.letterVersion());
+  const dropped = leases.skipAll(lane, target);
+  sql.uncountLetters(lane.topic, lane.id);
   const passedOver = Math.max(0, target - lane.next);
   if (passedOver > 0) sql.decide(lane.topic, lane.next, null);
   sql.decide(lane.topic, target, types);
 
-  const skipped = leased.length + skippedExceptions + passedOver;
+  const skipped = dropped + passedOver;
   const none = { delivered: 0, filtered: 0, discarded: 0, dead: 0, failed: 0, in_flight: 0, retrying: 0 };
   sql.setLane(lane.id, { ...none, skipped, origin: target - 1 - skipped, start: target, next: target, parked: null });
   return skipped;

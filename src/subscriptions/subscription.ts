@@ -1,12 +1,20 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
+import { settledWithin } from '../topics/timeout.ts';
+import { Attaching } from './attaching.ts';
 import { Attempts } from './attempts.ts';
+import { Chores } from './chores.ts';
+import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
-import { CHORES, type Chore, Core, type SubscriptionPorts } from './core.ts';
+import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
+import { isOverdue, nextDue } from './due.ts';
 import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
-import { ATTACH_AT_ONCE, STALLED_MS } from './limits.ts';
+import { LetterWork } from './letter-work.ts';
+import { REDRIVEN_MAX, STALLED_MS, VIEW_CONCURRENCY, WATCHDOG_MS } from './limits.ts';
+import { Notices } from './notices.ts';
+import { inParallel } from './parallel.ts';
 import type {
   AttemptsQuery,
   AttemptView,
@@ -29,7 +37,10 @@ import type {
   TopicStanding,
 } from './protocol.ts';
 import { Replays } from './replays.ts';
+import type { LaneRow } from './rows.ts';
+import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
+import { Settling } from './settling.ts';
 import { Views } from './views.ts';
 
 /**
@@ -40,24 +51,85 @@ export class Subscription implements SubscriptionApi {
   readonly #attempts: Attempts;
   readonly #deaths: Deaths;
   readonly #leases: Leases;
+  readonly #claiming: Claiming;
+  readonly #settling: Settling;
+  readonly #secrets: Secrets;
+  readonly #attaching: Attaching;
   readonly #lanes: Lanes;
   readonly #configuration: Configuration;
+  readonly #letterWork: LetterWork;
+  readonly #notices: Notices;
   readonly #replays: Replays;
   readonly #views: Views;
+  readonly #chores: Chores;
   /** Changes of the configuration that wait for logs or D1 come one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
-  #progressAt: number;
 
   constructor(ports: SubscriptionPorts) {
-    this.#core = new Core(ports);
-    this.#attempts = new Attempts(this.#core);
-    this.#deaths = new Deaths(this.#core);
-    this.#leases = new Leases(this.#core, this.#deaths, this.#attempts);
-    this.#lanes = new Lanes(this.#core, this.#leases, this.#deaths);
-    this.#configuration = new Configuration(this.#core, this.#leases);
-    this.#replays = new Replays(this.#core, this.#configuration);
-    this.#views = new Views(this.#core, this.#lanes, this.#configuration, this.#attempts);
-    this.#progressAt = this.#core.now();
+    const core = new Core(ports);
+    this.#core = core;
+    this.#attempts = new Attempts(core);
+    this.#deaths = new Deaths(core);
+    this.#leases = new Leases(core, this.#deaths);
+    this.#secrets = new Secrets(core);
+    this.#notices = new Notices(core);
+    this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets);
+    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, (reason) =>
+      this.#notices.disable(reason),
+    );
+    this.#attaching = new Attaching(core);
+    this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
+    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
+    this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
+    this.#replays = new Replays(core, this.#leases);
+    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts);
+    this.#chores = this.#makeChores();
+    core.start(() => nextDue(core, this.#chores.nextDue(core.now())));
+  }
+
+  /** What is owed to D1 and to the logs. */
+  #makeChores(): Chores {
+    const core = this.#core;
+    const { sql, ports } = core;
+    const owedNow = (owed: boolean, now: number) => (owed ? now : null);
+    const parts = {
+      now: () => core.now(),
+      within: (promise: Promise<unknown>, ms: number) => settledWithin(ports.clock, promise, ms),
+      background: ports.background,
+      ended: () => this.#go(),
+      failed: (chore: string, delayMs: number, error: unknown) =>
+        core.warn('a chore failed and will be tried again', { chore, delayMs, error: String(error) }),
+    };
+    return new Chores(parts, [
+      {
+        name: 'mirror',
+        owed: (now) => owedNow(core.row?.mirror_dirty === 1, now),
+        step: () => this.#configuration.mirror(),
+      },
+      {
+        name: 'follow-patterns',
+        // Topics are held against the patterns only once the catalogue has these.
+        owed: (now) => owedNow(!!core.present && core.row?.attach_after != null && core.row.mirror_dirty === 0, now),
+        step: () => this.#attaching.followPatterns(),
+      },
+      {
+        name: 'attach-again',
+        owed: (now) => owedNow(sql.attachingAfter(0, 1).length > 0, now),
+        step: () => this.#attaching.attachAgain(),
+      },
+      { name: 'detach', owed: () => sql.firstDetachment()?.due ?? null, step: () => this.#attaching.detach() },
+      { name: 'letters', owed: (now) => owedNow(sql.hasDirtyLetters(), now), step: () => this.#letterWork.flush() },
+      {
+        name: 'jobs',
+        owed: (now) => {
+          if (!core.present || !sql.job()) return null;
+          return sql.hasRedriven(REDRIVEN_MAX) || core.tooManyExceptions ? now + WATCHDOG_MS : now;
+        },
+        step: () => this.#letterWork.jobStep(),
+      },
+      { name: 'replays', owed: (now) => owedNow(sql.unmirrored() !== null, now), step: () => this.#replays.mirror() },
+      { name: 'notices', owed: (now) => owedNow(sql.notice() !== null, now), step: () => this.#notices.publish() },
+    ]);
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {
@@ -87,9 +159,9 @@ export class Subscription implements SubscriptionApi {
   async remove(): Promise<boolean> {
     return this.#oneAtATime(async () => {
       if (!this.#configuration.remove()) return false;
-      // Best effort now, the alarm otherwise: it is gone from the lists when the caller looks.
-      await this.#configuration.mirrorNow();
       this.#go();
+      // It is gone from the lists when the caller looks, if D1 can be reached.
+      await this.#configuration.mirror().catch(() => false);
       return true;
     });
   }
@@ -120,15 +192,15 @@ export class Subscription implements SubscriptionApi {
   }
 
   async secret(): Promise<SecretView | null> {
-    return this.#configuration.secrets();
+    return this.#secrets.view();
   }
 
   async rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | null> {
-    return this.#configuration.rotateSecret(overlapMs);
+    return this.#secrets.rotate(overlapMs);
   }
 
   async target(): Promise<DeliveryTarget | null> {
-    return this.#core.present ? this.#leases.target() : null;
+    return this.#core.present ? this.#claiming.target() : null;
   }
 
   async attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {
@@ -142,29 +214,27 @@ export class Subscription implements SubscriptionApi {
   // From the logs
 
   async wake(request: WakeRequest): Promise<WakeAnswer> {
-    this.#progressAt = this.#core.now();
     return this.#lanes.wake(request);
   }
 
   async topicAppeared(topic: string): Promise<void> {
-    await this.#configuration.topicAppeared(topic);
+    await this.#attaching.topicAppeared(topic);
     this.#go();
   }
 
   async overtake(request: OvertakeRequest): Promise<void> {
-    this.#core.tx(() => this.#deaths.overtake(request, this.#takeBack));
+    this.#core.tx(() => this.#letterWork.overtake(request));
     this.#go();
   }
 
   // From the queue consumer
 
   async claim(lease: number): Promise<ClaimResult> {
-    return this.#leases.claim(lease);
+    return this.#claiming.claim(lease);
   }
 
   async settle(request: SettleRequest): Promise<SettleResult> {
-    const result = this.#leases.settle(request);
-    if (request.outcomes.length > 0) this.#progressAt = this.#core.now();
+    const result = this.#settling.settle(request);
     this.#go();
     return result;
   }
@@ -173,8 +243,9 @@ export class Subscription implements SubscriptionApi {
 
   async startReplay(request: StartReplayRequest): Promise<StartReplayResult> {
     const result = await this.#replays.start(request);
-    await this.#chore('replays', () => this.#replays.mirror());
     this.#go();
+    // It is in the lists when the caller looks, if D1 can be reached.
+    await this.#replays.mirror().catch(() => false);
     return result;
   }
 
@@ -203,7 +274,7 @@ export class Subscription implements SubscriptionApi {
 
   async discard(letter: { topic: string; sequence: number }): Promise<boolean> {
     if (!this.#core.present) return false;
-    this.#core.tx(() => this.#deaths.discard(letter, this.#takeBack));
+    this.#core.tx(() => this.#letterWork.discard(letter));
     this.#go();
     return true;
   }
@@ -215,119 +286,72 @@ export class Subscription implements SubscriptionApi {
     return true;
   }
 
-  readonly #takeBack = (lane: number, sequence: number) => this.#leases.takeBack(lane, sequence);
-
   // Never in silence
 
-  /** Starts what can be started, and what is owed to D1 and the logs, without waiting for it. */
+  /** Starts what can be started, and what is owed to D1 and the logs. Never throws: the alarm tries again. */
   #go(): void {
-    this.#lanes.pump();
-    this.#core.ports.background(this.#chores());
-  }
-
-  /** Does what is due. Never throws: a failure is counted, and the alarm is armed again whatever happens. */
-  async alarm(): Promise<void> {
-    this.#core.forgetAlarm();
     try {
-      this.#leases.handleDue();
-      this.#lanes.pump();
-      this.#markStalled();
-      this.#core.ports.background(this.#chores());
-    } catch (error) {
-      this.#core.ports.log('error', 'an alarm failed', { subscription: this.#core.ports.name, error: String(error) });
-      this.#core.tx(() => {
-        if (this.#core.row) this.#core.setRow({ alarm_failures: this.#core.row.alarm_failures + 1 });
-      });
-    } finally {
+      // Arms for what is owed.
       this.#core.tx(() => undefined);
-    }
-  }
-
-  /** One run at a time over everything owed; each chore stops at its own failure and is tried again later. */
-  async #chores(): Promise<void> {
-    if (this.#core.choresRunning) return;
-    const since = this.#core.now();
-    this.#core.choresSince = since;
-    await this.#runChores();
-    if (this.#core.choresSince === since) this.#core.choresSince = null;
-    // Arms for what is still owed, and lets the lanes have what a chore changed.
-    this.#core.tx(() => undefined);
-    this.#lanes.pump();
-  }
-
-  async #runChores(): Promise<void> {
-    for (const chore of CHORES) {
-      while (this.#core.choreDue(chore)) {
-        if (!(await this.#chore(chore, () => this.#step(chore)))) break;
-      }
-    }
-  }
-
-  async #step(chore: Chore): Promise<unknown> {
-    switch (chore) {
-      case 'mirror':
-        return this.#configuration.mirror();
-      case 'attach':
-        return this.#configuration.attachPatterns(ATTACH_AT_ONCE);
-      case 'letters':
-        return this.#deaths.flush();
-      case 'detach':
-        return this.#configuration.detach();
-      case 'jobs':
-        return this.#deaths.jobStep(this.#takeBack);
-      case 'replays':
-        return this.#replays.mirror();
-    }
-  }
-
-  /** True if the step succeeded. */
-  async #chore(chore: Chore, step: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await step();
-      this.#core.choreDone(chore);
-      return true;
+      this.#lanes.pump();
+      this.#chores.run();
     } catch (error) {
-      this.#core.choreFailed(chore, error);
-      return false;
+      this.#core.ports.log('error', 'work could not be started', {
+        subscription: this.#core.ports.name,
+        error: String(error),
+      });
     }
   }
 
-  /** With something to read and no progress for a minute, the catalogue says so, and the cron sweep comes by. */
+  /** Does what is due. A failure is counted, and the alarm is armed again whatever happens. */
+  async alarm(): Promise<void> {
+    await this.#core.onAlarm([
+      () => this.#leases.handleDue(),
+      () => this.#lanes.pump(),
+      () => this.#markStalled(),
+      () => this.#chores.run(),
+    ]);
+  }
+
+  /** With something to deliver and no progress for a minute, the catalogue says so, and the cron sweep comes by. */
   #markStalled(): void {
     const row = this.#core.row;
     if (!this.#core.present || !row) return;
     const now = this.#core.now();
-    const behind = this.#core.running && !this.#core.failing && this.#core.sql.unparked(1).length > 0;
-    const stalled = behind && now - this.#progressAt > STALLED_MS;
+    const { sql } = this.#core;
+    const first = sql.firstDue();
+    const behind = sql.hasUnread() || sql.inFlight().leases > 0 || (first !== null && first.due < now - STALLED_MS);
+    const stalled = behind && this.#core.running && !this.#core.failing && now - this.#core.progressAt > STALLED_MS;
+    if (!behind) this.#core.progressAt = now;
     if (stalled === (row.stalled_at !== null)) return;
     this.#core.tx(() =>
       this.#core.setRow({ stalled_at: stalled ? now : null, mirror_version: row.mirror_version + 1, mirror_dirty: 1 }),
     );
   }
 
-  /**
-   * Looks at everything as if nothing were known: alarm, parks, what is overdue. True if something had to be healed.
-   *
-   * @throws if a log can't be asked
-   */
+  /** Looks at everything as if nothing were known: alarm, parks, what is overdue. True if something had to be healed. */
   async sweep(): Promise<boolean> {
     if (!this.#core.row) return false;
-    const overdue = (this.#core.nextDue() ?? Number.POSITIVE_INFINITY) < this.#core.now() - STALLED_MS;
-    this.#core.forgetAlarm();
-    this.#core.tx(() => undefined);
-    let healed = overdue;
-    for (const lane of [...this.#configuration.liveLanes()]) {
-      if (lane.parked === null) continue;
-      const { parked } = await this.#core.ports.topicLog(lane.topic).standing(this.#core.ports.name);
-      if (parked?.ticket === lane.parked) continue;
-      this.#core.tx(() => {
-        if (this.#core.sql.lane(lane.id)?.parked !== lane.parked) return;
-        this.#core.sql.setLane(lane.id, { parked: null });
-        healed = true;
-      });
-    }
+    const lost = this.#core.alarmLost || isOverdue(this.#core);
+    const parked = [...this.#configuration.liveLanes()].filter((lane) => lane.parked !== null);
+    const woken = await inParallel(parked, VIEW_CONCURRENCY, (lane) => this.#wakeIfForgotten(lane));
+    const healed = lost || woken.includes(true);
     if (healed) this.#core.tx(() => this.#core.row && this.#core.setRow({ healed: this.#core.row.healed + 1 }));
     await this.alarm();
     return healed;
+  }
+
+  /** A lane that thinks it is parked where its log does not know it reads again; true if that was so. */
+  async #wakeIfForgotten(lane: LaneRow): Promise<boolean> {
+    const { sql } = this.#core;
+    try {
+      const { parked } = await this.#core.ask(lane.topic, (log) => log.standing(this.#core.ports.name));
+      if (parked?.ticket === lane.parked || sql.lane(lane.id)?.parked !== lane.parked) return false;
+      this.#core.tx(() => sql.setLane(lane.id, { parked: null }));
+      return true;
+    } catch (error) {
+      this.#core.laneFailed(lane.id, error);
+      return false;
+    }
   }
 }

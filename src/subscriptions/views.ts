@@ -8,8 +8,8 @@ import type { Lanes } from './lanes.ts';
 import { sequencesOf } from './leases.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
-import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
-import type { LaneRow } from './sql.ts';
+import type { AttemptView, DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
+import type { ExceptionRow, LaneRow } from './rows.ts';
 
 /** A lane and its log, of one moment. */
 interface LaneStanding {
@@ -38,15 +38,15 @@ export class Views {
 
   /** Asks each log where it stands, then puts that together with the rows as they are at that moment. */
   async #standings(): Promise<LaneStanding[]> {
-    const { topicLog, name } = this.#core.ports;
+    const { name } = this.#core.ports;
     const asked = await inParallel([...this.#configuration.liveLanes()], VIEW_CONCURRENCY, async (lane) => ({
       id: lane.id,
-      standing: await topicLog(lane.topic).standing(name),
+      standing: await this.#core.ask(lane.topic, (log) => log.standing(name)),
     }));
     const standings: LaneStanding[] = [];
     for (const { id, standing } of asked) {
       const lane = this.#core.sql.lane(id);
-      if (lane) standings.push(this.#standing(lane, standing));
+      if (lane && lane.status !== 'removed') standings.push(this.#standing(lane, standing));
     }
     return standings;
   }
@@ -125,53 +125,67 @@ export class Views {
     const recorded = this.#attempts.newestOf(topic, sequence);
     const base: DeliveryView = {
       status: 'not-subscribed',
-      attempts: recorded?.newest.attempt ?? 0,
-      lastStatus: recorded?.newest.status ?? null,
-      lastError: recorded?.newest.error ?? null,
+      attempts: recorded?.attempt ?? 0,
+      lastStatus: recorded?.status ?? null,
+      lastError: recorded?.error ?? null,
       nextAttemptAt: null,
       settledAt: null,
       deadLetter: null,
     };
     const lane = this.#core.present ? sql.letterLane(topic) : null;
     if (!lane) return base;
-    const settledAt = recorded ? recorded.newest.at + recorded.newest.latencyMs : null;
-
     const exception = sql.exception(lane.id, sequence);
-    if (exception) {
-      const status = exception.lease !== null ? 'delivering' : exception.attempts > 0 ? 'retrying' : 'pending';
-      return {
-        ...base,
-        status,
-        attempts: exception.attempts,
-        lastStatus: exception.last_status,
-        lastError: exception.last_error,
-        nextAttemptAt: exception.due,
-      };
-    }
+    if (exception) return this.#excepted(base, exception);
     const lease = sql.leasesOf(lane.id).find((candidate) => sequencesOf(candidate).includes(sequence));
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
-    const letter = sql.letter(topic, sequence);
-    if (letter && letter.lane === lane.id && (letter.state === 'open' || letter.state === 'discarded')) {
-      return {
-        ...base,
-        status: letter.state === 'open' ? 'dead' : 'discarded',
-        attempts: letter.attempts,
-        lastStatus: letter.last_status,
-        lastError: letter.last_error,
-        settledAt: letter.discarded_at ?? letter.died_at,
-        deadLetter: deadLetterId(this.#core.ports.name, topic, sequence),
-      };
-    }
-    const types = this.#core.present?.document.filter.types ?? [];
-    if (sequence >= lane.next) {
-      if (lane.status === 'removed') return base;
-      return { ...base, status: typeMatches(types, type) ? 'pending' : 'filtered' };
-    }
-    if (sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
-    const decided = sql.decided(topic, sequence);
+    const isWaiting = sequence >= lane.next && lane.status !== 'removed';
+    if (isWaiting)
+      return { ...base, status: typeMatches(this.#core.document.filter.types, type) ? 'pending' : 'filtered' };
+    return this.#buried(base, topic, sequence) ?? this.#settled(base, topic, sequence, type, recorded);
+  }
+
+  /** Retrying, or redriven. */
+  #excepted(base: DeliveryView, exception: ExceptionRow): DeliveryView {
+    const lease = exception.lease === null ? null : this.#core.sql.lease(exception.lease);
+    const waiting = exception.attempts > 0 ? 'retrying' : 'pending';
+    return {
+      ...base,
+      status: lease?.token != null ? 'delivering' : waiting,
+      attempts: exception.attempts,
+      lastStatus: exception.last_status,
+      lastError: exception.last_error,
+      nextAttemptAt: exception.due,
+    };
+  }
+
+  /** Dead or discarded, unless that was a replay's affair. */
+  #buried(base: DeliveryView, topic: string, sequence: number): DeliveryView | null {
+    const letter = this.#core.sql.letter(topic, sequence);
+    if (!letter || letter.replayed || (letter.state !== 'open' && letter.state !== 'discarded')) return null;
+    return {
+      ...base,
+      status: letter.state === 'open' ? 'dead' : 'discarded',
+      attempts: letter.attempts,
+      lastStatus: letter.last_status,
+      lastError: letter.last_error,
+      settledAt: letter.discarded_at ?? letter.died_at,
+      deadLetter: deadLetterId(this.#core.ports.name, topic, sequence),
+    };
+  }
+
+  /** What was decided when the lane passed it. */
+  #settled(
+    base: DeliveryView,
+    topic: string,
+    sequence: number,
+    type: string,
+    recorded: AttemptView | null,
+  ): DeliveryView {
+    const decided = this.#core.sql.decided(topic, sequence);
     if (!decided) return base;
-    if (decided.types === null) return { ...base, status: 'skipped' };
+    if (decided.types === null || this.#core.sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
     if (!typeMatches(JSON.parse(decided.types) as string[], type)) return { ...base, status: 'filtered' };
+    const settledAt = recorded ? recorded.at + recorded.latencyMs : null;
     return { ...base, status: 'delivered', attempts: Math.max(1, base.attempts), settledAt };
   }
 }

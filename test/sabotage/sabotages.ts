@@ -46,7 +46,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     breaks: ['counters', 'books'],
     patches: [
       {
-        file: 'src/subscriptions/leases.ts',
+        file: 'src/subscriptions/settling.ts',
         find: 'if (!lease || !lane || lease.token !== request.token)',
         replace: `if (!lease || !lane) {
             for (const { kind, topic } of request.outcomes) {
@@ -57,7 +57,7 @@ export const SABOTAGES: readonly Sabotage[] = [
           if (!lease || !lane)`,
       },
       {
-        file: 'src/subscriptions/leases.ts',
+        file: 'src/subscriptions/settling.ts',
         find: '(outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),',
         replace: '(outcome) => outcome.topic === lane.topic && (held.delete(outcome.sequence) || true),',
       },

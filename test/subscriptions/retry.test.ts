@@ -40,7 +40,7 @@ test.each([
 });
 
 describe('health', () => {
-  const well = { streak: 0, probe_at: null, probe_delay: 0, slow: 0 };
+  const well = { streak: 0, probe_at: null, probe_delay: 0, slow: 0, failing_since: null };
   const facts = { now: 1_000_000, maxInFlight: 3, slowLatencyMs: 1_000, probedLog: true };
   const outcome = (kind: 'delivered' | 'failed', at: number, latencyMs = 10): DeliveryOutcome =>
     kind === 'delivered'
@@ -66,11 +66,12 @@ describe('health', () => {
       probe_at: 1_005_000,
       probe_delay: 5_000,
       slow: 0,
+      failing_since: 3,
     });
   });
 
   test('one success ends failing, even if failures follow it', () => {
-    const failing = { streak: 9, probe_at: 5, probe_delay: 5_000, slow: 0 };
+    const failing = { streak: 9, probe_at: 5, probe_delay: 5_000, slow: 0, failing_since: null };
     expect(health(failing, [outcome('delivered', 1), outcome('failed', 2)], facts)).toMatchObject({
       streak: 1,
       probe_at: null,
@@ -78,7 +79,7 @@ describe('health', () => {
   });
 
   test('a probe of the log that fails doubles the wait up to five minutes; a retry that fails leaves it', () => {
-    const failing = { streak: 9, probe_at: 5, probe_delay: 160_000, slow: 0 };
+    const failing = { streak: 9, probe_at: 5, probe_delay: 160_000, slow: 0, failing_since: null };
     expect(health(failing, [outcome('failed', 1)], facts)).toMatchObject({ probe_at: 1_300_000, probe_delay: 300_000 });
     expect(health(failing, [outcome('failed', 1)], { ...facts, probedLog: false })).toMatchObject({
       probe_at: 5,

@@ -15,7 +15,7 @@ function call(point: string): string {
 }
 
 const CONSUMER = 'src/deliveries/consumer.ts';
-const DEATHS = 'src/subscriptions/deaths.ts';
+const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
   'this.#leases.send(this.#core.tx(() => this.#take(now, events, Math.min(scannedTo, until), slots, null)));';

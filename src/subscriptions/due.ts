@@ -1,0 +1,51 @@
+import type { Core } from './core.ts';
+import { CLAIM_LIFE_MS, PROBE_WITHIN_MS, RATE_AHEAD_MS, RATE_WAIT_MAX_MS, STALLED_MS, WATCHDOG_MS } from './limits.ts';
+
+/**
+ * The earliest moment at which something has to be done, derived from the tables; past if it is overdue, null if nothing
+ * ever has. Whoever waits for an answer that may never come has the watchdog.
+ *
+ * @param chores when the first of them is due
+ */
+export function nextDue(core: Core, chores: number | null): number | null {
+  const now = core.now();
+  const lease = core.sql.nextLeaseDue(!core.running);
+  // No lease's moment lies further away, whatever the clock has done.
+  const dues = [chores, lease === null ? null : Math.min(lease, now + CLAIM_LIFE_MS)];
+  if (core.running) dues.push(core.failing ? probeDue(core, now) : workDue(core, now));
+  if (core.row?.stalled_at != null) dues.push(now + WATCHDOG_MS);
+  const due = dues.filter((entry) => entry !== null);
+  return due.length === 0 ? null : Math.min(...due);
+}
+
+/** While failing only one delivery is out at a time: a retry that is due within five minutes, else the next of a log. */
+function probeDue(core: Core, now: number): number | null {
+  const exception = core.sql.firstDue()?.due ?? null;
+  const retryIsNext = exception !== null && exception <= now + PROBE_WITHIN_MS;
+  const due = retryIsNext ? exception : core.sql.hasUnread() ? core.probeAt(now) : exception;
+  // A moment that is past was looked at in this very turn; what still stands in the way is a lease or a read.
+  return due !== null && due <= now ? now + WATCHDOG_MS : due;
+}
+
+function workDue(core: Core, now: number): number | null {
+  const { live, replay } = core.sql.inFlight();
+  const blocked = live + replay >= core.document.maxInFlight;
+  const exception = core.sql.firstDue()?.due ?? null;
+  // Where nothing more may go out, a settle looks at the rest; the watchdog is for the settle that never comes.
+  const dues = [blocked && exception !== null ? Math.max(exception, now + WATCHDOG_MS) : exception];
+  if (core.sql.hasUnread()) {
+    const slots = core.sql.rateSlots().map(({ cursor }) => Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS));
+    dues.push(now + WATCHDOG_MS, ...slots.filter((slot) => slot > now));
+  }
+  const due = dues.filter((entry) => entry !== null);
+  return due.length === 0 ? null : Math.min(...due);
+}
+
+/** Is there something that an alarm should have done long ago? Then it was lost. */
+export function isOverdue(core: Core): boolean {
+  const long = core.now() - STALLED_MS;
+  const lease = core.sql.nextLeaseDue(!core.running);
+  if (lease !== null) return lease < long;
+  const exception = core.running && !core.failing ? core.sql.firstDue() : null;
+  return exception !== null && exception.due < long;
+}

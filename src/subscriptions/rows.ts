@@ -1,0 +1,134 @@
+/** The rows of a Subscription's tables, as migrations.ts describes them. */
+
+export type SubscriptionRow = {
+  document: string | null;
+  incarnation: number;
+  version: number;
+  target_version: number;
+  paused: number;
+  disabled_reason: string | null;
+  created_at: number;
+  updated_at: number;
+  secret: string | null;
+  previous_secret: string | null;
+  previous_expires_at: number | null;
+  streak: number;
+  probe_at: number | null;
+  probe_delay: number;
+  slow: number;
+  mirror_version: number;
+  mirror_dirty: number;
+  stalled_at: number | null;
+  attach_after: string | null;
+  healed: number;
+  alarm_failures: number;
+  letter_version: number;
+  failing_since: number | null;
+  patterns_since: string;
+};
+
+export type LaneStatus = 'attaching' | 'active' | 'removed' | 'done' | 'cancelled' | 'failed';
+
+export type LaneRow = {
+  id: number;
+  topic: string;
+  replay: string | null;
+  status: LaneStatus;
+  attachment: string;
+  exact: number;
+  origin: number;
+  start: number;
+  next: number;
+  until: number | null;
+  parked: number | null;
+  types: string;
+  rate_count: number | null;
+  rate_span: number | null;
+  rate_cursor: number;
+  delivered: number;
+  filtered: number;
+  skipped: number;
+  discarded: number;
+  dead: number;
+  failed: number;
+  in_flight: number;
+  retrying: number;
+  created_at: number;
+  ended_at: number | null;
+  error: string | null;
+  mirrored: number;
+};
+
+export type LeaseRow = {
+  id: number;
+  lane: number;
+  retry: number;
+  sequences: string;
+  count: number;
+  token: string | null;
+  claims: number;
+  sends: number;
+  due: number;
+  target_version: number;
+};
+
+export type ExceptionRow = {
+  lane: number;
+  sequence: number;
+  attempts: number;
+  tries: number;
+  due: number;
+  lease: number | null;
+  redriven: number;
+  event: string | null;
+  first_attempt_at: number | null;
+  last_status: number | null;
+  last_error: string | null;
+};
+
+export type LetterState = 'open' | 'redriven' | 'resolved' | 'discarded';
+
+export type LetterRow = {
+  topic: string;
+  sequence: number;
+  lane: number | null;
+  state: LetterState;
+  reason: string;
+  attempts: number;
+  last_status: number | null;
+  last_error: string | null;
+  first_attempt_at: number | null;
+  died_at: number;
+  redriven_at: number | null;
+  resolved_at: number | null;
+  discarded_at: number | null;
+  event: string | null;
+  version: number;
+  dirty: number;
+  replayed: number;
+};
+
+/** A lane as it is made; its counters start at 0. */
+export type NewLane = Omit<
+  LaneRow,
+  'id' | 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying'
+>;
+
+export type AttemptsRow = {
+  id: number;
+  topic: string;
+  replay: string | null;
+  first: number;
+  last: number;
+  at: number;
+  total: number;
+  body: string;
+};
+
+/** The counters of a lane that a transition may change, as differences. */
+export type LaneChange = Partial<
+  Pick<
+    LaneRow,
+    'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'origin'
+  >
+>;

@@ -1,0 +1,153 @@
+import type { Attempts } from './attempts.ts';
+import type { Core } from './core.ts';
+import type { Deaths } from './deaths.ts';
+import { health } from './health.ts';
+import { type Leases, sequencesOf } from './leases.ts';
+import { CLAIM_LIFE_MS, DISABLED_AFTER_MS, SLOW_LATENCY_MS } from './limits.ts';
+import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
+import { retryDelay } from './retry.ts';
+import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
+
+type Attempted = Exclude<DeliveryOutcome, { kind: 'released' }>;
+type Failed = Extract<DeliveryOutcome, { kind: 'failed' }>;
+
+/** Records what became of leases. */
+export class Settling {
+  readonly #core: Core;
+  readonly #leases: Leases;
+  readonly #deaths: Deaths;
+  readonly #attempts: Attempts;
+  /** Told of a disabling. */
+  readonly #disable: (reason: string) => void;
+
+  constructor(core: Core, leases: Leases, deaths: Deaths, attempts: Attempts, disable: (reason: string) => void) {
+    this.#core = core;
+    this.#leases = leases;
+    this.#deaths = deaths;
+    this.#attempts = attempts;
+    this.#disable = disable;
+  }
+
+  /** Idempotent, and fenced by the claim's token. */
+  settle(request: SettleRequest): SettleResult {
+    const { result, send } = this.#core.tx(() => this.#settle(request));
+    this.#leases.send(send);
+    return result;
+  }
+
+  #settle(request: SettleRequest): { result: SettleResult; send: number[] } {
+    const { sql } = this.#core;
+    const lease = sql.lease(request.lease);
+    const lane = lease && sql.lane(lease.lane);
+    if (!lease || !lane || lease.token !== request.token) return { result: { outcome: 'fenced' }, send: [] };
+    const held = new Set(sequencesOf(lease));
+    const outcomes = request.outcomes.filter(
+      (outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),
+    );
+    const change: LaneChange = {};
+    const numbers = new Map<number, number>();
+    const attempted: Attempted[] = [];
+    const released: number[] = [];
+    for (const outcome of outcomes) {
+      const number = outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, change);
+      if (outcome.kind === 'released' || number === null) released.push(outcome.sequence);
+      else {
+        attempted.push(outcome);
+        numbers.set(outcome.sequence, number);
+      }
+    }
+    sql.moveLane(lane.id, change);
+    this.#attempts.record(lane, attempted, numbers);
+    this.#updateHealth(lease, attempted);
+
+    const remaining = [...held];
+    if (remaining.length === 0) this.#leases.drop(lease);
+    else
+      sql.setLease(lease.id, {
+        sequences: JSON.stringify(remaining),
+        count: remaining.length,
+        claims: outcomes.length > 0 ? 0 : lease.claims,
+        due: this.#core.now() + CLAIM_LIFE_MS,
+      });
+    const again = released.length > 0 ? [this.#leases.again(lease, released)] : [];
+    // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
+    const send = attempted.length > 0 && this.#core.running ? again : [];
+    this.#deaths.endIfDone(lane.id);
+    if (attempted.length > 0) this.#core.progressAt = this.#core.now();
+    return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
+  }
+
+  /** Applies one outcome; answers which attempt it was, or null if the event goes back without one spent. */
+  #record(lane: LaneRow, lease: LeaseRow, outcome: Attempted, change: LaneChange): number | null {
+    const { sql } = this.#core;
+    const { sequence } = outcome;
+    const exception = lease.retry ? sql.exception(lane.id, sequence) : null;
+    const attempts = (exception?.attempts ?? 0) + 1;
+    if (outcome.kind === 'delivered') {
+      if (exception) sql.deleteException(lane.id, sequence);
+      add(change, { in_flight: -1, delivered: 1 });
+      this.#deaths.delivered(lane, sequence);
+      return attempts;
+    }
+    const gone = outcome.status === 410 && lease.target_version === this.#core.row?.target_version;
+    // Of several requests that are told 410 at once, the first disables; the others stay where they are.
+    if (gone && this.#core.row?.disabled_reason != null) return null;
+    add(change, { failed: 1 });
+    const tries = (exception?.tries ?? 0) + 1;
+    const delay = gone ? null : this.#retryDelay(outcome, tries);
+    const firstAttemptAt = exception?.first_attempt_at ?? outcome.at;
+    if (delay === null) {
+      this.#deaths.die(lane, sequence, gone ? 'gone' : 'exhausted', 'in_flight', {
+        attempts,
+        lastStatus: outcome.status,
+        lastError: outcome.error,
+        firstAttemptAt,
+        event: exception?.event ?? null,
+      });
+      if (gone) this.#disable('The receiver answered 410 Gone.');
+      return attempts;
+    }
+    add(change, { in_flight: -1, retrying: 1 });
+    sql.putException({
+      lane: lane.id,
+      sequence,
+      attempts,
+      tries,
+      due: this.#core.now() + delay,
+      lease: null,
+      redriven: exception?.redriven ?? 0,
+      event: exception?.event ?? null,
+      first_attempt_at: firstAttemptAt,
+      last_status: outcome.status,
+      last_error: outcome.error,
+    });
+    return attempts;
+  }
+
+  #retryDelay(outcome: Failed, tries: number): number | null {
+    return retryDelay(this.#core.document.retry, tries, outcome.retryAfterMs, this.#core.ports.random.fraction());
+  }
+
+  #updateHealth(lease: LeaseRow, attempted: Attempted[]): void {
+    const row = this.#core.row;
+    // A streak counts for the present url only.
+    const counts = row?.disabled_reason === null && lease.target_version === row.target_version;
+    if (!row || !counts || attempted.length === 0) return;
+    const now = this.#core.now();
+    const next = health(row, attempted, {
+      now,
+      maxInFlight: this.#core.document.maxInFlight,
+      slowLatencyMs: SLOW_LATENCY_MS,
+      probedLog: lease.retry === 0 && now >= this.#core.probeAt(now),
+    });
+    if (Object.entries(next).some(([name, value]) => Reflect.get(row, name) !== value)) this.#core.setRow(next);
+    if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= DISABLED_AFTER_MS)
+      this.#disable('The receiver has failed for five days without one success.');
+  }
+}
+
+function add(change: LaneChange, more: LaneChange): void {
+  for (const [name, difference] of Object.entries(more) as [keyof LaneChange, number][]) {
+    change[name] = (change[name] ?? 0) + difference;
+  }
+}

@@ -1,0 +1,120 @@
+import type { ObjectStorage } from '../platform.ts';
+import type { LaneChange, LaneRow, NewLane, SubscriptionRow } from './rows.ts';
+import { insertion } from './sql-rows.ts';
+
+const LIVE = "replay IS NULL AND status IN ('attaching', 'active')";
+// As the partial index has it: the planner takes it only where it stands literally.
+const UNPARKED = "parked IS NULL AND status IN ('active', 'attaching')";
+
+/** Statements on the subscription's row and its lanes. */
+export function laneStatements(storage: ObjectStorage) {
+  const { sql } = storage;
+  const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
+  return {
+    // The subscription
+    subscription: () => first(sql.exec<SubscriptionRow>('SELECT * FROM subscription').toArray()),
+    putSubscription: (row: SubscriptionRow) =>
+      sql.exec(...insertion('INSERT OR REPLACE', 'subscription', { ...row, id: 0 })),
+
+    // Lanes
+    lane: (id: number) => first(sql.exec<LaneRow>('SELECT * FROM lanes WHERE id = ?', id).toArray()),
+    liveLane: (topic: string) =>
+      first(sql.exec<LaneRow>(`SELECT * FROM lanes WHERE topic = ? AND ${LIVE}`, topic).toArray()),
+    /** The lane that carries redriven letters of a topic, subscribed or not any more. */
+    letterLane: (topic: string) =>
+      first(
+        sql
+          .exec<LaneRow>('SELECT * FROM lanes WHERE topic = ? AND replay IS NULL ORDER BY id DESC LIMIT 1', topic)
+          .toArray(),
+      ),
+    liveLanesAfter: (id: number, limit: number) =>
+      sql.exec<LaneRow>(`SELECT * FROM lanes WHERE id > ? AND ${LIVE} ORDER BY id LIMIT ?`, id, limit).toArray(),
+    replayLane: (replay: string) => first(sql.exec<LaneRow>('SELECT * FROM lanes WHERE replay = ?', replay).toArray()),
+    /** The books of everything but the replays. */
+    totals: () =>
+      sql
+        .exec<
+          Record<
+            'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying',
+            number
+          >
+        >(
+          `SELECT ${['delivered', 'filtered', 'skipped', 'discarded', 'dead', 'failed', 'in_flight', 'retrying']
+            .map((column) => `coalesce(sum(${column}), 0) AS ${column}`)
+            .join(', ')} FROM lanes WHERE replay IS NULL`,
+        )
+        .one(),
+    activeReplays: (topic: string) =>
+      sql
+        .exec<LaneRow>("SELECT * FROM lanes WHERE topic = ? AND replay IS NOT NULL AND status = 'active'", topic)
+        .toArray(),
+    /** Live lanes that have something to read, by id. */
+    unparkedAfter: (id: number, limit: number) =>
+      sql
+        .exec<LaneRow>(
+          `SELECT * FROM lanes WHERE ${UNPARKED} AND status = 'active' AND replay IS NULL AND id > ? ORDER BY id LIMIT ?`,
+          id,
+          limit,
+        )
+        .toArray(),
+    /** Replays that have something to read, by id. */
+    unreadReplaysAfter: (id: number, limit: number) =>
+      sql
+        .exec<LaneRow>(
+          `SELECT * FROM lanes WHERE ${UNPARKED} AND status = 'active' AND next <= until AND id > ? ORDER BY id LIMIT ?`,
+          id,
+          limit,
+        )
+        .toArray(),
+    hasUnread: () =>
+      sql
+        .exec(
+          `SELECT 1 AS one FROM lanes WHERE ${UNPARKED} AND status = 'active' AND (until IS NULL OR next <= until) LIMIT 1`,
+        )
+        .toArray().length > 0,
+    attachingAfter: (id: number, limit: number) =>
+      sql
+        .exec<LaneRow>("SELECT * FROM lanes WHERE status = 'attaching' AND id > ? ORDER BY id LIMIT ?", id, limit)
+        .toArray(),
+    /** The next free rate slot of each throttled replay that has something to read. */
+    rateSlots: () =>
+      sql
+        .exec<{ cursor: number; span: number }>(
+          `SELECT rate_cursor AS cursor, rate_span AS span FROM lanes
+           WHERE replay IS NOT NULL AND status = 'active' AND rate_count IS NOT NULL AND next <= until`,
+        )
+        .toArray(),
+    /** Exceptions that are in no lease, of all lanes. */
+    retrying: () =>
+      sql
+        .exec<{ retrying: number }>('SELECT coalesce(sum(retrying), 0) AS retrying FROM lanes WHERE retrying > 0')
+        .one().retrying,
+    unmirrored: () => first(sql.exec<LaneRow>('SELECT * FROM lanes WHERE mirrored = 0 LIMIT 1').toArray()),
+    addLane: (lane: NewLane) => {
+      const [query, ...values] = insertion('INSERT', 'lanes', lane);
+      return sql.exec<{ id: number }>(`${query} RETURNING id`, ...values).one().id;
+    },
+    /** Sets columns of a lane. */
+    setLane: (id: number, columns: Partial<LaneRow>) => {
+      const names = Object.keys(columns);
+      sql.exec(
+        `UPDATE lanes SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE id = ?`,
+        ...Object.values(columns),
+        id,
+      );
+    },
+    /** Adds to the counters of a lane and sets columns of it, in one write. */
+    moveLane: (id: number, change: LaneChange, columns: Partial<LaneRow> = {}) => {
+      const added = Object.entries(change).filter(([, difference]) => difference !== 0);
+      const names = Object.keys(columns);
+      if (added.length + names.length === 0) return;
+      const assignments = [...added.map(([name]) => `${name} = ${name} + ?`), ...names.map((name) => `${name} = ?`)];
+      sql.exec(
+        `UPDATE lanes SET ${assignments.join(', ')} WHERE id = ?`,
+        ...added.map(([, difference]) => difference),
+        ...Object.values(columns),
+        id,
+      );
+    },
+  };
+}

@@ -1,0 +1,162 @@
+import type { ObjectStorage } from '../platform.ts';
+import type { AttemptsRow, LetterRow } from './rows.ts';
+import { insertion } from './sql-rows.ts';
+
+/** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
+export function recordStatements(storage: ObjectStorage) {
+  const { sql } = storage;
+  const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
+  return {
+    // Dead letters
+    letter: (topic: string, sequence: number) =>
+      first(sql.exec<LetterRow>('SELECT * FROM letters WHERE topic = ? AND sequence = ?', topic, sequence).toArray()),
+    putLetter: (row: LetterRow) => sql.exec(...insertion('INSERT OR REPLACE', 'letters', row)),
+    hasDirtyLetters: () => sql.exec('SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1').toArray().length > 0,
+    /** Letters that D1 has to be told of, all of one topic. */
+    dirtyLetters: (limit: number) => {
+      const [any] = sql.exec<{ topic: string }>('SELECT topic FROM letters WHERE dirty = 1 LIMIT 1').toArray();
+      return any === undefined
+        ? []
+        : sql
+            .exec<LetterRow>(
+              'SELECT * FROM letters INDEXED BY letters_dirty WHERE dirty = 1 AND topic = ? ORDER BY sequence LIMIT ?',
+              any.topic,
+              limit,
+            )
+            .toArray();
+    },
+    /** Letters of which D1 may not have the event yet. */
+    unsentLetters: (topic: string, from: number, to: number) =>
+      sql
+        .exec<LetterRow>(
+          'SELECT * FROM letters WHERE topic = ? AND sequence BETWEEN ? AND ? AND dirty = 1 AND event IS NULL',
+          topic,
+          from,
+          to,
+        )
+        .toArray(),
+    firstUnsentLetter: (topic: string) =>
+      sql
+        .exec<{ sequence: number }>(
+          'SELECT sequence FROM letters WHERE topic = ? AND dirty = 1 AND event IS NULL ORDER BY sequence LIMIT 1',
+          topic,
+        )
+        .toArray()[0]?.sequence ?? null,
+    deleteLetter: (topic: string, sequence: number) =>
+      sql.exec('DELETE FROM letters WHERE topic = ? AND sequence = ?', topic, sequence),
+    /** The redriven letters whose delivery a lane drops are open again; answers how many. */
+    reopenLetters: (topic: string, lane: number, version: number) =>
+      sql
+        .exec(
+          `UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE topic = ? AND state = 'redriven'
+             AND sequence IN (SELECT sequence FROM exceptions WHERE lane = ? AND redriven = 1) RETURNING 1 AS one`,
+          version,
+          topic,
+          lane,
+        )
+        .toArray().length,
+    reopenAllLetters: (version: number) =>
+      sql.exec(
+        "UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE state = 'redriven'",
+        version,
+      ),
+    /** A seek: the lane's letters are counted no more. */
+    uncountLetters: (topic: string, lane: number) =>
+      sql.exec('UPDATE letters SET lane = NULL WHERE topic = ? AND lane = ?', topic, lane),
+
+    // Attempts
+    lastAttempts: () =>
+      first(
+        sql.exec<{ id: number; total: number }>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray(),
+      ),
+    oldestAttempts: (limit: number) =>
+      sql
+        .exec<{ id: number; total: number; at: number }>(
+          'SELECT id, total, at FROM attempts ORDER BY id LIMIT ?',
+          limit,
+        )
+        .toArray(),
+    addAttempts: (row: AttemptsRow) => sql.exec(...insertion('INSERT', 'attempts', row)),
+    deleteAttempts: (id: number) => sql.exec('DELETE FROM attempts WHERE id = ?', id),
+    attemptsBefore: (id: number, limit: number) =>
+      sql.exec<AttemptsRow>('SELECT * FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ?', id, limit).toArray(),
+    attemptsOf: (topic: string, sequence: number, beforeId: number, limit: number) =>
+      sql
+        .exec<AttemptsRow>(
+          'SELECT * FROM attempts WHERE id < ? AND topic = ? AND first <= ? AND last >= ? ORDER BY id DESC LIMIT ?',
+          beforeId,
+          topic,
+          sequence,
+          sequence,
+          limit,
+        )
+        .toArray(),
+
+    // What was decided about ranges of sequences
+    decide: (topic: string, sequence: number, types: string | null) =>
+      sql.exec('INSERT OR REPLACE INTO history (topic, sequence, types) VALUES (?, ?, ?)', topic, sequence, types),
+    forgetFrom: (topic: string, sequence: number) => {
+      sql.exec('DELETE FROM history WHERE topic = ? AND sequence >= ?', topic, sequence);
+      sql.exec('DELETE FROM skips WHERE topic = ? AND sequence >= ?', topic, sequence);
+    },
+    decided: (topic: string, sequence: number) =>
+      first(
+        sql
+          .exec<{ types: string | null }>(
+            'SELECT types FROM history WHERE topic = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1',
+            topic,
+            sequence,
+          )
+          .toArray(),
+      ),
+    isSkipped: (topic: string, sequence: number) =>
+      sql.exec('SELECT 1 AS one FROM skips WHERE topic = ? AND sequence = ?', topic, sequence).toArray().length > 0,
+    skip: (topic: string, sequences: number[]) =>
+      sql.exec(
+        'INSERT OR IGNORE INTO skips (topic, sequence) SELECT ?, value FROM json_each(?)',
+        topic,
+        JSON.stringify(sequences),
+      ),
+    skipExceptions: (topic: string, lane: number, below: number) =>
+      sql
+        .exec<{ sequence: number }>(
+          `INSERT OR IGNORE INTO skips (topic, sequence)
+           SELECT ?, sequence FROM exceptions WHERE lane = ? AND sequence < ? AND lease IS NULL AND redriven = 0 RETURNING sequence`,
+          topic,
+          lane,
+          below,
+        )
+        .toArray().length,
+
+    // Detachments and jobs
+    addDetachment: (attachment: string, topic: string, due: number) =>
+      sql.exec('INSERT OR REPLACE INTO detachments (attachment, topic, due) VALUES (?, ?, ?)', attachment, topic, due),
+    deleteDetachment: (attachment: string) => sql.exec('DELETE FROM detachments WHERE attachment = ?', attachment),
+    firstDetachment: () =>
+      first(
+        sql
+          .exec<{ attachment: string; topic: string; due: number }>('SELECT * FROM detachments ORDER BY due LIMIT 1')
+          .toArray(),
+      ),
+    addJob: (id: string, job: string) =>
+      sql.exec("INSERT OR IGNORE INTO jobs (id, job, after_id) VALUES (?, ?, '')", id, job),
+    job: () =>
+      first(
+        sql.exec<{ id: string; job: string; after_id: string }>('SELECT * FROM jobs ORDER BY id LIMIT 1').toArray(),
+      ),
+    advanceJob: (id: string, afterId: string) => sql.exec('UPDATE jobs SET after_id = ? WHERE id = ?', afterId, id),
+    deleteJob: (id: string) => sql.exec('DELETE FROM jobs WHERE id = ?', id),
+
+    // Notices
+    addNotice: (id: string, event: string) => sql.exec('INSERT INTO notices (id, event) VALUES (?, ?)', id, event),
+    notice: () => first(sql.exec<{ id: string; event: string }>('SELECT * FROM notices ORDER BY id LIMIT 1').toArray()),
+    deleteNotice: (id: string) => sql.exec('DELETE FROM notices WHERE id = ?', id),
+
+    /** Everything of a deleted subscription, but the letters, which outlive it. */
+    clear: () => {
+      for (const table of ['lanes', 'leases', 'exceptions', 'attempts', 'history', 'skips', 'jobs'])
+        sql.exec(`DELETE FROM ${table}`);
+      sql.exec('UPDATE letters SET lane = NULL');
+    },
+  };
+}
