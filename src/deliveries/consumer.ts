@@ -74,10 +74,11 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  * Why nothing more of a lease is started:
  * - `fenced`: it is someone else's now; nothing is to be reported either
  * - `gone`: the receiver answered 410
+ * - `halted`: the subscription was paused or disabled since
  * - `overdue`: the time for a lease is used up
  * - `unrenewed`: the Subscription was not reached for as long as a claim lives, so it may be someone else's
  */
-type Stop = 'fenced' | 'gone' | 'overdue' | 'unrenewed';
+type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed';
 
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 class LeaseRun {
@@ -193,6 +194,7 @@ class LeaseRun {
         this.#renewedAt = askedAt;
         const lost = answer.outcome === 'fenced' || answer.remaining === 0;
         if (lost) this.#stopStarting('fenced');
+        else if (answer.outcome === 'settled' && answer.stop) this.#stopStarting('halted');
         if (answer.outcome === 'fenced') {
           this.#ports.log('info', 'A lease was taken away; what it still brought is dropped.', { subscription, lease });
         }

@@ -54,6 +54,9 @@ export class Deaths {
       dirty: 1,
       replayed: isReplay && wasReplayed ? 1 : 0,
     });
+    // The log has to keep the event until D1 has it: the live lane tells it where it parks anew.
+    const live = isReplay ? sql.liveLane(lane.topic) : null;
+    if (live && live.parked !== null) sql.setLane(live.id, { parked: null });
     this.endIfDone(lane.id);
   }
 
