@@ -109,19 +109,24 @@ export function route<P extends Shape, Q extends Shape, B extends z.ZodType, R e
   const { needs, needsOfInput, audit, handler, ...description } = spec;
   const paramsSchema = z.strictObject(spec.params);
   const querySchema = z.strictObject(spec.query);
+  // Most requests have no query and many no body of JSON: what that means is the same every time.
+  const emptyQuery = querySchema.safeParse({});
+  const emptyBody = spec.method === 'GET' || spec.rawBody !== undefined ? parseFields(spec.body, {}, 'body') : null;
+  const parseParams = remembering((given: Record<string, string>) => parseFields(paramsSchema, given, 'path'));
+  const readBody = async (request: Request): Promise<z.output<B>> =>
+    emptyBody ?? readJson(request, spec.body, spec.readOnly ?? [], spec.laterBody ?? {});
   return {
     ...description,
     async answer(exchange) {
-      const params = parseFields(paramsSchema, exchange.pathParams, 'path');
+      const params = parseParams(exchange.pathParams);
       const context = new Context(exchange, etagOf(exchange.request, spec.guarded ?? false));
       for (const need of needs?.(params) ?? []) context.require(need);
       refuseLaterHeaders(exchange.request, spec.laterHeaders ?? [], spec.laterAccept ?? []);
-      const query = parseQuery(querySchema, exchange.url.searchParams, spec.laterQuery ?? {});
-      const reads = spec.method !== 'GET' && spec.rawBody === undefined;
-      const body = reads
-        ? await readJson(exchange.request, spec.body, spec.readOnly ?? [], spec.laterBody ?? {})
-        : parseFields(spec.body, {}, 'body');
-      const input = { params, query, body };
+      const query =
+        exchange.url.search === '' && emptyQuery.success
+          ? emptyQuery.data
+          : parseQuery(querySchema, exchange.url.searchParams, spec.laterQuery ?? {});
+      const input = { params, query, body: await readBody(exchange.request) };
       for (const need of needsOfInput?.(input) ?? []) context.require(need);
       const reply = await handler(input, context);
       if (audit !== undefined && reply.status < 300) {
@@ -133,6 +138,22 @@ export function route<P extends Shape, Q extends Shape, B extends z.ZodType, R e
       }
       return reply instanceof Response ? reply : jsonResponse(reply);
     },
+  };
+}
+
+/** Names that were right once are right again; so many are kept. */
+const PARAMS_REMEMBERED = 1_000;
+
+function remembering<T>(parse: (given: Record<string, string>) => T): (given: Record<string, string>) => T {
+  const known = new Map<string, T>();
+  return (given) => {
+    const key = Object.values(given).join('/');
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const parsed = parse(given);
+    if (known.size >= PARAMS_REMEMBERED) known.clear();
+    known.set(key, parsed);
+    return parsed;
   };
 }
 
