@@ -10,15 +10,15 @@ import type { Recorder } from './recorder.ts';
 export const ORDERS = 'orders';
 const SHOP = 'shop.main';
 const TIMEOUT_MS = 1_000;
-const REPLAYED_EVENTS = 200;
+const REPLAYED_EVENTS = 100;
 const SHOP_EVENTS = 3;
 
 const STYLES: Style[] = [
-  { name: 'steady', topic: ORDERS, batches: false, conditional: false, restMs: 100 },
-  { name: 'bulky', topic: ORDERS, batches: true, conditional: false, restMs: 250 },
+  { name: 'steady', topic: ORDERS, batches: false, conditional: false, restMs: 150 },
+  { name: 'bulky', topic: ORDERS, batches: true, conditional: false, restMs: 500 },
   // Two who want the same place: one wins each time.
-  { name: 'careful', topic: SHOP, batches: false, conditional: true, restMs: 250 },
-  { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 400 },
+  { name: 'careful', topic: SHOP, batches: false, conditional: true, restMs: 400 },
+  { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 800 },
 ];
 
 export interface Consumer {

@@ -22,7 +22,7 @@ export function moody(mended: ReadonlySet<number>, timeoutMs: number): Temper {
   };
 }
 
-export const slow: Temper = () => ({ status: OK, afterMs: 50 + Math.random() * 350 });
+export const slow: Temper = () => ({ status: OK, afterMs: 20 + Math.random() * 180 });
 export const fine: Temper = () => OK;
 
 /** A receiver that verifies every request and whose book is part of the history. */
