@@ -1,5 +1,5 @@
+import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
 import type { EventError } from './cloudevent.ts';
-import { HUB_ATTRIBUTES, nameProblem } from './cloudevent.ts';
 
 /** CloudEvents HTTP binding 1.0.2, section 3.1: attributes in `ce-` headers. */
 

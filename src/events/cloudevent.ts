@@ -1,8 +1,18 @@
 import { z } from 'zod';
+import type { ExtensionValue } from './attribute-rules.ts';
+import {
+  extensionProblem,
+  FORBIDDEN_CHARACTER,
+  hasScheme,
+  isExtensionValue,
+  isMediaType,
+  isTime,
+  isUriReference,
+  KNOWN_NAMES,
+  type SentAttributes,
+} from './attribute-rules.ts';
 import { isBase64 } from './data.ts';
 import {
-  EXTENSION_CHARACTERS_MAX,
-  EXTENSION_NAME_CHARACTERS_MAX,
   EXTENSIONS_MAX,
   ID_CHARACTERS_MAX,
   MEDIA_TYPE_CHARACTERS_MAX,
@@ -11,9 +21,8 @@ import {
   TYPE_CHARACTERS_MAX,
   URI_CHARACTERS_MAX,
 } from './limits.ts';
-import { parseMediaType } from './media-type.ts';
+import { quickAttributes } from './quick-attributes.ts';
 import { hasForbiddenCharacter } from './text.ts';
-import { parseTime } from './times.ts';
 
 /** CloudEvents 1.0.2: what a producer sends and what the hub gives out, as schemas. */
 
@@ -21,38 +30,6 @@ import { parseTime } from './times.ts';
 export interface EventError {
   path: string;
   message: string;
-}
-
-export type ExtensionValue = string | number | boolean;
-
-/** What the hub adds to an event. Sent back by a producer they are ignored. */
-export const HUB_ATTRIBUTES: ReadonlySet<string> = new Set(['topic', 'sequence', 'recordedtime']);
-
-/** Every attribute with a meaning of its own, and the two members that hold data. */
-const KNOWN_NAMES: ReadonlySet<string> = new Set([
-  'specversion',
-  'id',
-  'source',
-  'type',
-  'subject',
-  'time',
-  'datacontenttype',
-  'dataschema',
-  'partitionkey',
-  'data',
-  'data_base64',
-]);
-
-const FORBIDDEN_CHARACTER = 'must not have control characters, unpaired surrogates or noncharacters in it';
-
-/** What is wrong with a member's name in an event, or null. Names of extensions are lower-case letters and digits. */
-export function nameProblem(name: string): string | null {
-  if (KNOWN_NAMES.has(name)) return null;
-  if (!/^[a-z0-9]+$/.test(name))
-    return 'is not an attribute name: CloudEvents allows lower-case letters and digits only';
-  return name.length > EXTENSION_NAME_CHARACTERS_MAX
-    ? `is too long a name: at most ${EXTENSION_NAME_CHARACTERS_MAX} characters`
-    : null;
 }
 
 function attribute(charactersMax: number) {
@@ -63,10 +40,7 @@ function attribute(charactersMax: number) {
     .refine((text) => !hasForbiddenCharacter(text), { error: FORBIDDEN_CHARACTER });
 }
 
-/** White space and what RFC 3986 excludes; letters beyond ASCII pass, as they are common and harmless. */
-const NOT_IN_URI = /[\s<>"{}|\\^`]/;
-
-const uriReference = attribute(URI_CHARACTERS_MAX).refine((text) => !NOT_IN_URI.test(text), {
+const uriReference = attribute(URI_CHARACTERS_MAX).refine(isUriReference, {
   error: 'must be a URI reference: no white space, and none of <>"{}|\\^`',
 });
 
@@ -79,15 +53,13 @@ const attributes = {
   source: uriReference,
   type: attribute(TYPE_CHARACTERS_MAX),
   subject: attribute(SUBJECT_CHARACTERS_MAX).optional(),
-  time: attribute(TIME_CHARACTERS_MAX).refine((text) => parseTime(text) !== null, {
+  time: attribute(TIME_CHARACTERS_MAX).refine(isTime, {
     error: 'must be an RFC 3339 time such as "2026-11-23T20:00:00Z"',
   }),
   datacontenttype: attribute(MEDIA_TYPE_CHARACTERS_MAX)
-    .refine((text) => parseMediaType(text) !== null, { error: 'must be a media type such as "application/json"' })
+    .refine(isMediaType, { error: 'must be a media type such as "application/json"' })
     .optional(),
-  dataschema: uriReference
-    .refine((text) => /^[A-Za-z][A-Za-z0-9+.-]*:/.test(text), { error: 'must be a URI with a scheme' })
-    .optional(),
+  dataschema: uriReference.refine(hasScheme, { error: 'must be a URI with a scheme' }).optional(),
   partitionkey: attribute(SUBJECT_CHARACTERS_MAX).optional(),
   data: z.unknown().optional(),
   data_base64: z
@@ -95,9 +67,6 @@ const attributes = {
     .refine(isBase64, { error: 'must be base64 with padding' })
     .optional(),
 };
-
-const INT32_MIN = -(2 ** 31);
-const INT32_MAX = 2 ** 31 - 1;
 
 const extensionValue = z
   .union([z.string(), z.number(), z.boolean()], {
@@ -107,15 +76,6 @@ const extensionValue = z
     const message = extensionProblem(value);
     if (message !== null) context.addIssue({ code: 'custom', message });
   });
-
-function extensionProblem(value: ExtensionValue): string | null {
-  if (typeof value === 'number') {
-    return Number.isInteger(value) && value >= INT32_MIN && value <= INT32_MAX ? null : 'must be an integer of 32 bits';
-  }
-  if (typeof value === 'boolean') return null;
-  if (value.length > EXTENSION_CHARACTERS_MAX) return `must be at most ${EXTENSION_CHARACTERS_MAX} characters`;
-  return hasForbiddenCharacter(value) ? FORBIDDEN_CHARACTER : null;
-}
 
 const sent = {
   ...attributes,
@@ -170,19 +130,6 @@ function refineWhole(event: Record<string, unknown>, context: z.RefinementCtx): 
   }
 }
 
-/** An event's attributes after checking; `extensions` sorted by name. */
-export interface SentAttributes {
-  id: string | null;
-  source: string | null;
-  type: string;
-  subject: string | null;
-  time: string | null;
-  datacontenttype: string | null;
-  dataschema: string | null;
-  partitionkey: string | null;
-  extensions: readonly (readonly [name: string, value: ExtensionValue])[];
-}
-
 export type AttributesResult = { ok: true; attributes: SentAttributes } | { ok: false; errors: EventError[] };
 
 /**
@@ -190,6 +137,13 @@ export type AttributesResult = { ok: true; attributes: SentAttributes } | { ok: 
  * Paths in the errors are the members' names; of the event as a whole, the empty string.
  */
 export function checkAttributes(event: Record<string, unknown>, short: boolean): AttributesResult {
+  const quick = quickAttributes(event, short);
+  if (quick !== null) return { ok: true, attributes: quick };
+  return checkBySchema(event, short);
+}
+
+/** {@link checkAttributes} by the schema alone, which has the last word and finds the words for what is wrong. */
+export function checkBySchema(event: Record<string, unknown>, short: boolean): AttributesResult {
   const result = (short ? shortEventSchema : sentEventSchema).safeParse(event);
   if (!result.success) {
     const errors = result.error.issues.map(({ path, message }) => ({ path: path.map(String).join('.'), message }));
@@ -215,8 +169,4 @@ export function checkAttributes(event: Record<string, unknown>, short: boolean):
       extensions,
     },
   };
-}
-
-function isExtensionValue(value: unknown): value is ExtensionValue {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }

@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import canonicalize from 'canonicalize';
+import type { SentAttributes } from './attribute-rules.ts';
+import { canonical } from './canonical.ts';
 import type { EventData } from './data.ts';
 
 /** Bytes of SHA-256 kept: enough that no two of a log's events meet by chance. */
@@ -11,52 +12,33 @@ const TRACE_EXTENSIONS = new Set(['traceparent', 'tracestate']);
 
 const encoder = new TextEncoder();
 
-/** What counts as an event's content when the same source and id come again. */
-export interface EventContent {
-  type: string;
-  subject: string | null;
-  partitionkey: string | null;
-  dataschema: string | null;
-  datacontenttype: string | null;
-  /** As sent, names in any order, `partitionkey` not among them. */
-  extensions: readonly (readonly [name: string, value: string | number | boolean])[];
-  data: EventData | null;
-}
-
 /** 32 hex digits over source and id: which event this is. */
 export function identityHash(source: string, id: string): string {
   return hash(JSON.stringify([source, id]));
 }
 
 /**
- * 32 hex digits over an event's content. `sentTime` is the `time` attribute if the producer sent one, else null: a time the
- * hub filled in is no content. The order of keys in data and of extensions doesn't count, nor whether an extension came as
- * a number or as its text in a header.
+ * 32 hex digits over an event's content: what counts when the same source and id come again. `attributes` are those that
+ * were sent: a time the hub filled in is no content. The order of keys in data and of extensions doesn't count, nor whether
+ * an extension came as a number or as its text in a header.
  */
-export function contentHash(event: EventContent, sentTime: string | null): string {
-  const extensions = event.extensions
+export function contentHash(attributes: SentAttributes, data: EventData | null): string {
+  const { type, subject, partitionkey, dataschema, datacontenttype, time } = attributes;
+  // Sorted by name already.
+  const extensions = attributes.extensions
     .filter(([name]) => !TRACE_EXTENSIONS.has(name))
-    .map(([name, value]) => [name, String(value)] as const)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  const attributes = JSON.stringify([
-    event.type,
-    event.subject,
-    event.partitionkey,
-    event.dataschema,
-    event.datacontenttype,
-    sentTime,
-    extensions,
-    event.data?.kind ?? null,
-  ]);
+    .map(([name, value]) => [name, String(value)] as const);
+  const kind = data?.kind ?? null;
+  const head = JSON.stringify([type, subject, partitionkey, dataschema, datacontenttype, time, extensions, kind]);
   // JSON.stringify writes no line break, so the first one ends the attributes.
-  return hash(`${attributes}\n${event.data === null ? '' : canonicalData(event.data)}`);
+  return hash(`${head}\n${data === null ? '' : canonicalData(data)}`);
 }
 
 /** RFC 8785, and behind it the numbers which that would round, so that two of them never pass as one. */
 function canonicalData(data: EventData): string {
   if (data.kind === 'base64') return data.text;
   const value = mayHaveLoneSurrogate(data.text) ? JSON.parse(spellOutLoneSurrogates(data.text)) : data.value;
-  return `${canonicalize(value)}\n${data.inexact.toSorted().join(' ')}`;
+  return `${canonical(value)}\n${data.inexact.toSorted().join(' ')}`;
 }
 
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;

@@ -20,7 +20,8 @@ const OPEN_OBJECT = 123;
 const CLOSE_OBJECT = 125;
 
 export type CompactResult =
-  | { outcome: 'compact'; text: string }
+  /** `depth`: how many levels there are. */
+  | { outcome: 'compact'; text: string; depth: number }
   /** `index`: which element of the outermost array it is in. */
   | { outcome: 'too-deep'; index: number };
 
@@ -32,6 +33,7 @@ export function compact(text: string, depthMax: number): CompactResult {
   const parts: string[] = [];
   let kept = 0;
   let depth = 0;
+  let deepest = 0;
   let index = 0;
   let at = 0;
   while (at < text.length) {
@@ -46,6 +48,7 @@ export function compact(text: string, depthMax: number): CompactResult {
     } else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
       depth++;
       if (depth > depthMax) return { outcome: 'too-deep', index };
+      if (depth > deepest) deepest = depth;
     } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) {
       depth--;
     } else if (code === COMMA && depth === 1) {
@@ -53,21 +56,9 @@ export function compact(text: string, depthMax: number): CompactResult {
     }
     at++;
   }
-  if (parts.length === 0) return { outcome: 'compact', text: kept === 0 ? text : text.slice(kept) };
+  if (parts.length === 0) return { outcome: 'compact', text: kept === 0 ? text : text.slice(kept), depth: deepest };
   parts.push(text.slice(kept));
-  return { outcome: 'compact', text: parts.join('') };
-}
-
-/** The elements of an array, each as text. `text` is valid compact JSON. */
-export function elements(text: string): string[] {
-  const found: string[] = [];
-  let at = 1;
-  while (at < text.length - 1) {
-    const end = valueEnd(text, at);
-    found.push(text.slice(at, end));
-    at = end + 1;
-  }
-  return found;
+  return { outcome: 'compact', text: parts.join(''), depth: deepest };
 }
 
 /** A member of an object: its name, and its value as text. */
@@ -133,8 +124,8 @@ function inspectNumber(literal: string, found: Inspection): void {
   else if (String(value) !== literal) found.inexact.push(literal);
 }
 
-/** Where the value that begins at `at` ends. */
-function valueEnd(text: string, at: number): number {
+/** Where the value that begins at `at` ends. `text` is valid compact JSON. */
+export function valueEnd(text: string, at: number): number {
   let depth = 0;
   let here = at;
   do {

@@ -1,5 +1,5 @@
 import type { NewEvent } from '../topics/protocol.ts';
-import type { SentAttributes } from './cloudevent.ts';
+import type { SentAttributes } from './attribute-rules.ts';
 import type { EventData } from './data.ts';
 import { contentHash, identityHash } from './hashes.ts';
 
@@ -16,37 +16,56 @@ export interface DecodedEvent {
   event: NewEvent;
 }
 
+/** An event as it is stored, before it is hashed. */
+export interface WrittenEvent {
+  id: string;
+  source: string;
+  json: string;
+}
+
 /** Completes a checked event and writes it out: attributes in one readable order, extensions by name, data last. */
-export function newEvent(attributes: SentAttributes, data: EventData | null, defaults: EventDefaults): DecodedEvent {
-  const { type, subject, datacontenttype, dataschema, partitionkey, extensions } = attributes;
-  const id = attributes.id ?? defaults.makeId();
-  const source = attributes.source ?? `/topics/${defaults.topic}`;
-  const time = attributes.time ?? defaults.time;
+export function writeEvent(
+  attributes: SentAttributes,
+  data: EventData | null,
+  { topic, time, makeId }: EventDefaults,
+): WrittenEvent {
+  const id = attributes.id ?? makeId();
+  const source = attributes.source ?? `/topics/${topic}`;
+  const head = JSON.stringify({
+    specversion: '1.0',
+    id,
+    source,
+    type: attributes.type,
+    // Before `time`: readers of an event's head stop there.
+    subject: attributes.subject ?? undefined,
+    time: attributes.time ?? time,
+    datacontenttype: attributes.datacontenttype ?? undefined,
+    dataschema: attributes.dataschema ?? undefined,
+    partitionkey: attributes.partitionkey ?? undefined,
+  });
+  let json = head.slice(0, -1);
+  // Names need no escaping: they were checked.
+  for (const [name, value] of attributes.extensions) json += `,"${name}":${JSON.stringify(value)}`;
+  if (data?.kind === 'json') json += `,"data":${data.text}`;
+  if (data?.kind === 'base64') json += `,"data_base64":"${data.text}"`;
+  return { id, source, json: `${json}}` };
+}
 
-  const members = [`"specversion":"1.0"`, member('id', id), member('source', source), member('type', type)];
-  // Before `time`: readers of an event's head stop there.
-  if (subject !== null) members.push(member('subject', subject));
-  members.push(member('time', time));
-  if (datacontenttype !== null) members.push(member('datacontenttype', datacontenttype));
-  if (dataschema !== null) members.push(member('dataschema', dataschema));
-  if (partitionkey !== null) members.push(member('partitionkey', partitionkey));
-  for (const [name, value] of extensions) members.push(member(name, value));
-  if (data?.kind === 'json') members.push(`"data":${data.text}`);
-  if (data?.kind === 'base64') members.push(`"data_base64":"${data.text}"`);
-
+/** A written event made ready for the log. */
+export function newEvent(
+  attributes: SentAttributes,
+  data: EventData | null,
+  { id, source, json }: WrittenEvent,
+): DecodedEvent {
+  const { type, subject, partitionkey } = attributes;
   const event: NewEvent = {
     type,
     source,
     subject,
     key: partitionkey ?? subject,
     identity: identityHash(source, id),
-    content: contentHash({ ...attributes, data }, attributes.time),
-    json: `{${members.join(',')}}`,
+    content: contentHash(attributes, data),
+    json,
   };
   return { id, event };
-}
-
-/** Names need no escaping: they were checked. */
-function member(name: string, value: string | number | boolean): string {
-  return `"${name}":${JSON.stringify(value)}`;
 }

@@ -1,8 +1,8 @@
 import { compact } from './json-text.ts';
 
 export type JsonResult =
-  /** `text` is compact. */
-  | { outcome: 'json'; text: string; value: unknown }
+  /** `text` is compact; `depth`: levels of arrays and objects in it. */
+  | { outcome: 'json'; text: string; value: unknown; depth: number }
   | { outcome: 'too-deep'; index: number }
   | { outcome: 'invalid-json'; detail: string };
 
@@ -13,7 +13,7 @@ export function readJson(body: Uint8Array, depthMax: number): JsonResult {
   const short = compact(text, depthMax);
   if (short.outcome === 'too-deep') return short;
   try {
-    return { outcome: 'json', text: short.text, value: JSON.parse(text) };
+    return { outcome: 'json', text: short.text, value: JSON.parse(text), depth: short.depth };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'it cannot be parsed';
     return { outcome: 'invalid-json', detail: `The body is not JSON: ${reason}.` };

@@ -1,0 +1,98 @@
+import {
+  type ExtensionValue,
+  extensionProblem,
+  HUB_ATTRIBUTES,
+  hasScheme,
+  isExtensionValue,
+  isMediaType,
+  isTime,
+  isUriReference,
+  nameProblem,
+  type SentAttributes,
+} from './attribute-rules.ts';
+import {
+  EXTENSIONS_MAX,
+  ID_CHARACTERS_MAX,
+  MEDIA_TYPE_CHARACTERS_MAX,
+  SUBJECT_CHARACTERS_MAX,
+  TIME_CHARACTERS_MAX,
+  TYPE_CHARACTERS_MAX,
+  URI_CHARACTERS_MAX,
+} from './limits.ts';
+import { hasForbiddenCharacter } from './text.ts';
+
+/**
+ * The attributes of an event that keeps every rule, as the schemas in cloudevent.ts would give them, at a tenth of their
+ * cost; null where they have to be asked. Takes the event as it was sent: null attributes and the hub's own are left out.
+ */
+export function quickAttributes(event: Record<string, unknown>, short: boolean): SentAttributes | null {
+  let versioned = short;
+  let type: string | null = null;
+  let id: string | null = null;
+  let source: string | null = null;
+  let subject: string | null = null;
+  let time: string | null = null;
+  let datacontenttype: string | null = null;
+  let dataschema: string | null = null;
+  let partitionkey: string | null = null;
+  const extensions: [string, ExtensionValue][] = [];
+
+  for (const name of Object.keys(event)) {
+    const value = event[name];
+    if (name === 'data' || HUB_ATTRIBUTES.has(name)) continue;
+    if (value === null || value === undefined) {
+      if (name === 'specversion' || nameProblem(name) !== null) return null;
+      continue;
+    }
+    switch (name) {
+      case 'specversion':
+        if (value !== '1.0') return null;
+        versioned = true;
+        break;
+      case 'id':
+        if (!isAttribute(value, ID_CHARACTERS_MAX)) return null;
+        id = value;
+        break;
+      case 'source':
+        if (!isAttribute(value, URI_CHARACTERS_MAX) || !isUriReference(value)) return null;
+        source = value;
+        break;
+      case 'type':
+        if (!isAttribute(value, TYPE_CHARACTERS_MAX)) return null;
+        type = value;
+        break;
+      case 'subject':
+        if (!isAttribute(value, SUBJECT_CHARACTERS_MAX)) return null;
+        subject = value;
+        break;
+      case 'time':
+        if (!isAttribute(value, TIME_CHARACTERS_MAX) || !isTime(value)) return null;
+        time = value;
+        break;
+      case 'datacontenttype':
+        if (!isAttribute(value, MEDIA_TYPE_CHARACTERS_MAX) || !isMediaType(value)) return null;
+        datacontenttype = value;
+        break;
+      case 'dataschema':
+        if (!isAttribute(value, URI_CHARACTERS_MAX) || !isUriReference(value) || !hasScheme(value)) return null;
+        dataschema = value;
+        break;
+      case 'partitionkey':
+        if (!isAttribute(value, SUBJECT_CHARACTERS_MAX)) return null;
+        partitionkey = value;
+        break;
+      case 'data_base64':
+        return null;
+      default:
+        if (nameProblem(name) !== null || !isExtensionValue(value) || extensionProblem(value) !== null) return null;
+        extensions.push([name, value]);
+    }
+  }
+  if (!versioned || type === null || extensions.length > EXTENSIONS_MAX) return null;
+  if (extensions.length > 1) extensions.sort(([a], [b]) => (a < b ? -1 : 1));
+  return { id, source, type, subject, time, datacontenttype, dataschema, partitionkey, extensions };
+}
+
+function isAttribute(value: unknown, charactersMax: number): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= charactersMax && !hasForbiddenCharacter(value);
+}
