@@ -46,7 +46,10 @@ export class ObjectHost<T extends Hosted> {
   readonly #build: (ports: InstancePorts) => T;
   #incarnation: Incarnation<T> | null = null;
   #births = 0;
-  #alarm: { running: boolean; failures: number } = { running: false, failures: 0 };
+  /** `since`: what the running alarm was set to. */
+  #alarm: { running: boolean; failures: number; since: number } = { running: false, failures: 0, since: 0 };
+  /** workerd loses an alarm that the alarm's own handler sets to no later than what it was set to itself. */
+  #alarmLost = false;
   /** Errors that alarms and background work ended with, which is no fault by itself. */
   readonly errors: string[] = [];
   deaths = 0;
@@ -62,6 +65,10 @@ export class ObjectHost<T extends Hosted> {
       }
     };
     this.storage.onSync = () => this.#confirmed();
+    this.storage.onAlarm = () => {
+      const { running, since } = this.#alarm;
+      this.#alarmLost = running && this.storage.alarm !== null && this.storage.alarm <= since;
+    };
   }
 
   /** The life of the running instance, if there is one. */
@@ -78,6 +85,8 @@ export class ObjectHost<T extends Hosted> {
     this.deaths += 1;
     dying.life.alive = false;
     this.#incarnation = null;
+    // What is on disk is read anew by the next instance.
+    this.#alarmLost = false;
     this.storage.crash();
     if (this.#alarm.running) {
       this.#alarm.running = false;
@@ -115,12 +124,12 @@ export class ObjectHost<T extends Hosted> {
 
   /** When the alarm is due; null: none that the disk has confirmed, or its handler runs. */
   get alarmAt(): number | null {
-    return this.#alarm.running || this.storage.dirty ? null : this.storage.alarm;
+    return this.#alarm.running || this.#alarmLost || this.storage.dirty ? null : this.storage.alarm;
   }
 
   /** The alarm is set, or its handler runs. */
   get hasAlarm(): boolean {
-    return this.#alarm.running || this.storage.alarm !== null;
+    return this.#alarm.running || (this.storage.alarm !== null && !this.#alarmLost);
   }
 
   /** What the object may do to others: nothing before the disk has confirmed what was written. */
@@ -131,6 +140,7 @@ export class ObjectHost<T extends Hosted> {
   /** Fires the alarm. */
   fire(): void {
     let incarnation: Incarnation<T>;
+    this.#alarm.since = this.storage.alarm ?? 0;
     this.storage.takeAlarm();
     try {
       incarnation = this.#start();
