@@ -47,8 +47,7 @@ export function resolveRange(from: Position, until: Position | null, extent: Ext
   if (isReversed(from, until)) {
     return { outcome: 'invalid-range' };
   }
-  const start =
-    from.kind === 'sequence' ? Math.max(1, from.sequence) : resolvedSequence(resolvePosition(from, 'start', extent));
+  const start = from.kind === 'sequence' ? from.sequence : resolvedSequence(resolvePosition(from, 'start', extent));
   if (start < extent.firstSequence) {
     return { outcome: 'sequence-expired', firstSequence: extent.firstSequence };
   }

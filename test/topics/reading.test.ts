@@ -40,6 +40,8 @@ describe('reading', () => {
     expect([numbers(third), third.next]).toEqual([[9, 10], null]);
     expect(await page(harness, { from: at(11) })).toMatchObject({ events: [], next: null, lastSequence: 10 });
     expect(await page(harness, { from: at(99) })).toMatchObject({ events: [], next: null });
+    const below = await harness.log.read(read({ from: at(0) }));
+    expect(below).toEqual({ outcome: 'sequence-expired', firstSequence: 1 });
   });
 
   test('P2 descending, next goes on as the end', async () => {
