@@ -64,6 +64,10 @@ export class Claiming {
     const { sql } = this.#core;
     const wanted = new Set(sequencesOf(lease));
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
+    if (gone.length > 0 && lane.replay !== null) {
+      this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
+      return { claimed: [], send: [] };
+    }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
     const { events, slots } = this.#inTime(
       lane,

@@ -69,10 +69,10 @@ export class Configuration {
   /** What a new configuration needs of the catalogue before it is a barrier; the rest goes on in the background. */
   async #followPatterns(document: SubscriptionDocument): Promise<PutResult | null> {
     try {
-      await this.mirror();
+      await this.#core.inTime(this.mirror(), 'The catalogue');
       if (!document.topics.some(hasWildcard)) return null;
       for (let seen = 0; seen < ATTACH_AT_ONCE; seen += TOPICS_PAGE) {
-        if (!(await this.#attaching.followPatterns())) break;
+        if (!(await this.#core.inTime(this.#attaching.followPatterns(), 'The catalogue'))) break;
       }
       return null;
     } catch (error) {
@@ -190,6 +190,7 @@ export class Configuration {
 
   /** Ends a pause, a disabling and a failing. */
   resume(): void {
+    this.#core.progressAt = this.#core.now();
     const leases = this.#core.tx(() => {
       this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });
       return this.#leases.resendAll();

@@ -9,12 +9,12 @@ import type { SubscriptionDocument } from './document.ts';
 import {
   ALARM_FALLBACK_MS,
   ALARM_LATE_MS,
+  ANSWER_MAX_MS,
   CHORE_RETRY_FIRST_MS,
   CHORE_RETRY_MAX_MS,
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
-  LOG_ANSWER_MAX_MS,
   PROBE_WITHIN_MS,
   STALLED_MS,
 } from './limits.ts';
@@ -115,7 +115,12 @@ export class Core {
 
   /** A log's answer. @throws if it does not come in time */
   ask<T>(topic: string, call: (log: TopicLogApi) => Promise<T>): Promise<T> {
-    return withTimeout(this.ports.clock, call(this.ports.topicLog(topic)), LOG_ANSWER_MAX_MS, `The topic ${topic}`);
+    return this.inTime(call(this.ports.topicLog(topic)), `The topic ${topic}`);
+  }
+
+  /** An answer that somebody waits for. @throws if it does not come in time */
+  inTime<T>(answer: Promise<T>, whose: string): Promise<T> {
+    return withTimeout(this.ports.clock, answer, ANSWER_MAX_MS, whose);
   }
 
   /** A secret as it is stored: sealed for this subscription, with the id of the key. */

@@ -212,6 +212,7 @@ export class Lanes {
     }
     if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: this.#needed(lane) };
 
+    this.#core.progressAt = this.#core.now();
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
     const idle = this.#core.sql.inFlight().leases === 0;
     const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld && !this.#core.tooManyExceptions;

@@ -52,8 +52,8 @@ export const CHORE_RETRY_FIRST_MS = 1_000;
 export const CHORE_RETRY_MAX_MS = 30_000;
 /** A step of it that has no answer for this long has failed. */
 export const CHORE_STEP_MAX_MS = 30_000;
-/** A call to a log that has no answer for this long has failed. */
-export const LOG_ANSWER_MAX_MS = 10_000;
+/** A call to a log or to D1 that a caller waits for has failed if it has no answer for this long. */
+export const ANSWER_MAX_MS = 10_000;
 /** An alarm that is late by this much is set again. */
 export const ALARM_LATE_MS = 10_000;
 /** After an alarm that failed the next one comes no sooner than this. */

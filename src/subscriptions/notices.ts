@@ -1,5 +1,5 @@
+import { identityHash } from '../events/hashes.ts';
 import { uuidv7 } from '../events/ids.ts';
-import { newEvent } from '../events/new-event.ts';
 import { formatTime } from '../events/times.ts';
 import type { NewEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
@@ -20,35 +20,39 @@ export class Notices {
     const now = this.#core.now();
     this.#core.setRow({ disabled_reason: reason, updated_at: now, probe_at: null, streak: 0, failing_since: null });
     const { name, random } = this.#core.ports;
+    const id = uuidv7(now, random.bytes(10));
     const data = { subscription: name, reason };
-    const { id, event } = newEvent(
-      {
-        id: null,
-        source: `/subscriptions/${name}`,
-        type: 'millrace.subscription.disabled',
-        subject: name,
-        time: null,
-        datacontenttype: 'application/json',
-        dataschema: null,
-        partitionkey: null,
-        extensions: [],
-      },
-      { kind: 'json', text: JSON.stringify(data), value: data, inexact: [] },
-      { topic: SYSTEM_TOPIC, time: formatTime(now), makeId: () => uuidv7(now, random.bytes(10)) },
-    );
+    const event = notice({ id, name, type: 'millrace.subscription.disabled', time: formatTime(now), data });
     this.#core.sql.addNotice(id, JSON.stringify(event));
   }
 
   /** Publishes the first notice; false if there is none. Repeating it appends nothing. @throws if the log fails */
   async publish(): Promise<boolean> {
-    const notice = this.#core.sql.notice();
-    if (!notice) return false;
-    const event = JSON.parse(notice.event) as NewEvent;
+    const first = this.#core.sql.notice();
+    if (!first) return false;
+    const event = JSON.parse(first.event) as NewEvent;
     const result = await this.#core.ask(SYSTEM_TOPIC, (log) =>
       log.append({ v: 1, events: [event], expectedLastSequence: null, create: true }),
     );
     if (result.outcome !== 'appended') this.#core.warn('a notice was refused', { outcome: result.outcome });
-    this.#core.tx(() => this.#core.sql.deleteNotice(notice.id));
+    this.#core.tx(() => this.#core.sql.deleteNotice(first.id));
     return true;
   }
+}
+
+function notice(of: { id: string; name: string; type: string; time: string; data: unknown }): NewEvent {
+  const { id, name, type, time, data } = of;
+  const source = `/subscriptions/${name}`;
+  const datacontenttype = 'application/json';
+  const json = JSON.stringify({ specversion: '1.0', id, source, type, subject: name, time, datacontenttype, data });
+  // A repeated notice is the same to the letter.
+  return {
+    type,
+    source,
+    subject: name,
+    key: name,
+    identity: identityHash(source, id),
+    content: identityHash(source, json),
+    json,
+  };
 }

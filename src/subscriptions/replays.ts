@@ -27,14 +27,15 @@ export class Replays {
     const to = await resolve(request.to ?? { kind: 'sequence', sequence: from.lastSequence }, 'end');
     if (to.outcome === 'position-ahead') return to;
     // A range that ends before the first retained event is empty rather than expired only if nobody asked for it.
-    if (to.outcome === 'sequence-expired') return { outcome: 'invalid-range' };
-    if (request.to !== null && to.sequence < from.sequence) return { outcome: 'invalid-range' };
+    if (to.outcome === 'sequence-expired' && request.to !== null) return { outcome: 'invalid-range' };
+    const last = to.outcome === 'resolved' ? to.sequence : from.sequence - 1;
+    if (request.to !== null && last < from.sequence) return { outcome: 'invalid-range' };
 
     const created = this.#core.tx(() => {
       const live = this.#core.sql.liveLane(request.topic);
       if (!live || !this.#core.present) return false;
       if (this.#core.sql.replayLane(request.id)) return true;
-      const empty = to.sequence < from.sequence;
+      const empty = last < from.sequence;
       const now = this.#core.now();
       this.#core.sql.addLane({
         topic: request.topic,
@@ -45,7 +46,7 @@ export class Replays {
         origin: from.sequence - 1,
         start: from.sequence,
         next: from.sequence,
-        until: empty ? from.sequence - 1 : to.sequence,
+        until: empty ? from.sequence - 1 : last,
         parked: null,
         types: JSON.stringify(request.types),
         rate_count: request.rateLimit?.count ?? null,

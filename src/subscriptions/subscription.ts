@@ -161,7 +161,7 @@ export class Subscription implements SubscriptionApi {
       if (!this.#configuration.remove()) return false;
       this.#go();
       // It is gone from the lists when the caller looks, if D1 can be reached.
-      await this.#configuration.mirror().catch(() => false);
+      await this.#core.inTime(this.#configuration.mirror(), 'The catalogue').catch(() => false);
       return true;
     });
   }
@@ -245,7 +245,7 @@ export class Subscription implements SubscriptionApi {
     const result = await this.#replays.start(request);
     this.#go();
     // It is in the lists when the caller looks, if D1 can be reached.
-    await this.#replays.mirror().catch(() => false);
+    await this.#core.inTime(this.#replays.mirror(), 'The catalogue').catch(() => false);
     return result;
   }
 

@@ -1,10 +1,17 @@
 import { Catalog } from '../../src/catalog/catalog.ts';
-import { DeadLetters } from '../../src/dead-letters/letters.ts';
-import type { Log } from '../../src/platform.ts';
-import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import type { ClaimResult, DeliveryOutcome, LeaseMessage, SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import { type DeadLetter, DeadLetters, type LetterState } from '../../src/dead-letters/letters.ts';
+import type { Log, SqlRow } from '../../src/platform.ts';
+import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
+import type {
+  ClaimResult,
+  DeliveryOutcome,
+  LeaseMessage,
+  PutResult,
+  SubscriptionView,
+} from '../../src/subscriptions/protocol.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
+import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { NodeD1 } from '../support/node-d1.ts';
@@ -13,6 +20,23 @@ import { NodeStorage } from '../support/node-storage.ts';
 type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
 
 const quiet: Log = () => undefined;
+
+export const WEBHOOK: WebhookDelivery = {
+  kind: 'webhook',
+  url: 'https://receiver.example/hook',
+  timeoutMs: 15_000,
+  headers: {},
+  secret: null,
+};
+
+const DOCUMENT: SubscriptionDocument = {
+  topics: ['orders'],
+  from: { kind: 'latest' },
+  filter: { types: [] },
+  maxInFlight: 64,
+  retry: { scheduleMs: [1_000, 2_000], jitter: 0 },
+  delivery: WEBHOOK,
+};
 
 /** Logs and subscriptions over Node's SQLite, wired to each other, with a queue that a test looks into. Nothing moves by itself. */
 export class Hub {
@@ -23,6 +47,10 @@ export class Hub {
   /** Messages sent and not taken yet, by queue. */
   readonly deliveries: LeaseMessage[] = [];
   readonly retries: LeaseMessage[] = [];
+  /** Topics whose logs answer no subscription. */
+  readonly unreachable = new Set<string>();
+  /** What subscriptions reach instead of the real logs. */
+  standIn: ((topic: string) => TopicLogApi) | null = null;
   readonly #vault = new Vault('bWlsbHJhY2UtdGVzdHMtbWlsbHJhY2UtdGVzdHMtMTIzNDU2Nzg=');
   readonly #storages = new Map<string, NodeStorage>();
   readonly #logs = new Map<string, TopicLog>();
@@ -63,6 +91,16 @@ export class Hub {
     return log;
   }
 
+  #reach(topic: string): TopicLogApi {
+    if (this.standIn) return this.standIn(topic);
+    if (!this.unreachable.has(topic)) return this.log(topic);
+    return new Proxy<TopicLogApi>(this.log(topic), {
+      get: () => async () => {
+        throw new Error(`The topic ${topic} can't be reached.`);
+      },
+    });
+  }
+
   subscription(name: string): Subscription {
     const present = this.#subscriptions.get(name);
     if (present) return present;
@@ -76,7 +114,7 @@ export class Hub {
       catalog: this.catalog,
       letters: this.letters,
       vault: this.#vault,
-      topicLog: (topic) => this.log(topic),
+      topicLog: (topic) => this.#reach(topic),
       deliveries: { send: async (message) => this.deliveries.push(message) },
       retries: { send: async (message) => this.retries.push(message) },
     });
@@ -87,6 +125,36 @@ export class Hub {
   /** The object is gone from memory; the next call makes it anew from its rows. */
   restart(name: string): void {
     this.#subscriptions.delete(name);
+  }
+
+  restartTopic(topic: string): void {
+    this.#logs.delete(topic);
+  }
+
+  /** Everything sent and not claimed is lost. */
+  loseMessages(): void {
+    this.deliveries.length = 0;
+    this.retries.length = 0;
+  }
+
+  /** All letters of a subscription as D1 has them, newest death first. */
+  async lettersOf(subscription: string, state: LetterState | null = null): Promise<DeadLetter[]> {
+    const filter = { subscription, topic: null, reason: null, since: null, until: null, state };
+    return (await this.letters.page(filter, 1_000, null)).letters;
+  }
+
+  /** What a subscription's own tables say. */
+  rows<Row extends SqlRow>(name: string, query: string, ...values: (string | number | null)[]): Row[] {
+    return this.storage(`subscription ${name}`)
+      .sql.exec<Row>(query, ...values)
+      .toArray();
+  }
+
+  /** Makes a document like the one of `subscribe`, and answers whatever `put` does. */
+  async put(name: string, changes: Partial<SubscriptionDocument> = {}): Promise<PutResult> {
+    return this.awaiting(
+      this.subscription(name).put({ v: 1, name, document: { ...DOCUMENT, ...changes }, ifMatch: null }),
+    );
   }
 
   async publish(topic: string, count: number, type = 'order.created'): Promise<void> {
@@ -117,24 +185,15 @@ export class Hub {
       done = true;
     });
     marked.catch(() => undefined);
-    for (let turn = 0; turn < 50 && !done; turn++) {
+    for (let turn = 0; turn < 500 && !done; turn++) {
       await settled();
-      if (!done) await this.clock.advance(1);
+      if (!done) await this.clock.advance(turn < 50 ? 1 : 100);
     }
     return marked;
   }
 
   async subscribe(name: string, changes: Partial<SubscriptionDocument> = {}): Promise<SubscriptionView> {
-    const document: SubscriptionDocument = {
-      topics: ['orders'],
-      from: { kind: 'latest' },
-      filter: { types: [] },
-      maxInFlight: 64,
-      retry: { scheduleMs: [1_000, 2_000], jitter: 0 },
-      delivery: { kind: 'webhook', url: 'https://receiver.example/hook', timeoutMs: 15_000, headers: {}, secret: null },
-      ...changes,
-    };
-    const result = await this.awaiting(this.subscription(name).put({ v: 1, name, document, ifMatch: null }));
+    const result = await this.put(name, changes);
     if (result.outcome !== 'created' && result.outcome !== 'replaced') throw new Error(JSON.stringify(result));
     await settled();
     return result.view;

@@ -1,0 +1,207 @@
+import { describe, expect, test, vi } from 'vitest';
+import { Hub } from './harness.ts';
+
+describe('P4: no lane ever stops in silence', () => {
+  test('an alarm whose handler fails is counted and armed again, not at once; the other work of the alarm is done', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    hub.loseMessages();
+    const storage = hub.storage('subscription billing');
+    // A row that the handler can't read.
+    storage.sql.exec("UPDATE leases SET sequences = 'broken', token = 'x', claims = 3, due = 0");
+    const before = hub.clock.now();
+    await hub.subscription('billing').alarm();
+    expect(hub.rows('billing', 'SELECT alarm_failures FROM subscription')).toEqual([{ alarm_failures: 1 }]);
+    expect(storage.alarm).toBe(before + 5_000);
+    storage.sql.exec("UPDATE leases SET sequences = '[1]', token = NULL, claims = 0");
+    await hub.advance(5_000);
+    expect(await hub.work('billing')).toEqual([1]);
+  });
+
+  test('an alarm is armed even where the next one can not be derived', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    const storage = hub.storage('subscription billing');
+    await hub.advance(10_000);
+    expect(storage.alarm).toBeNull();
+    const subscription = hub.subscription('billing');
+    storage.sql.exec('ALTER TABLE leases RENAME TO elsewhere');
+    await subscription.alarm();
+    expect(storage.alarm).toBe(hub.clock.now() + 5_000);
+    storage.sql.exec('ALTER TABLE elsewhere RENAME TO leases');
+    await hub.publish('orders', 1);
+    expect(await hub.work('billing')).toEqual([1]);
+  });
+
+  test('the sweep finds a lane whose park its log does not know, wakes it and counts it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    hub
+      .storage('topic orders')
+      .sql.exec('UPDATE subscribers SET ticket = NULL, next = NULL, types = NULL, owed = NULL');
+    hub.restartTopic('orders');
+    await hub.publish('orders', 1);
+    await hub.advance(120_000);
+    expect(await hub.work('billing')).toEqual([]);
+    expect(await hub.awaiting(hub.subscription('billing').sweep())).toBe(true);
+    expect(await hub.work('billing')).toEqual([2]);
+    expect(hub.rows('billing', 'SELECT healed FROM subscription')).toEqual([{ healed: 1 }]);
+    expect(await hub.awaiting(hub.subscription('billing').sweep())).toBe(false);
+  });
+
+  test('a lane that its log has forgotten altogether attaches again from where it stands', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    hub.storage('topic orders').sql.exec('DELETE FROM subscribers');
+    hub.restartTopic('orders');
+    await hub.publish('orders', 2);
+    expect(await hub.awaiting(hub.subscription('billing').sweep())).toBe(true);
+    await hub.advance(1_000);
+    expect(await hub.work('billing')).toEqual([2, 3]);
+  });
+
+  test('a log that fails in the sweep keeps it from no other lane', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { topics: ['orders', 'invoices'] });
+    await hub.publish('invoices', 1);
+    await hub.work('billing');
+    hub
+      .storage('topic invoices')
+      .sql.exec('UPDATE subscribers SET ticket = NULL, next = NULL, types = NULL, owed = NULL');
+    hub.restartTopic('invoices');
+    await hub.publish('invoices', 1);
+    hub.unreachable.add('orders');
+    expect(await hub.awaiting(hub.subscription('billing').sweep())).toBe(true);
+    expect(await hub.work('billing')).toEqual([2]);
+  });
+
+  test('the sweep finds an alarm that was lost, and counts it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    hub.loseMessages();
+    hub.storage('subscription billing').takeAlarm();
+    await hub.advance(10 * 60_000);
+    expect(hub.deliveries).toEqual([]);
+    expect(await hub.awaiting(hub.subscription('billing').sweep())).toBe(true);
+    expect(await hub.work('billing')).toEqual([1]);
+    expect(hub.rows('billing', 'SELECT healed FROM subscription')).toEqual([{ healed: 1 }]);
+  });
+
+  test('a lost alarm is set again by the next transaction, too', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    hub.loseMessages();
+    const storage = hub.storage('subscription billing');
+    storage.takeAlarm();
+    await hub.clock.advance(60_000);
+    await hub.publish('orders', 1);
+    expect(storage.alarm).not.toBeNull();
+  });
+
+  test('no alarm is set for the moment of the one that is handled, or before: the platform would lose it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { retry: { scheduleMs: [0, 0, 0], jitter: 0 } });
+    await hub.publish('orders', 1);
+    const storage = hub.storage('subscription billing');
+    const setAlarm = vi.spyOn(storage, 'setAlarm');
+    hub.loseMessages();
+    for (let alarm = 0; alarm < 5; alarm++) {
+      const fired = storage.alarm ?? 0;
+      await hub.clock.advance(Math.max(0, fired - hub.clock.now()));
+      setAlarm.mockClear();
+      storage.takeAlarm();
+      await hub.subscription('billing').alarm();
+      for (const [at] of setAlarm.mock.calls) expect(at).toBeGreaterThan(fired);
+      expect(setAlarm.mock.calls.length).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test('lag without progress for 60 s is marked in the catalogue, and unmarked when it moves again', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 3);
+    const stalled = () => hub.d1.query('SELECT stalled_at IS NOT NULL AS stalled FROM subscriptions');
+    // Nobody takes messages off the queue.
+    await hub.advance(50_000);
+    expect(stalled()).toEqual([{ stalled: 0 }]);
+    await hub.advance(30_000);
+    expect(stalled()).toEqual([{ stalled: 1 }]);
+    expect(await hub.catalog.subscriptionsToSweep(hub.clock.now(), 0, 10)).toEqual(['billing']);
+    await hub.work('billing');
+    await hub.advance(10_000);
+    expect(stalled()).toEqual([{ stalled: 0 }]);
+  });
+
+  test('a log that can not be read marks the subscription as stalled as well', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    hub.unreachable.add('orders');
+    hub.storage('subscription billing').sql.exec('UPDATE lanes SET parked = NULL');
+    const stalled = () => hub.d1.query('SELECT stalled_at IS NOT NULL AS stalled FROM subscriptions');
+    await hub.advance(50_000);
+    expect(stalled()).toEqual([{ stalled: 0 }]);
+    await hub.advance(40_000);
+    expect(stalled()).toEqual([{ stalled: 1 }]);
+    hub.unreachable.clear();
+    await hub.advance(60_000);
+    expect(stalled()).toEqual([{ stalled: 0 }]);
+  });
+
+  test('an idle subscription sets no alarm; a paused one with a backlog neither', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    await hub.advance(60_000);
+    expect(hub.storage('subscription billing').alarm).toBeNull();
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.publish('orders', 100);
+    await hub.advance(60_000);
+    expect(hub.storage('subscription billing').alarm).toBeNull();
+  });
+
+  test('a wake that its log has given up is made good by the alarm within 30 s', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    hub.subscription('billing').wake = () => new Promise(() => undefined);
+    await hub.publish('orders', 1);
+    hub.restart('billing');
+    await hub.advance(30_000);
+    expect(await hub.work('billing')).toEqual([1]);
+  });
+});
+
+describe('turns', () => {
+  test('a busy topic starves no other one', async () => {
+    const hub = new Hub();
+    await hub.publish('busy', 500);
+    await hub.publish('quiet', 3);
+    await hub.subscribe('audit', { topics: ['busy', 'quiet'], from: { kind: 'earliest' }, maxInFlight: 4 });
+    const topics: string[] = [];
+    await hub.work('audit', (event) => {
+      topics.push(event.topic);
+      return hub.delivered(event);
+    });
+    expect(topics).toHaveLength(503);
+    expect(topics.indexOf('quiet')).toBeLessThan(20);
+  });
+
+  test('topics that can not be reached keep no other from being read', async () => {
+    const hub = new Hub();
+    const dark = Array.from({ length: 40 }, (_, index) => `dark-${index}`);
+    await hub.subscribe('audit', { topics: [...dark, 'orders'] });
+    for (const topic of dark) hub.unreachable.add(topic);
+    hub.storage('subscription audit').sql.exec('UPDATE lanes SET parked = NULL');
+    await hub.publish('orders', 1);
+    await hub.subscription('audit').alarm();
+    await hub.advance(6_000);
+    expect(await hub.work('audit')).toEqual([1]);
+  });
+});
