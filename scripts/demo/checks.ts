@@ -100,9 +100,9 @@ function checkConsumer(story: Story, { consumer, sums, book }: Story['consumers'
       () => `${book.taken.size} of ${wanted.length}; missing ${missing.slice(0, 3).join(', ')}`,
     ),
     check(
-      `${name} took no event twice and refused no signature`,
-      book.repeats === 0 && book.unverified === 0,
-      () => `${book.repeats} repeats, ${book.unverified} unverified`,
+      `${name} could verify every request, and knows each event by one webhook-id`,
+      book.unverified === 0 && book.webhookIds === book.seen,
+      () => `${book.unverified} unverified, ${book.webhookIds} webhook-ids for ${book.seen} events`,
     ),
     check(
       `the hub's sums for ${name} balance and agree with its book`,

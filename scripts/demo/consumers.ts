@@ -78,21 +78,22 @@ export interface BookSums {
   unverified: number;
   /** Ids of the events it took, each once. */
   taken: Set<string>;
-  /** Events that came again after they had been taken. */
-  repeats: number;
+  /** Distinct events and distinct webhook-ids that came, refused ones too. */
+  seen: number;
+  webhookIds: number;
   retries: number;
   replayed: number;
 }
 
 export function sumBook({ receiver: { book } }: Consumer): BookSums {
   const taken = book.filter(({ status }) => isSuccess(status));
-  const distinct = new Set(taken.map(eventId));
   return {
     requests: book.length,
     refused: book.length - taken.length,
     unverified: book.filter(({ verified }) => verified !== true).length,
-    taken: distinct,
-    repeats: taken.length - distinct.size,
+    taken: new Set(taken.map(eventId)),
+    seen: new Set(book.map(eventId)).size,
+    webhookIds: new Set(book.map(({ webhookId }) => webhookId)).size,
     retries: book.filter(({ attempt }) => attempt > 1).length,
     replayed: book.filter(({ replay }) => replay !== null).length,
   };

@@ -1,5 +1,7 @@
 /** A small client of the HTTP interface for the demo and the tests: what they call, and no more. */
 
+const WITHIN_MS = 75_000;
+
 export interface Receipt {
   id: string;
   source: string;
@@ -120,7 +122,7 @@ export interface RequestOptions {
   /** Sent as it is. */
   body?: string;
   headers?: Record<string, string>;
-  /** Abandons the call after this time. */
+  /** Abandons the call after this time; by default after what the longest waiting read may take. */
   withinMs?: number;
 }
 
@@ -144,7 +146,7 @@ export class ApiClient {
         ...options.headers,
       },
       ...(body === undefined ? {} : { body }),
-      ...(options.withinMs === undefined ? {} : { signal: AbortSignal.timeout(options.withinMs) }),
+      signal: AbortSignal.timeout(options.withinMs ?? WITHIN_MS),
     });
     return { status: response.status, headers: response.headers, text: await response.text() };
   }

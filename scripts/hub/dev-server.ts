@@ -10,6 +10,8 @@ const STOP_WITHIN_MS = 5_000;
 /** How long a started hub gets to answer, before it counts as broken. */
 const READY_WITHIN_MS = 60_000;
 const POLL_EVERY_MS = 100;
+/** A poll that has no answer by then is given up: wrangler may lose a request that comes while it starts. */
+const POLL_TIMEOUT_MS = 5_000;
 
 export interface DevServer {
   url: string;
@@ -83,7 +85,7 @@ async function answers(url: string, ended: Promise<number>): Promise<void> {
   });
   const deadline = Date.now() + READY_WITHIN_MS;
   while (!over && Date.now() < deadline) {
-    const response = await fetch(url).catch(() => null);
+    const response = await fetch(url, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).catch(() => null);
     if (response?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS));
   }
@@ -92,5 +94,7 @@ async function answers(url: string, ended: Promise<number>): Promise<void> {
 
 async function fireCron(url: string): Promise<void> {
   // A hub that is just restarting misses one sweep; the next comes in a minute.
-  await fetch(`${url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`).catch(() => null);
+  await fetch(`${url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`, {
+    signal: AbortSignal.timeout(SWEEP_EVERY_MS),
+  }).catch(() => null);
 }

@@ -10,6 +10,8 @@ import { ROOT } from './wrangler.ts';
 const READY_WITHIN_MS = 90_000;
 const STOP_WITHIN_MS = 10_000;
 const POLL_EVERY_MS = 50;
+/** A poll that has no answer by then is given up: wrangler may lose a request that comes while it starts. */
+const POLL_TIMEOUT_MS = 5_000;
 /** How much of a broken hub's log goes into the error. */
 const LOG_TAIL_CHARACTERS = 4_000;
 
@@ -126,7 +128,9 @@ export class HubProcess {
   async #ready(child: ChildProcess): Promise<void> {
     const deadline = Date.now() + READY_WITHIN_MS;
     while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
-      const response = await fetch(`${this.url}/healthz`).catch(() => null);
+      const response = await fetch(`${this.url}/healthz`, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).catch(
+        () => null,
+      );
       if (response?.ok) return;
       await delay(POLL_EVERY_MS);
     }
