@@ -1,4 +1,4 @@
-import type { Recorded } from './append.ts';
+import type { Recorded, SequencedEvent } from './append.ts';
 import { GENERATION_MIN_MS } from './limits.ts';
 import type { LogState } from './log-state.ts';
 import type { NewEvent } from './protocol.ts';
@@ -36,12 +36,16 @@ export class Identities {
     return found;
   }
 
-  /** Keeps new ones. Part of the append's transaction; answers the columns of `meta` that changed. */
-  keep(events: readonly { sequence: number; event: NewEvent }[], now: number, windowMs: number): Partial<MetaRow> {
+  /**
+   * Keeps those of new events, whose sequences go on from `first` without gaps. Part of the append's transaction; answers
+   * the columns of `meta` that changed.
+   */
+  keep(first: number, events: readonly SequencedEvent[], now: number, windowMs: number): Partial<MetaRow> {
     const rotated = this.#rotate(now, windowMs);
     this.#sql.addIdentities(
       generationOf(rotated.dedup_current ?? this.#state.meta().dedup_current),
-      events.map(({ sequence, event }) => [event.identity, event.content, sequence]),
+      first,
+      events.map(({ event }) => event.identity + event.content),
       now,
     );
     return rotated;

@@ -65,12 +65,11 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
     };
   }
   sql.addKeys(
-    plan.inserts.flatMap(({ sequence, event }): [string, number][] =>
-      event.key === null ? [] : [[event.key, sequence]],
-    ),
+    head.lastSequence + 1,
+    plan.inserts.map(({ event }) => event.key),
   );
   const windowMs = created.window_ms ?? state.meta().window_ms;
-  const rotated = identities.keep(plan.inserts, recordedAt, windowMs);
+  const rotated = identities.keep(head.lastSequence + 1, plan.inserts, recordedAt, windowMs);
 
   const concerned = parks.concerned(plan.inserts);
   if (concerned.length > 0) {

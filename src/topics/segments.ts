@@ -23,38 +23,49 @@ export function cutSegments(
   head: Head,
   recordedAt: number,
 ): (SegmentRow & { body: string })[] {
+  const texts = events.map(({ event }) => oneLine(event.json));
   const segments: (SegmentRow & { body: string })[] = [];
   let bytesBefore = head.bytes;
+  let first = head.lastSequence + 1;
+  for (const { lines, bytes, body } of cutLines(texts)) {
+    segments.push({ first, count: lines, recorded_at: recordedAt, bytes, bytes_before: bytesBefore, body });
+    first += lines;
+    bytesBefore += bytes;
+  }
+  return segments;
+}
+
+/** `bytes`: of the lines, without the line ends between them. */
+interface Cut {
+  lines: number;
+  bytes: number;
+  body: string;
+}
+
+function cutLines(texts: string[]): Cut[] {
+  if (texts.length === 0) return [];
+  const whole = texts.join('\n');
+  // Nearly always it all fits, and one look at the whole is cheaper than one at each.
+  if (whole.length <= SEGMENT_BYTES_MAX) {
+    const bytes = byteLength(whole) - (texts.length - 1);
+    if (bytes <= SEGMENT_BYTES_MAX) return [{ lines: texts.length, bytes, body: whole }];
+  }
+  const cuts: Cut[] = [];
   let lines: string[] = [];
   let bytes = 0;
-  let first = head.lastSequence + 1;
   const cut = () => {
-    segments.push({
-      first,
-      count: lines.length,
-      recorded_at: recordedAt,
-      bytes,
-      bytes_before: bytesBefore,
-      body: lines.join('\n'),
-    });
-    first += lines.length;
-    bytesBefore += bytes;
+    cuts.push({ lines: lines.length, bytes, body: lines.join('\n') });
     lines = [];
     bytes = 0;
   };
-  for (const { event } of events) {
-    const line = oneLine(event.json);
+  for (const line of texts) {
     const size = byteLength(line);
-    if (lines.length > 0 && bytes + size > SEGMENT_BYTES_MAX) {
-      cut();
-    }
+    if (lines.length > 0 && bytes + size > SEGMENT_BYTES_MAX) cut();
     lines.push(line);
     bytes += size;
   }
-  if (lines.length > 0) {
-    cut();
-  }
-  return segments;
+  cut();
+  return cuts;
 }
 
 /** In JSON a line end can only stand between tokens, where a space means the same. */

@@ -112,18 +112,19 @@ export function statements(storage: ObjectStorage) {
     },
 
     // Keys
-    addKeys: (entries: [key: string, sequence: number][]): void => {
-      const [only] = entries;
-      if (only !== undefined && entries.length === 1) {
-        sql.exec('INSERT INTO keys (key, sequence) VALUES (?, ?)', ...only);
+    /** The keys of events whose sequences go on from `first` without gaps; null: no key. */
+    addKeys: (first: number, keys: (string | null)[]): void => {
+      const [only = null] = keys;
+      if (keys.length === 1) {
+        if (only !== null) sql.exec('INSERT INTO keys (key, sequence) VALUES (?, ?)', only, first);
         return;
       }
-      for (const json of jsonChunks(entries)) {
-        sql.exec('INSERT INTO keys (key, sequence) SELECT value ->> 0, value ->> 1 FROM json_each(?)', json);
-      }
+      const insert = `INSERT INTO keys (key, sequence)
+        SELECT value, ?2 + key FROM json_each(?1) WHERE value IS NOT NULL`;
+      for (const { json, start } of jsonChunks(keys)) sql.exec(insert, json, first + start);
     },
     deleteKeys: (entries: [key: string, sequence: number][]): void => {
-      for (const json of jsonChunks(entries)) {
+      for (const { json } of jsonChunks(entries)) {
         sql.exec('DELETE FROM keys WHERE (key, sequence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))', json);
       }
     },
@@ -139,25 +140,19 @@ export function statements(storage: ObjectStorage) {
       const query = IDENTITIES.map(
         (table) => `SELECT ${columns} FROM json_each(?1) j CROSS JOIN ${table} d ON d.identity = unhex(j.value)`,
       );
-      return jsonChunks(identities).flatMap((json) => all<IdentityRow>(query.join(' UNION ALL '), json));
+      return jsonChunks(identities).flatMap(({ json }) => all<IdentityRow>(query.join(' UNION ALL '), json));
     },
-    addIdentities: (
-      generation: Generation,
-      entries: [identity: string, content: string, sequence: number][],
-      recordedAt: number,
-    ): void => {
+    /** Those of events whose sequences go on from `first` without gaps: identity and content, run together. */
+    addIdentities: (generation: Generation, first: number, pairs: string[], recordedAt: number): void => {
+      const values = 'unhex(substr(value, 1, 32)), unhex(substr(value, 33))';
       const insert = `INSERT OR REPLACE INTO ${IDENTITIES[generation]} (identity, content, sequence, recorded_at)`;
-      const [only] = entries;
-      if (only !== undefined && entries.length === 1) {
-        sql.exec(`${insert} VALUES (unhex(?), unhex(?), ?, ?)`, ...only, recordedAt);
+      const [only] = pairs;
+      if (only !== undefined && pairs.length === 1) {
+        sql.exec(`${insert} SELECT ${values}, ?2, ?3 FROM (SELECT ?1 AS value)`, only, first, recordedAt);
         return;
       }
-      for (const json of jsonChunks(entries)) {
-        sql.exec(
-          `${insert} SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, ?2 FROM json_each(?1)`,
-          json,
-          recordedAt,
-        );
+      for (const { json, start } of jsonChunks(pairs)) {
+        sql.exec(`${insert} SELECT ${values}, ?2 + key, ?3 FROM json_each(?1)`, json, first + start, recordedAt);
       }
     },
     /** Forgets a whole generation. Dropping a table writes no row; deleting its rows would write each. */
@@ -225,7 +220,7 @@ export function statements(storage: ObjectStorage) {
         sql.exec('UPDATE subscribers SET owed = ? WHERE name = ?', owed, name);
         return;
       }
-      for (const json of jsonChunks(entries)) {
+      for (const { json } of jsonChunks(entries)) {
         sql.exec(
           `UPDATE subscribers SET owed = j.value ->> 1 FROM json_each(?) j WHERE subscribers.name = j.value ->> 0`,
           json,
@@ -240,23 +235,32 @@ export function statements(storage: ObjectStorage) {
 
 export type Statements = ReturnType<typeof statements>;
 
-/** JSON arrays of the values, in order, each short enough to be one argument. */
-function jsonChunks(values: unknown[]): string[] {
-  const chunks: string[] = [];
+/** A JSON array of some of the values: those from the index `start` on. */
+interface Chunk {
+  json: string;
+  start: number;
+}
+
+/** The values as JSON arrays, in order, each short enough to be one argument. */
+function jsonChunks(values: unknown[]): Chunk[] {
+  if (values.length === 0) return [];
+  const whole = JSON.stringify(values);
+  if (whole.length <= SQL_JSON_CHARS_MAX) return [{ json: whole, start: 0 }];
+  const chunks: Chunk[] = [];
   let parts: string[] = [];
+  let start = 0;
   let chars = 0;
-  for (const value of values) {
+  for (const [index, value] of values.entries()) {
     const json = JSON.stringify(value);
     if (parts.length > 0 && chars + json.length > SQL_JSON_CHARS_MAX) {
-      chunks.push(`[${parts.join(',')}]`);
+      chunks.push({ json: `[${parts.join(',')}]`, start });
       parts = [];
+      start = index;
       chars = 0;
     }
     parts.push(json);
     chars += json.length + 1;
   }
-  if (parts.length > 0) {
-    chunks.push(`[${parts.join(',')}]`);
-  }
+  chunks.push({ json: `[${parts.join(',')}]`, start });
   return chunks;
 }

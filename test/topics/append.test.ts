@@ -139,6 +139,21 @@ describe('appending', () => {
     expect(last).toMatchObject({ outcome: 'found', event: { sequence: 40 } });
   });
 
+  test('each key stands beside the sequence of its event, also where they take several statements', async () => {
+    const harness = new Harness();
+    const keyOf = (sequence: number) => (sequence % 3 === 0 ? null : `${sequence}`.padStart(1_024, 'k'));
+    const events = Array.from({ length: 999 }, (_, index) => event({ key: keyOf(index + 2) }));
+    await harness.log.append(append([event({ key: keyOf(1) })]));
+    await harness.log.append(append(events));
+    const rows = harness.storage.sql
+      .exec<{ key: string; sequence: number }>('SELECT key, sequence FROM keys ORDER BY sequence')
+      .toArray();
+    expect(rows.map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 1_000 }, (_, index) => index + 1).filter((sequence) => keyOf(sequence) !== null),
+    );
+    expect(rows.every(({ key, sequence }) => key === keyOf(sequence))).toBe(true);
+  });
+
   test('line ends between the tokens of an event don’t tear its segment', async () => {
     const harness = new Harness();
     const torn = event();
