@@ -47,7 +47,8 @@ export class Access {
 
   /** @param authorization the header's value */
   async authenticate(authorization: string | null, ports: RevocationPorts): Promise<Authentication> {
-    const token = /^Bearer +(.+?) *$/i.exec(authorization ?? '')?.[1];
+    // Whoever has no key can send this: the pattern must not go back and forth over a long run of spaces.
+    const token = /^Bearer +(\S.*)$/i.exec(authorization?.trimEnd() ?? '')?.[1];
     if (token === undefined) return { outcome: 'no-key' };
     const claims = this.#verify(token);
     if (claims === null) {

@@ -28,9 +28,8 @@ export class Revocations {
   /** True if the key is known to be revoked, by a list at most 10 s old unless D1 is away. */
   async isRevoked(id: string, ports: RevocationPorts): Promise<boolean> {
     if (this.#ids.has(id)) return true;
-    const now = ports.now();
-    const age = this.#readAt === null ? Number.POSITIVE_INFINITY : now - this.#readAt;
-    const tried = this.#triedAt === null ? Number.POSITIVE_INFINITY : now - this.#triedAt;
+    const age = timeSince(this.#readAt, ports.now());
+    const tried = timeSince(this.#triedAt, ports.now());
     if (age >= MAX_AGE_MS && (tried >= RETRY_MS || this.#failures === 0)) {
       await this.#read(ports);
     } else if (age >= REFRESH_AGE_MS && tried >= RETRY_MS) {
@@ -44,27 +43,40 @@ export class Revocations {
     this.#ids.add(id);
   }
 
-  async #read({ db, now, log }: RevocationPorts): Promise<void> {
-    const startedAt = now();
+  /** Resolves when the list was read, or could not be, or after {@link WAIT_MS}. */
+  async #read(ports: RevocationPorts): Promise<void> {
+    const startedAt = ports.now();
     this.#triedAt = startedAt;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error(`No answer within ${WAIT_MS} ms.`)), WAIT_MS);
-    const reading = revokedIds(db, startedAt);
-    reading.catch(() => undefined); // when it fails after the wait, nobody listens any more
-    try {
-      for (const id of await Promise.race([reading, late])) this.#ids.add(id);
-      this.#readAt = startedAt;
-      this.#failures = 0;
-    } catch (error) {
+    const failed = (error: unknown) => {
       this.#failures += 1;
-      log('warn', 'The list of revoked keys could not be read: what is known stands.', {
+      ports.log('warn', 'The list of revoked keys could not be read: what is known stands.', {
         error,
         failures: this.#failures,
       });
-    } finally {
-      clearTimeout(timer);
-    }
+    };
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      failed(new Error(`No answer within ${WAIT_MS} ms.`));
+      resolve();
+    }, WAIT_MS);
+    const reading = this.#take(startedAt, ports)
+      .catch(failed)
+      .finally(() => clearTimeout(timer));
+    // A list that comes late still counts: where D1 is always this far away, no other would ever come.
+    ports.background(reading);
+    await Promise.race([reading, late]);
   }
+
+  async #take(startedAt: number, { db }: RevocationPorts): Promise<void> {
+    for (const id of await revokedIds(db, startedAt)) this.#ids.add(id);
+    this.#readAt = startedAt;
+    this.#failures = 0;
+  }
+}
+
+/** A time that never was, or lies ahead because the clock was set back, is long ago. */
+function timeSince(at: number | null, now: number): number {
+  return at === null || at > now ? Number.POSITIVE_INFINITY : now - at;
 }
 
 async function revokedIds(db: Database, now: number): Promise<string[]> {

@@ -3,6 +3,7 @@ import { Access } from '../../src/access/authenticate.ts';
 import { signingKeys, signKey, verifyKey } from '../../src/access/key-tokens.ts';
 import { addKey, deleteKey, trimRevocations } from '../../src/access/keys.ts';
 import { Revocations } from '../../src/access/revocations.ts';
+import type { Statement } from '../../src/platform.ts';
 import { NodeD1 } from '../support/node-d1.ts';
 
 const SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
@@ -54,6 +55,14 @@ describe('P7 closed: a key proves itself', () => {
     expect(await access.authenticate(null, world)).toEqual({ outcome: 'no-key' });
   });
 
+  it('is looked for in a hostile header without much work', async () => {
+    const access = new Access('admin', keysOf(SECRET));
+    const start = performance.now();
+    const header = `Bearer a${' '.repeat(100_000)}b`;
+    expect(await access.authenticate(header, worldOf(NodeD1.migrated()))).toEqual({ outcome: 'bad-key' });
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+
   it('expires', async () => {
     const access = new Access('admin', keysOf(SECRET));
     const world = worldOf(NodeD1.migrated());
@@ -85,6 +94,7 @@ describe('P7 closed: a deleted key works nowhere after 10 s', () => {
     const revocations = new Revocations();
     expect(await revocations.isRevoked('id', world)).toBe(false);
     await db.prepare("INSERT INTO revocations (id, revoked_at) VALUES ('id', 1)").run();
+    world.tasks = [];
     world.time += 4_999;
     expect(await revocations.isRevoked('id', world)).toBe(false);
     expect(world.tasks).toHaveLength(0);
@@ -130,6 +140,34 @@ describe('P7 closed: a deleted key works nowhere after 10 s', () => {
     expect(reads).toBe(1);
   });
 
+  it('is seen where D1 always takes longer than a request waits', async () => {
+    const db = NodeD1.migrated();
+    await db.prepare("INSERT INTO revocations (id, revoked_at) VALUES ('id', 1)").run();
+    const world = worldOf(db);
+    const far = {
+      ...world,
+      now: world.now,
+      db: { prepare: (query: string) => slow(db.prepare(query)), batch: db.batch.bind(db) },
+    };
+    const revocations = new Revocations();
+    expect(await revocations.isRevoked('id', far)).toBe(false);
+    await Promise.all(world.tasks);
+    expect(await revocations.isRevoked('id', far)).toBe(true);
+  });
+
+  it('is seen within 10 s after the clock was set back', async () => {
+    const db = NodeD1.migrated();
+    const world = worldOf(db);
+    const revocations = new Revocations();
+    await revocations.isRevoked('id', world);
+    await db.prepare("INSERT INTO revocations (id, revoked_at) VALUES ('id', 1)").run();
+    world.time -= 3_600_000;
+    expect(await revocations.isRevoked('id', world)).toBe(true);
+    world.tasks = [];
+    await revocations.isRevoked('other', world);
+    expect(world.tasks).toHaveLength(0);
+  });
+
   it('is forgotten when it would have expired anyway', async () => {
     const db = NodeD1.migrated();
     await db
@@ -157,4 +195,18 @@ function hangs() {
   const never = () => new Promise<never>(() => undefined);
   const statement = { bind: () => statement, first: never, all: never, run: never };
   return statement;
+}
+
+/** Answers after more than a request waits. */
+function slow(statement: Statement): Statement {
+  const later = async <T>(answer: () => Promise<T>) => {
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    return answer();
+  };
+  return {
+    bind: (...values) => slow(statement.bind(...values)),
+    first: <T>() => later(() => statement.first<T>()),
+    all: <T>() => later(() => statement.all<T>()),
+    run: () => later(() => statement.run()),
+  };
 }
