@@ -21,6 +21,8 @@ interface AuditPorts {
 }
 
 const RANDOM_BYTES = 10;
+/** Sorts behind every id. */
+const NEWEST = '~';
 
 /** Records a change beside the answer, which never waits for it. If D1 is away the entry goes to the log instead. */
 export function recordAudit(ports: AuditPorts, entry: Omit<AuditEntry, 'at'>): void {
@@ -42,9 +44,9 @@ export async function auditPage(
   const { results } = await db
     .prepare(
       `SELECT id, at, key, action, target, request_id AS requestId FROM audit
-       WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2`,
+       WHERE id < ? ORDER BY id DESC LIMIT ?`,
     )
-    .bind(before, limit + 1)
+    .bind(before ?? NEWEST, limit + 1)
     .all<AuditEntry & { id: string }>();
   const page = results.slice(0, limit);
   const next = results.length > limit ? (page.at(-1)?.id ?? null) : null;

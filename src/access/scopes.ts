@@ -1,3 +1,4 @@
+import { globMatches } from '../events/globs.ts';
 import { isName, isTopicPattern, patternCovers } from '../events/names.ts';
 
 const PATTERN_SCOPES = ['publish', 'read', 'topics'] as const;
@@ -24,9 +25,6 @@ export const SCOPE_FORMS = [
   ...PLAIN_SCOPES,
 ].join(', ');
 
-/** Longest scope: the longest legal topic name behind the longest kind. */
-export const SCOPE_MAX_CHARACTERS = 215;
-
 /** True if `scope` is one of the forms in {@link SCOPE_FORMS}. */
 export function isScope(scope: string): boolean {
   const [kind, target] = split(scope);
@@ -48,22 +46,6 @@ export function allows(scopes: readonly string[], need: Need): boolean {
 /** How a need is written in a key's scopes, for messages. */
 export function describeNeed(need: Need): string {
   return 'on' in need ? `${need.scope}:${need.on}` : need.scope;
-}
-
-/** `*` is any run of characters. Linear in the name for each star. */
-function globMatches(glob: string, name: string): boolean {
-  const [first = '', ...rest] = glob.split('*');
-  if (rest.length === 0) return glob === name;
-  const last = rest.pop() ?? '';
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
-  const end = name.length - last.length;
-  let at = first.length;
-  for (const part of rest) {
-    const found = name.indexOf(part, at);
-    if (found < 0 || found + part.length > end) return false;
-    at = found + part.length;
-  }
-  return true;
 }
 
 function split(scope: string): [kind: string, target: string | null] {

@@ -105,42 +105,43 @@ export class Catalog {
     const { results } = await this.#db
       .prepare(
         `SELECT id, subscription, topic, created_at AS createdAt FROM replays
-         WHERE ?1 IS NULL OR created_at < ?1 OR (created_at = ?1 AND id > ?2)
+         WHERE created_at <= ?1 AND (created_at < ?1 OR id > ?2)
          ORDER BY created_at DESC, id LIMIT ?3`,
       )
-      .bind(before?.createdAt ?? null, before?.id ?? '', limit)
+      .bind(before?.createdAt ?? Number.MAX_SAFE_INTEGER, before?.id ?? '', limit)
       .all<{ id: string; subscription: string; topic: string; createdAt: number }>();
     return results;
   }
 
-  /** The subscriptions the sweep looks at now: the stalled ones, and those not looked at for longest. Marks them as looked at. */
+  /**
+   * The subscriptions the sweep looks at now: the stalled ones, and those not looked at for longest. Stalled ones get at most
+   * half of the places, so that however many there are the others have their turn. Marks them all as looked at.
+   */
   async subscriptionsToSweep(now: number, notSince: number, limit: number): Promise<string[]> {
-    return this.#toSweep(
-      'subscriptions',
-      'deleted = 0 AND (stalled_at IS NOT NULL OR swept_at < ?)',
-      now,
-      notSince,
-      limit,
-    );
+    const places = Math.ceil(limit / 2);
+    const stalled = await this.#sweepNext('subscriptions', 'deleted = 0 AND stalled_at IS NOT NULL', [], places, now);
+    const rest = limit - stalled.length;
+    const others = await this.#sweepNext('subscriptions', 'deleted = 0 AND swept_at < ?', [notSince], rest, now);
+    return [...stalled, ...others];
   }
 
   async topicsToSweep(now: number, notSince: number, limit: number): Promise<string[]> {
-    return this.#toSweep('topics', 'swept_at < ?', now, notSince, limit);
+    return this.#sweepNext('topics', 'swept_at < ?', [notSince], limit, now);
   }
 
-  async #toSweep(
+  /** Those that `where` allows, the longest waiting first, marked as looked at now. */
+  async #sweepNext(
     table: 'subscriptions' | 'topics',
     where: string,
-    now: number,
-    notSince: number,
+    values: number[],
     limit: number,
+    now: number,
   ): Promise<string[]> {
-    const order = table === 'subscriptions' ? 'stalled_at IS NULL, swept_at' : 'swept_at';
     const { results } = await this.#db
       .prepare(
-        `UPDATE ${table} SET swept_at = ? WHERE name IN (SELECT name FROM ${table} WHERE ${where} ORDER BY ${order} LIMIT ?) RETURNING name`,
+        `UPDATE ${table} SET swept_at = ? WHERE name IN (SELECT name FROM ${table} WHERE ${where} ORDER BY swept_at LIMIT ?) RETURNING name`,
       )
-      .bind(now, notSince, limit)
+      .bind(now, ...values, limit)
       .all<{ name: string }>();
     return results.map((row) => row.name);
   }
