@@ -1,20 +1,14 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
 import type { SentAttributes } from './attribute-rules.ts';
 import { canonical } from './canonical.ts';
 import type { EventData } from './data.ts';
-
-/** Bytes of SHA-256 kept: enough that no two of a log's events meet by chance. */
-const HASH_BYTES = 16;
+import { sha256Half } from './sha256.ts';
 
 /** Extensions that differ between two sendings of the same event. */
 const TRACE_EXTENSIONS = new Set(['traceparent', 'tracestate']);
 
-const encoder = new TextEncoder();
-
 /** 32 hex digits over source and id: which event this is. */
 export function identityHash(source: string, id: string): string {
-  return hash(JSON.stringify([source, id]));
+  return sha256Half(JSON.stringify([source, id]));
 }
 
 /**
@@ -31,7 +25,7 @@ export function contentHash(attributes: SentAttributes, data: EventData | null):
   const kind = data?.kind ?? null;
   const head = JSON.stringify([type, subject, partitionkey, dataschema, datacontenttype, time, extensions, kind]);
   // JSON.stringify writes no line break, so the first one ends the attributes.
-  return hash(`${head}\n${data === null ? '' : canonicalData(data)}`);
+  return sha256Half(`${head}\n${data === null ? '' : canonicalData(data)}`);
 }
 
 /** RFC 8785, and behind it the numbers which that would round, so that two of them never pass as one. */
@@ -54,8 +48,4 @@ const PAIR_OR_ESCAPE =
 /** Half a surrogate pair as the six characters of its escape, since RFC 8785 knows no text with halves in it. */
 function spellOutLoneSurrogates(json: string): string {
   return json.replace(PAIR_OR_ESCAPE, (found) => (/^\\u[dD].{3}$/.test(found) ? `\\${found}` : found));
-}
-
-function hash(text: string): string {
-  return bytesToHex(sha256(encoder.encode(text)).subarray(0, HASH_BYTES));
 }
