@@ -75,7 +75,7 @@ export class Wakes {
       }
       if (!this.#flights.has(name)) {
         this.#ready.delete(name);
-        this.#start(name);
+        this.#tryStart(name);
       }
     }
   }
@@ -105,6 +105,15 @@ export class Wakes {
       earliest = Math.min(earliest ?? due, due);
     }
     return earliest;
+  }
+
+  /** One that can't even be started waits like one that failed: the alarm must not come back for it at once, for ever. */
+  #tryStart(name: string): void {
+    try {
+      this.#start(name);
+    } catch (error) {
+      this.#failed(name, this.#parts.parks.get(name)?.ticket ?? null, error);
+    }
   }
 
   #start(name: string): void {
@@ -164,7 +173,7 @@ export class Wakes {
       this.#answered(name, request, flight, answer);
     } catch (error) {
       this.#flights.delete(name);
-      this.#failed(name, request, error);
+      this.#failed(name, request.ticket, error);
     }
     this.pump();
   }
@@ -234,10 +243,11 @@ export class Wakes {
     this.reset(after.name);
   }
 
-  #failed(name: string, request: WakeRequest, error: unknown): void {
+  /** @param ticket of the park that the wake was for */
+  #failed(name: string, ticket: number | null, error: unknown): void {
     const { ports, parks, alarm } = this.#parts;
     const park = parks.get(name);
-    if (park === undefined || park.owed === null || park.ticket !== request.ticket) {
+    if (park === undefined || park.owed === null || park.ticket !== ticket) {
       this.reset(name);
       return;
     }

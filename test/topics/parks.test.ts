@@ -333,6 +333,23 @@ describe('lost wakes', () => {
     expect(await harness.log.standing('billing')).toMatchObject({ parked: { next: 4, owed: null } });
   });
 
+  test('P4 a wake that cannot even be made is tried again, at a distance', async () => {
+    const harness = new Harness();
+    await harness.park('billing', 5, ['a']);
+    await harness.publish('a');
+    await harness.sent();
+    harness.storage.sql.exec('ALTER TABLE segments RENAME TO away');
+    harness.restart();
+    await harness.pass(6);
+    expect(await harness.sent()).toEqual([]);
+    // Alarm after alarm at once would cost a row and a call each.
+    expect(harness.storage.alarm).toBeGreaterThan(harness.clock.now() + 100);
+    expect(harness.logged.filter((line) => line.includes('could not be woken')).length).toBeLessThan(6);
+    harness.storage.sql.exec('ALTER TABLE away RENAME TO segments');
+    await harness.pass(30);
+    expect((await harness.sent())[0]).toMatchObject({ name: 'billing', request: { first: 1 } });
+  });
+
   test('P6 a subscription that never answers holds up nobody else', async () => {
     const harness = new Harness();
     for (let n = 0; n < 40; n += 1) await harness.park(`dead${n}`, n);
