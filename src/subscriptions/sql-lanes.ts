@@ -6,7 +6,10 @@ const LIVE = "replay IS NULL AND status IN ('attaching', 'active')";
 // As the partial index has it: the planner takes it only where it stands literally.
 const UNPARKED = "parked IS NULL AND status IN ('active', 'attaching')";
 
-/** Statements on the subscription's row and its lanes. */
+/**
+ * Statements on the subscription's row and its lanes. A limit stands in the text: bound, SQLite would prepare the statement
+ * anew each time.
+ */
 export function laneStatements(storage: ObjectStorage) {
   const { sql } = storage;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
@@ -28,7 +31,7 @@ export function laneStatements(storage: ObjectStorage) {
           .toArray(),
       ),
     liveLanesAfter: (id: number, limit: number) =>
-      sql.exec<LaneRow>(`SELECT * FROM lanes WHERE id > ? AND ${LIVE} ORDER BY id LIMIT ?`, id, limit).toArray(),
+      sql.exec<LaneRow>(`SELECT * FROM lanes WHERE id > ? AND ${LIVE} ORDER BY id LIMIT ${limit}`, id).toArray(),
     replayLane: (replay: string) => first(sql.exec<LaneRow>('SELECT * FROM lanes WHERE replay = ?', replay).toArray()),
     /** The books of everything but the replays. */
     totals: () =>
@@ -52,18 +55,16 @@ export function laneStatements(storage: ObjectStorage) {
     unparkedAfter: (id: number, limit: number) =>
       sql
         .exec<LaneRow>(
-          `SELECT * FROM lanes WHERE ${UNPARKED} AND status = 'active' AND replay IS NULL AND id > ? ORDER BY id LIMIT ?`,
+          `SELECT * FROM lanes WHERE ${UNPARKED} AND status = 'active' AND replay IS NULL AND id > ? ORDER BY id LIMIT ${limit}`,
           id,
-          limit,
         )
         .toArray(),
     /** Replays that have something to read, by id. */
     unreadReplaysAfter: (id: number, limit: number) =>
       sql
         .exec<LaneRow>(
-          `SELECT * FROM lanes WHERE ${UNPARKED} AND status = 'active' AND next <= until AND id > ? ORDER BY id LIMIT ?`,
+          `SELECT * FROM lanes WHERE ${UNPARKED} AND status = 'active' AND next <= until AND id > ? ORDER BY id LIMIT ${limit}`,
           id,
-          limit,
         )
         .toArray(),
     hasUnread: () =>
@@ -74,7 +75,7 @@ export function laneStatements(storage: ObjectStorage) {
         .toArray().length > 0,
     attachingAfter: (id: number, limit: number) =>
       sql
-        .exec<LaneRow>("SELECT * FROM lanes WHERE status = 'attaching' AND id > ? ORDER BY id LIMIT ?", id, limit)
+        .exec<LaneRow>(`SELECT * FROM lanes WHERE status = 'attaching' AND id > ? ORDER BY id LIMIT ${limit}`, id)
         .toArray(),
     /** The next free rate slot of each throttled replay that has something to read. */
     rateSlots: () =>

@@ -88,12 +88,12 @@ export function leaseStatements(storage: ObjectStorage) {
       sql
         .exec<{ sequence: number }>(
           `SELECT sequence FROM (SELECT lane, sequence FROM exceptions INDEXED BY exceptions_due
-             WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ? LIMIT ?`,
+             WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
           now,
           lane,
-          limit,
         )
         .toArray()
+        .slice(0, limit)
         .map((row) => row.sequence),
     /** Puts leased exceptions back, due at these moments. */
     postpone: (lane: number, sequences: number[], dues: number[]) =>
@@ -107,7 +107,7 @@ export function leaseStatements(storage: ObjectStorage) {
       }),
     /** Are as many redriven letters pending already? */
     hasRedriven: (count: number) =>
-      sql.exec('SELECT 1 AS one FROM exceptions WHERE redriven = 1 LIMIT 1 OFFSET ?', count - 1).toArray().length > 0,
+      sql.exec(`SELECT 1 AS one FROM exceptions WHERE redriven = 1 LIMIT 1 OFFSET ${count - 1}`).toArray().length > 0,
     redrivenOf: (lane: number) =>
       sql
         .exec<{ sequence: number }>('SELECT sequence FROM exceptions WHERE lane = ? AND redriven = 1', lane)

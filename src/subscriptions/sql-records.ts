@@ -19,9 +19,8 @@ export function recordStatements(storage: ObjectStorage) {
         ? []
         : sql
             .exec<LetterRow>(
-              'SELECT * FROM letters INDEXED BY letters_dirty WHERE dirty = 1 AND topic = ? ORDER BY sequence LIMIT ?',
+              `SELECT * FROM letters INDEXED BY letters_dirty WHERE dirty = 1 AND topic = ? ORDER BY sequence LIMIT ${limit}`,
               any.topic,
-              limit,
             )
             .toArray();
     },
@@ -72,23 +71,21 @@ export function recordStatements(storage: ObjectStorage) {
     oldestAttempts: (limit: number) =>
       sql
         .exec<{ id: number; total: number; at: number }>(
-          'SELECT id, total, at FROM attempts ORDER BY id LIMIT ?',
-          limit,
+          `SELECT id, total, at FROM attempts ORDER BY id LIMIT ${limit}`,
         )
         .toArray(),
     addAttempts: (row: AttemptsRow) => sql.exec(...insertion('INSERT', 'attempts', row)),
     deleteAttempts: (id: number) => sql.exec('DELETE FROM attempts WHERE id = ?', id),
     attemptsBefore: (id: number, limit: number) =>
-      sql.exec<AttemptsRow>('SELECT * FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ?', id, limit).toArray(),
+      sql.exec<AttemptsRow>(`SELECT * FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ${limit}`, id).toArray(),
     attemptsOf: (topic: string, sequence: number, beforeId: number, limit: number) =>
       sql
         .exec<AttemptsRow>(
-          'SELECT * FROM attempts WHERE id < ? AND topic = ? AND first <= ? AND last >= ? ORDER BY id DESC LIMIT ?',
+          `SELECT * FROM attempts WHERE id < ? AND topic = ? AND first <= ? AND last >= ? ORDER BY id DESC LIMIT ${limit}`,
           beforeId,
           topic,
           sequence,
           sequence,
-          limit,
         )
         .toArray(),
 

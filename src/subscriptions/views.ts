@@ -138,10 +138,12 @@ export class Views {
     if (exception) return this.#excepted(base, exception);
     const lease = sql.leasesOf(lane.id).find((candidate) => sequencesOf(candidate).includes(sequence));
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
-    const isWaiting = sequence >= lane.next && lane.status !== 'removed';
-    if (isWaiting)
-      return { ...base, status: typeMatches(this.#core.document.filter.types, type) ? 'pending' : 'filtered' };
-    return this.#buried(base, topic, sequence) ?? this.#settled(base, topic, sequence, type, recorded);
+    const { types } = this.#core.document.filter;
+    if (sequence >= lane.next && lane.status !== 'removed')
+      return { ...base, status: typeMatches(types, type) ? 'pending' : 'filtered' };
+    const buried = this.#buried(base, topic, sequence);
+    if (buried) return buried;
+    return sequence >= lane.next ? base : this.#settled(base, topic, sequence, type, recorded);
   }
 
   /** Retrying, or redriven. */

@@ -1,0 +1,200 @@
+import { describe, expect, test } from 'vitest';
+import { REDRIVEN_MAX } from '../../src/subscriptions/limits.ts';
+import type { LetterJob } from '../../src/subscriptions/protocol.ts';
+import { booked, Hub } from './harness.ts';
+
+const NO_RETRY = { retry: { scheduleMs: [], jitter: 0 } };
+const JOB: LetterJob = { id: 'job_1', action: 'redrive', topic: null, reason: null, since: null, until: null };
+
+/** A subscription of which every event died, all letters in D1. */
+async function withLetters(count: number): Promise<Hub> {
+  const hub = new Hub();
+  await hub.subscribe('billing', NO_RETRY);
+  for (let left = count; left > 0; left -= 100) {
+    await hub.publish('orders', Math.min(100, left));
+    await hub.work('billing', (event) => hub.failed(event));
+    // A receiver that fails would be probed only now and then.
+    await hub.awaiting(hub.subscription('billing').resume());
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.awaiting(hub.subscription('billing').resume());
+  }
+  await hub.advance(1_000);
+  expect(await hub.view('billing')).toMatchObject({ dead: count, waiting: 0 });
+  await hub.clock.advance(1_000);
+  return hub;
+}
+
+describe('P4: a job over dead letters', () => {
+  test('redrives 250 in steps, each once, also with a crash between the steps', async () => {
+    const hub = await withLetters(250);
+    let steps = 0;
+    const around = hub.d1.around;
+    hub.d1.around = async (queries, work) => {
+      if (queries.some((query) => query.includes('dead_letters') && query.includes('SELECT'))) {
+        steps += 1;
+        if (steps === 2) {
+          hub.restart('billing');
+          throw new Error('The object died.');
+        }
+      }
+      return around(queries, work);
+    };
+    await hub.subscription('billing').startJob(JOB);
+    const seen: number[] = [];
+    for (let turn = 0; turn < 40; turn++) {
+      seen.push(...(await hub.work('billing')));
+      await hub.advance(1_000);
+    }
+    expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 250, dead: 0, pending: 0 });
+    expect(booked(view)).toBe(250);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(250);
+    expect(hub.rows('billing', 'SELECT count(*) AS jobs FROM jobs')).toEqual([{ jobs: 0 }]);
+  });
+
+  test('discards by its filter and nothing else', async () => {
+    const hub = await withLetters(150);
+    const letters = await hub.lettersOf('billing');
+    const since = letters[40]?.diedAt ?? 0;
+    const meant = letters.filter((letter) => letter.diedAt >= since).length;
+    await hub
+      .subscription('billing')
+      .startJob({ ...JOB, action: 'discard', reason: 'exhausted', topic: 'orders', since });
+    await hub.advance(5_000);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ discarded: meant, dead: 150 - meant });
+    expect(booked(view)).toBe(150);
+    expect(await hub.lettersOf('billing', 'discarded')).toHaveLength(meant);
+  });
+
+  test('waits while as many letters are pending as may be', async () => {
+    const hub = await withLetters(1);
+    await hub.awaiting(hub.subscription('billing').pause());
+    const { sql } = hub.storage('subscription billing');
+    for (let sequence = 2; sequence <= REDRIVEN_MAX + 1; sequence++)
+      sql.exec(
+        'INSERT INTO exceptions (lane, sequence, attempts, tries, due, redriven) VALUES (1, ?, 0, 0, ?, 1)',
+        sequence,
+        hub.clock.now() + 9e9,
+      );
+    await hub.subscription('billing').startJob(JOB);
+    await hub.advance(30_000);
+    expect(hub.rows('billing', 'SELECT count(*) AS jobs FROM jobs')).toEqual([{ jobs: 1 }]);
+    sql.exec('DELETE FROM exceptions WHERE sequence IN (2, 3)');
+    await hub.advance(30_000);
+    expect(hub.rows('billing', 'SELECT count(*) AS jobs FROM jobs')).toEqual([{ jobs: 0 }]);
+  });
+});
+
+describe('P4: a dead letter', () => {
+  test('that was resolved can die again, and D1 knows', async () => {
+    const hub = await withLetters(1);
+    const [letter] = await hub.lettersOf('billing');
+    if (!letter) throw new Error('There is no letter.');
+    await hub.subscription('billing').redrive(letter);
+    await hub.work('billing');
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'earliest' } }));
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(1_000);
+    expect(await hub.view('billing')).toMatchObject({ dead: 1 });
+    expect(await hub.lettersOf('billing', 'open')).toMatchObject([{ id: letter.id, attempts: 1 }]);
+  });
+
+  test('from before a seek is redriven into the new books', async () => {
+    const hub = await withLetters(2);
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
+    expect(await hub.view('billing')).toMatchObject({ dead: 0, delivered: 0, cursor: 3 });
+    expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('dead');
+    for (const letter of await hub.lettersOf('billing', 'open')) await hub.subscription('billing').redrive(letter);
+    expect(await hub.view('billing')).toMatchObject({ pending: 2, cursor: 3 });
+    expect((await hub.work('billing')).sort()).toEqual([1, 2]);
+    await hub.advance(1_000);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 2, dead: 0, pending: 0 });
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
+  });
+
+  test('whose event is about to be delivered again anyway is not sent twice, and is resolved by that', async () => {
+    const hub = await withLetters(1);
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'earliest' } }));
+    const [letter] = await hub.lettersOf('billing', 'open');
+    if (!letter) throw new Error('There is no letter.');
+    await hub.subscription('billing').redrive(letter);
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect(await hub.work('billing')).toEqual([1]);
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    expect(booked(await hub.view('billing'))).toBe(1);
+  });
+
+  test('that is redriven and then sought past is open again', async () => {
+    const hub = await withLetters(1);
+    await hub.awaiting(hub.subscription('billing').pause());
+    const [letter] = await hub.lettersOf('billing');
+    if (!letter) throw new Error('There is no letter.');
+    await hub.subscription('billing').redrive(letter);
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'redriven')).toHaveLength(1);
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'open')).toHaveLength(1);
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect(await hub.work('billing')).toEqual([]);
+  });
+
+  test('that is redriven and discarded is taken back, retrying or leased', async () => {
+    const hub = await withLetters(2);
+    const letters = await hub.lettersOf('billing');
+    for (const letter of letters) await hub.subscription('billing').redrive(letter);
+    const message = hub.take(hub.deliveries.length > 0 ? hub.deliveries : hub.retries);
+    const claimed = await hub.claim(message);
+    for (const letter of letters) await hub.subscription('billing').discard(letter);
+    const outcomes = claimed.events.map((event) => hub.delivered(event));
+    await hub.subscription('billing').settle({ v: 1, lease: message.lease, token: claimed.token, outcomes });
+    expect(await hub.work('billing')).toEqual([]);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ discarded: 2, dead: 0, pending: 0, delivered: 0 });
+    expect(booked(view)).toBe(2);
+  });
+
+  test('of a deleted subscription is redriven by one of the same name made later', async () => {
+    const hub = await withLetters(2);
+    const letters = await hub.lettersOf('billing', 'open');
+    const [first, second] = letters;
+    if (!first || !second) throw new Error('There are no letters.');
+    await hub.subscription('billing').redrive(first);
+    await hub.awaiting(hub.subscription('billing').remove());
+    await hub.advance(1_000);
+    expect(await hub.subscription('billing').redrive(first)).toBe(false);
+    expect(await hub.subscription('billing').startJob(JOB)).toBe(false);
+    expect(await hub.lettersOf('billing', 'open')).toHaveLength(2);
+    await hub.subscribe('billing', NO_RETRY);
+    for (const letter of letters) expect(await hub.subscription('billing').redrive(letter)).toBe(true);
+    expect((await hub.work('billing')).sort()).toEqual([1, 2]);
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
+  });
+
+  test('of a topic that is not subscribed any more can still be redriven, and is counted once', async () => {
+    const hub = await withLetters(1);
+    await hub.subscribe('billing', { ...NO_RETRY, topics: ['invoices'] });
+    expect(await hub.view('billing')).toMatchObject({ dead: 1 });
+    const [letter] = await hub.lettersOf('billing', 'open');
+    if (!letter) throw new Error('There is no letter.');
+    await hub.subscription('billing').redrive(letter);
+    expect(await hub.work('billing', (event) => hub.failed(event))).toEqual([1]);
+    expect(await hub.view('billing')).toMatchObject({ dead: 1, pending: 0 });
+    await hub.advance(1_000);
+    // Subscribed anew, it goes through the new lane.
+    await hub.subscribe('billing', { ...NO_RETRY, topics: ['invoices', 'orders'] });
+    await hub.clock.advance(1_000);
+    await hub.subscription('billing').redrive(letter);
+    expect(await hub.work('billing')).toEqual([1]);
+    expect(await hub.view('billing')).toMatchObject({ dead: 0, pending: 0, delivered: 1 });
+  });
+});
