@@ -70,9 +70,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [
       {
         file: 'src/topics/recording.ts',
-        find: 'const rotated = identities.keep(plan.inserts, recordedAt, windowMs);',
+        find: 'const rotated = identities.keep(head.lastSequence + 1, plan.inserts, recordedAt, windowMs);',
         replace: `void ports.clock.sleep(5).then(() =>
-            parts.transaction(() => identities.keep(plan.inserts, recordedAt, windowMs)));
+            parts.transaction(() => identities.keep(head.lastSequence + 1, plan.inserts, recordedAt, windowMs)));
           const rotated = {};`,
       },
     ],
