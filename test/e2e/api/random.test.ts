@@ -5,7 +5,7 @@ import { type Ask, type Stranger, startStranger } from './support/stranger.ts';
 
 /** Random JSON, random bytes and random addresses at every route: never a 500, always a problem document. */
 
-const RUNS_A_ROUTE = 12;
+const RUNS_A_ROUTE = 20;
 
 let hub: TestHub;
 let me: Stranger;

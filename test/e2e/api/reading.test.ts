@@ -96,6 +96,7 @@ describe('where to start', () => {
     expect(numbers((await read('?after=2', 'gone')).events)).toEqual([3]);
     expect(numbers((await read('?from=earliest', 'gone')).events)).toEqual([3]);
     (await me.get('/v1/topics/gone/events/1')).refused(410, 'sequence-expired');
+    (await get('?from=0')).refused(410, 'sequence-expired');
   });
 });
 

@@ -200,4 +200,11 @@ describe('positions at the edges', () => {
       });
     }
   });
+
+  it('a replay from earliest never fails, also of an empty topic', async () => {
+    (await me.put('/v1/topics/edge-replay', {})).is(201);
+    await put('edge-replay', ['edge-replay']);
+    const replay = await me.post('/v1/topics/edge-replay/replays', { subscription: 'edge-replay', from: 'earliest' });
+    expect(replay.is(202)).toMatchObject({ status: 'done', total: 0, remaining: 0 });
+  });
 });

@@ -291,7 +291,12 @@ describe('410', () => {
     expect(arrivals('gone-put').at(-1)?.path).toBe('/hook/v2');
   });
 
-  it.todo('is told on the topic millrace.system');
+  it('is told on the topic millrace.system', async () => {
+    await eventually('the hub tells it', async () => {
+      const { events } = (await me.get('/v1/topics/millrace.system/events')).is<{ events: object[] }>(200);
+      return JSON.stringify(events).includes('gone-put');
+    });
+  });
 });
 
 describe('attempts', () => {
