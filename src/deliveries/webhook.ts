@@ -1,3 +1,4 @@
+import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
 import { messageId } from '../events/ids.ts';
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../subscriptions/protocol.ts';
@@ -8,8 +9,6 @@ import { type Signer, signer } from './signature.ts';
 import type { UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
-
-export const EVENT_CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
 /** The platform's `fetch`, as far as it is used. */
 export type Fetch = (url: string, init: WebhookInit) => Promise<Response>;
@@ -55,7 +54,7 @@ export function webhookRequest(
     method: 'POST',
     headers: {
       ...headers,
-      'content-type': EVENT_CONTENT_TYPE,
+      'content-type': STRUCTURED_CONTENT_TYPE,
       'user-agent': `Millrace/${version}`,
       'webhook-id': id,
       'webhook-timestamp': String(timestamp),

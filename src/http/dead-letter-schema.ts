@@ -1,22 +1,11 @@
 import { z } from 'zod';
 import type { DeadLetter, LetterFilter, LetterState } from '../dead-letters/letters.ts';
-import { parseTime } from '../events/times.ts';
-import { nameField, timeField, timeOf, timeOrNull } from './fields.ts';
+import { nameField, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
 
 /** Dead letters on the wire. */
 
 const REASONS = ['exhausted', 'gone', 'rejected', 'expired', 'invalid', 'consumer'] as const;
 const STATES = ['open', 'redriven', 'resolved', 'discarded', 'all'] as const satisfies LetterState[];
-
-const timeInput = z
-  .string()
-  .transform((text, context) => {
-    const time = parseTime(text);
-    if (time !== null) return time;
-    context.addIssue('must be an RFC 3339 time');
-    return z.NEVER;
-  })
-  .meta({ examples: ['2026-11-23T20:00:00Z'] });
 
 /** By which letters are listed, redriven and discarded; the same fields in a query and in a body. */
 export const letterFields = {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { durationSchema } from '../events/durations.ts';
+import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
 import { type Position, parsePosition } from '../events/position.ts';
-import { parseTime } from '../events/times.ts';
 import type { EventResult, ReadRequest, ReadResult, TopicLogApi } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
-import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField } from './fields.ts';
+import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, timeInput } from './fields.ts';
 import { acceptedTypes } from './headers.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
@@ -13,7 +13,6 @@ import { unknownTopic } from './topics.ts';
 
 /** Reading: a page as JSON, a range as a stream, one event. Events go out as the log has them, unparsed. */
 
-const EVENT_MEDIA_TYPE = 'application/cloudevents+json; charset=utf-8';
 const LINES = 'application/x-ndjson';
 const WAIT_MAX_MS = 60_000;
 /** Values of one repeated parameter. */
@@ -52,16 +51,6 @@ const positionField = z
   })
   .meta({ examples: ['earliest', '42', '2026-11-23T12:00:00Z'] });
 
-const timePositionField = z
-  .string()
-  .transform((text, context): Position => {
-    const time = parseTime(text);
-    if (time !== null) return { kind: 'time', time };
-    context.addIssue('must be an RFC 3339 time');
-    return z.NEVER;
-  })
-  .meta({ examples: ['2026-11-23T12:00:00Z'] });
-
 const afterField = z
   .string()
   .regex(/^[0-9]{1,15}$/, 'must be a sequence')
@@ -82,7 +71,7 @@ export const eventsRoutes: Route[] = [
     query: {
       from: positionField.optional().meta({ description: 'A position; `earliest` by default.' }),
       after: afterField.optional().meta({ description: 'A sequence: start with the one after it.' }),
-      since: timePositionField.optional(),
+      since: timeInput.transform((time): Position => ({ kind: 'time', time })).optional(),
       until: positionField.optional().meta({ description: 'The end of the range, inclusive.' }),
       limit: countField.optional().meta({ description: 'How many at most; of a stream there is no limit without it.' }),
       type: valuesField.meta({ description: 'Exact; may be repeated.' }),
@@ -132,11 +121,11 @@ export const eventsRoutes: Route[] = [
     scopes: 'read:{topic}',
     needs: ({ topic }) => [{ scope: 'read', on: topic }],
     responses: { 200: eventView },
-    produces: [EVENT_MEDIA_TYPE],
+    produces: [STRUCTURED_CONTENT_TYPE],
     problems: ['unknown-topic', 'unknown-event', 'sequence-expired'],
     handler: async ({ params: { topic, sequence } }, { hub }) => {
       const json = foundOrRefuse(await hub.topic(topic).event(sequence), topic, sequence);
-      return new Response(json, { headers: { 'content-type': EVENT_MEDIA_TYPE } });
+      return new Response(json, { headers: { 'content-type': STRUCTURED_CONTENT_TYPE } });
     },
   }),
 ];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fromBase64Url, toBase64Url } from '../access/key-tokens.ts';
 import { isName, isTopicPattern, NAME_RULE, TOPIC_PATTERN_RULE } from '../events/names.ts';
+import { parseTime } from '../events/times.ts';
 import { invalid } from './problem.ts';
 
 /** The zod types that many resources' fields and parameters share. */
@@ -14,6 +15,17 @@ export const patternField = z
   .string()
   .refine(isTopicPattern, TOPIC_PATTERN_RULE)
   .meta({ examples: ['orders', 'orders.*', 'orders.>'] });
+
+/** A time in a request: RFC 3339. Gives milliseconds since the epoch. */
+export const timeInput = z
+  .string()
+  .transform((text, context) => {
+    const time = parseTime(text);
+    if (time !== null) return time;
+    context.addIssue('must be an RFC 3339 time');
+    return z.NEVER;
+  })
+  .meta({ examples: ['2026-11-23T20:00:00Z'] });
 
 /** A time in an answer: RFC 3339, UTC. */
 export const timeField = z.iso.datetime();

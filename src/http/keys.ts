@@ -3,10 +3,9 @@ import { accessOf } from '../access/authenticate.ts';
 import { signKey, toBase64Url } from '../access/key-tokens.ts';
 import { addKey, deleteKey, keysAfter, type StoredKey } from '../access/keys.ts';
 import { isScope, SCOPE_FORMS } from '../access/scopes.ts';
-import { parseTime } from '../events/times.ts';
 import { noBody } from './body.ts';
 import type { Needed } from './context.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf, timeOrNull } from './fields.ts';
+import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
@@ -25,17 +24,7 @@ const newKey = z.strictObject({
     .array(z.string().refine(isScope, `must be one of ${SCOPE_FORMS}`))
     .min(1)
     .max(SCOPES_MAX),
-  expiresAt: z
-    .string()
-    .transform((text, context) => {
-      const time = parseTime(text);
-      if (time !== null) return time;
-      context.addIssue('must be an RFC 3339 time');
-      return z.NEVER;
-    })
-    .nullable()
-    .default(null)
-    .meta({ description: 'Null: never.' }),
+  expiresAt: timeInput.nullable().default(null).describe('Null: never.'),
 });
 
 const keyFields = {

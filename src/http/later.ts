@@ -26,7 +26,6 @@ export const LATER_PATHS: readonly LaterPath[] = [
   { path: '/v1/sources/{source}', methods: ['POST'], open: true },
   { path: '/v1/sources/**' },
   { path: '/v1/tokens' },
-  { path: '/v1/config/**' },
   { path: '/registry/**' },
   { path: '/metrics' },
   { path: '/asyncapi.json' },

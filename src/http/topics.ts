@@ -98,7 +98,10 @@ export const topicsRoutes: Route[] = [
     body: configFields,
     readOnly: READ_ONLY,
     laterBody: {
-      retention: [null, {}, NO_RETENTION],
+      'retention.maxAge': [null],
+      'retention.maxEvents': [null],
+      'retention.maxBytes': [null],
+      retention: [null, {}],
       validation: ['off'],
       compaction: [false],
       partitions: [1],

@@ -105,8 +105,14 @@ describe('P8 explained: every refusal says what to change', () => {
     await hub.call('PUT', '/v1/topics/later', { body: { description: 'd' } });
     const { json } = await hub.call('GET', '/v1/topics/later');
     expect((await hub.call('PUT', '/v1/topics/later', { body: json })).status).toBe(200);
+    const defaults = { retention: { maxAge: null }, validation: 'off', compaction: false, partitions: 1 };
+    expect((await hub.call('PUT', '/v1/topics/later', { body: { ...json, ...defaults } })).status).toBe(200);
+    expect((await hub.call('PUT', '/v1/topics/later', { body: { retention: { maxAge: '7d' } } })).json).toMatchObject({
+      code: 'not-supported-yet',
+      errors: [{ path: 'retention.maxAge' }],
+    });
     for (const [field, value] of [
-      ['retention', { maxAge: '7d' }],
+      ['retention', { maxWeight: 1 }],
       ['validation', 'warn'],
       ['compaction', true],
       ['partitions', 4],
