@@ -11,6 +11,8 @@ const WRANGLER = join(ROOT, 'node_modules', 'wrangler', 'wrangler-dist', 'cli.js
 const STOP_WITH_PARENT = join(ROOT, 'scripts', 'hub', 'stop-with-parent.ts');
 /** Keeps one sender that hangs up from ending the hub. */
 const SURVIVE_CUT_BODIES = join(ROOT, 'scripts', 'hub', 'survive-cut-bodies.ts');
+/** Keeps the local queues from standing still after a pause. */
+const KEEP_CONNECTIONS_OPEN = join(ROOT, 'scripts', 'hub', 'keep-connections-open.ts');
 
 /** wrangler asks nothing, reports nothing, looks for no updates and keeps no log outside the project. */
 const QUIET = {
@@ -24,7 +26,7 @@ const QUIET = {
 
 /** Starts wrangler in the present process group, with the project as its directory. */
 export function spawnWrangler(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-  const preloaded = ['--import', STOP_WITH_PARENT, '--import', SURVIVE_CUT_BODIES];
+  const preloaded = [STOP_WITH_PARENT, SURVIVE_CUT_BODIES, KEEP_CONNECTIONS_OPEN].flatMap((file) => ['--import', file]);
   return spawn(process.execPath, ['--no-warnings', ...preloaded, WRANGLER, ...args], {
     cwd: ROOT,
     ...options,
