@@ -201,6 +201,10 @@ const put = route({
   audit: (input) => ({ action: 'replay.update', target: input.params.id }),
   handler: async ({ params: { id }, body }, context) => {
     const owner = await ownerOf(id, context);
+    const before = await owner.replay(id);
+    if (before !== null && before.status !== 'running') {
+      throw new Problem('replay-ended', `The replay "${id}" is ${before.status}: there is no rate left to change.`);
+    }
     const replay = await owner.changeReplay(id, toRateLimit(body.rateLimit));
     if (replay === null) throw unknownReplay(id);
     return { status: 200, body: replayOut(replay) };

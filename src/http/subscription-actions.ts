@@ -6,14 +6,15 @@ import { positionSchema } from '../events/position.ts';
 import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
 import { VERSION } from '../version.ts';
 import { noBody } from './body.ts';
+import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
 import { etagHeader } from './headers.ts';
-import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
+import { guardOptions } from './webhook-guard.ts';
 
 /** What can be done with a subscription, and its attempts. */
 
@@ -122,19 +123,20 @@ const test = route({
   },
   problems: ['unknown-subscription'],
   audit: (input) => ({ action: 'subscription.test', target: input.params.name }),
-  handler: async ({ params: { name } }, { hub }) => {
-    const target = await hub.subscription(name).target();
+  handler: async ({ params: { name } }, context) => {
+    const target = await context.hub.subscription(name).target();
     if (target === null) throw unknownSubscription(name);
-    return { status: 200, body: await sendTestEvent(name, target, webhookPorts(hub)) };
+    return { status: 200, body: await sendTestEvent(name, target, webhookPorts(context)) };
   },
 });
 
-function webhookPorts(hub: Hub) {
+function webhookPorts(context: Context) {
+  const { hub } = context;
   const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   return {
     fetch: (url: string, init: RequestInit) => hub.fetch(url, init),
     clock: { now: () => hub.now(), sleep },
-    guard: urlGuard({ allowHosts: hub.webhookAllowHosts, hubHosts: hub.hubHosts }),
+    guard: urlGuard(guardOptions(context)),
     version: VERSION,
   };
 }

@@ -18,6 +18,7 @@ import {
   toDocument,
 } from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
+import { guardOptions } from './webhook-guard.ts';
 
 /** Subscriptions: their configuration and where they stand. */
 
@@ -126,20 +127,12 @@ function putOrRefuse(result: PutResult) {
   }
 }
 
-/** The request's own host is the hub's, whatever HUB_HOSTS says. */
-function checkUrl(body: SubscriptionBody, { hub, url }: Context): void {
-  const options = { allowHosts: hub.webhookAllowHosts, hubHosts: `${hub.hubHosts},${ownHost(url)}` };
-  const verdict = checkWebhookUrl(body.delivery.url, options);
+/** @throws Problem `url-not-allowed`, `invalid-request` */
+function checkUrl(body: SubscriptionBody, context: Context): void {
+  const verdict = checkWebhookUrl(body.delivery.url, guardOptions(context));
   if (verdict.ok) return;
   const code = verdict.code === 'invalid-url' ? 'invalid-request' : 'url-not-allowed';
   throw invalid([{ path: 'delivery.url', message: verdict.detail }], code);
-}
-
-/** A public host is the hub on every port; on a machine of one's own other ports are other programs. */
-function ownHost(url: URL): string {
-  const local = /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname);
-  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-  return local ? `${url.hostname}:${port}` : url.hostname;
 }
 
 const get = route({

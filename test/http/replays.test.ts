@@ -189,6 +189,16 @@ describe('a replay', () => {
     expect((await hub.call('PUT', '/v1/replays/rpl_a', { rateLimit: null, rate: 1 })).status).toBe(400);
   });
 
+  it('has no rate to change once it has ended', async () => {
+    const billing = hub.subscription('billing');
+    billing.replay.mockResolvedValue(replay({ id: 'rpl_a', status: 'done' }));
+    expect(await hub.call('PUT', '/v1/replays/rpl_a', { rateLimit: { perSecond: 2 } })).toMatchObject({
+      status: 409,
+      body: { code: 'replay-ended' },
+    });
+    expect(billing.changeReplay).not.toHaveBeenCalled();
+  });
+
   it('is cancelled once or twice with the same answer', async () => {
     const { cancelReplay } = hub.subscription('billing');
     cancelReplay.mockResolvedValueOnce(true);

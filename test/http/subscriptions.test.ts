@@ -335,6 +335,19 @@ describe('a subscription', () => {
     });
   });
 
+  it('sends no test event to the host it was asked at', async () => {
+    hub.subscription('billing').target.mockResolvedValue({
+      kind: 'webhook',
+      url: 'https://hub.example.com/hook',
+      timeoutMs: 1_000,
+      headers: {},
+      secrets: [SECRET],
+    });
+    const tested = await hub.call('POST', '/v1/subscriptions/billing/test');
+    expect(tested.body).toMatchObject({ ok: false, status: null, error: expect.stringContaining('the hub itself') });
+    expect(hub.fetch).not.toHaveBeenCalled();
+  });
+
   it('lists its attempts by status, outcome and sequence', async () => {
     const billing = hub.subscription('billing');
     const attempt = {
