@@ -74,6 +74,11 @@ export class Hub {
     return storage;
   }
 
+  /** Puts a storage in the place of an object that was not used yet: `topic orders`, `subscription billing`. */
+  adopt(name: string, storage: NodeStorage): void {
+    this.#storages.set(name, storage);
+  }
+
   log(topic: string): TopicLog {
     const present = this.#logs.get(topic);
     if (present) return present;

@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest';
+import { EXCEPTIONS_MAX, LEASE_BYTES_MAX } from '../../src/subscriptions/limits.ts';
+import { booked, Hub, WEBHOOK } from './harness.ts';
+
+/** Events with much data in them. */
+async function publishLarge(hub: Hub, count: number, bytes: number): Promise<void> {
+  for (let left = count; left > 0; left--) {
+    const identity = `f${String(left).padStart(31, '0')}`;
+    const json = JSON.stringify({ id: `large-${left}`, source: '/t', type: 'order.created', data: 'x'.repeat(bytes) });
+    const event = { type: 'order.created', source: '/t', subject: null, key: null, identity, content: identity, json };
+    await hub.awaiting(hub.log('orders').append({ v: 1, events: [event], expectedLastSequence: null, create: true }));
+  }
+}
+
+describe('bounds', () => {
+  test('100,000 exceptions stop new events, not retries; as they drain it goes on', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { retry: { scheduleMs: [3_600_000, 3_600_000], jitter: 0 } });
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    const { sql } = hub.storage('subscription billing');
+    sql.exec(
+      `WITH RECURSIVE n(sequence) AS (SELECT 1000001 UNION ALL SELECT sequence + 1 FROM n LIMIT ${EXCEPTIONS_MAX})
+       INSERT INTO exceptions (lane, sequence, attempts, tries, due) SELECT 1, sequence, 1, 1, ${hub.clock.now() + 3_600_000} FROM n`,
+    );
+    sql.exec('UPDATE lanes SET retrying = ?', EXCEPTIONS_MAX);
+    await hub.publish('orders', 5);
+    await hub.advance(30_000);
+    expect(hub.deliveries).toEqual([]);
+    expect(await hub.view('billing')).toMatchObject({ waiting: 5, retrying: EXCEPTIONS_MAX, failing: false });
+    sql.exec('DELETE FROM exceptions WHERE sequence > 1000100');
+    sql.exec('UPDATE lanes SET retrying = 100');
+    await hub.advance(6_000);
+    expect(await hub.work('billing')).toEqual([2, 3, 4, 5, 6]);
+  });
+
+  test('a lease whose events are larger than 4 MiB is split when it is claimed', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.awaiting(hub.subscription('billing').pause());
+    await publishLarge(hub, 10, 900_000);
+    await hub.awaiting(hub.subscription('billing').resume());
+    await hub.clock.advance(50);
+    // As if they had become one lease: of exceptions that are due at once.
+    hub.loseMessages();
+    const { sql } = hub.storage('subscription billing');
+    sql.exec('DELETE FROM leases');
+    sql.exec(
+      "INSERT INTO leases (id, lane, retry, sequences, count, due) VALUES (99, 1, 0, '[1,2,3,4,5,6,7,8,9,10]', 10, 0)",
+    );
+    sql.exec('UPDATE lanes SET in_flight = 10, next = 11, parked = NULL');
+    hub.restart('billing');
+    await hub.awaiting(hub.subscription('billing').sweep());
+    const sizes: number[] = [];
+    const seen: number[] = [];
+    for (let turn = 0; turn < 10; turn++) {
+      await hub.advance(10_000);
+      for (let message = hub.deliveries.shift(); message; message = hub.deliveries.shift()) {
+        const claimed = await hub.awaiting(hub.subscription('billing').claim(message.lease));
+        if (claimed.outcome !== 'claimed') continue;
+        sizes.push(claimed.events.reduce((sum, event) => sum + event.json.length, 0));
+        seen.push(...claimed.events.map((event) => event.sequence));
+        const outcomes = claimed.events.map((event) => hub.delivered(event));
+        await hub.subscription('billing').settle({ v: 1, lease: message.lease, token: claimed.token, outcomes });
+      }
+    }
+    expect(seen.sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(sizes.length).toBeGreaterThanOrEqual(3);
+    for (const size of sizes) expect(size).toBeLessThanOrEqual(LEASE_BYTES_MAX);
+    expect(booked(await hub.view('billing'))).toBe(10);
+  });
+
+  test.each([
+    [15_000, 24],
+    [5_000, 50],
+  ])(
+    'a lease of a subscription with a timeout of %i ms holds at most %i events, all together maxInFlight',
+    async (timeoutMs, size) => {
+      const hub = new Hub();
+      await hub.subscribe('billing', { maxInFlight: 120, delivery: { ...WEBHOOK, timeoutMs } });
+      await hub.awaiting(hub.subscription('billing').pause());
+      await hub.publish('orders', 300);
+      await hub.awaiting(hub.subscription('billing').resume());
+      await hub.clock.advance(50);
+      const counts = hub.rows<{ count: number }>('billing', 'SELECT count FROM leases').map((lease) => lease.count);
+      expect(Math.max(...counts)).toBe(size);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(120);
+      expect((await hub.work('billing')).length).toBe(300);
+    },
+  );
+
+  test('what a consumer releases without having tried anything is not sent again at once', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    let claims = 0;
+    for (let second = 0; second < 30; second++) {
+      for (let message = hub.deliveries.shift(); message; message = hub.deliveries.shift()) {
+        const claimed = await hub.claim(message);
+        claims += 1;
+        await hub.subscription('billing').settle({
+          v: 1,
+          lease: message.lease,
+          token: claimed.token,
+          outcomes: claimed.events.map(({ topic, sequence }) => ({ kind: 'released', topic, sequence })),
+        });
+      }
+      await hub.advance(1_000);
+    }
+    expect(claims).toBeLessThan(10);
+    expect(claims).toBeGreaterThan(3);
+  });
+
+  test('a failing receiver gets its probe when it is due, however many deliveries were out when it began to fail', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { maxInFlight: 8, retry: { scheduleMs: [3_600_000], jitter: 0 } });
+    for (let event = 0; event < 8; event++) {
+      await hub.publish('orders', 1);
+      await hub.clock.advance(50);
+    }
+    await hub.publish('orders', 40);
+    const tried = await hub.work('billing', (event) => hub.failed(event));
+    expect(await hub.view('billing')).toMatchObject({ failing: true });
+    expect(hub.rows('billing', 'SELECT probe_delay FROM subscription')).toEqual([{ probe_delay: 5_000 }]);
+    await hub.advance(5_500);
+    expect(await hub.work('billing')).toHaveLength(48 - tried.length);
+  });
+});
+
+describe('a clock that jumps an hour', () => {
+  test.each([
+    ['forward', 3_600_000],
+    ['back', -3_600_000],
+  ])('%s: lost messages, open claims and probes heal as they do without', async (_, ms) => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { maxInFlight: 2, retry: { scheduleMs: [10_000], jitter: 0 } });
+    await hub.publish('orders', 2);
+    const claimed = await hub.claim(hub.take());
+    expect(claimed.events.length).toBeGreaterThan(0);
+    hub.loseMessages();
+    hub.clock.jump(ms);
+    // The platform's alarm of a wall clock that went back comes late; whatever happens next wakes it.
+    await hub.awaiting(hub.subscription('billing').sweep());
+    const seen: number[] = [];
+    for (let turn = 0; turn < 8; turn++) {
+      await hub.advance(5_000);
+      seen.push(...(await hub.work('billing')));
+    }
+    expect([...new Set(seen)].sort()).toEqual([1, 2]);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 2, pending: 0 });
+    expect(booked(view)).toBe(2);
+  });
+
+  test('back: a failing receiver is probed within five minutes all the same', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { maxInFlight: 1, retry: { scheduleMs: [86_400_000], jitter: 0 } });
+    await hub.publish('orders', 3);
+    await hub.work('billing', (event) => hub.failed(event));
+    expect(await hub.view('billing')).toMatchObject({ failing: true });
+    hub.clock.jump(-3_600_000);
+    await hub.awaiting(hub.subscription('billing').sweep());
+    await hub.advance(300_000);
+    expect((await hub.work('billing')).length).toBeGreaterThan(0);
+    expect(await hub.view('billing')).toMatchObject({ failing: false });
+  });
+});
