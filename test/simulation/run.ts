@@ -49,6 +49,10 @@ if (values.seed !== undefined) {
     keepGoing: values['keep-going'],
     onResult: (result, done) => {
       steps += result.steps;
+      const [broken] = result.violations;
+      if (broken !== undefined) {
+        console.log(`seed ${result.seed}: ${broken.rule}: ${broken.detail}`);
+      }
       if (Date.now() - shownAt > PROGRESS_MS) {
         shownAt = Date.now();
         console.log(`${done} seeds, ${((done * 1000) / (Date.now() - started)).toFixed(1)} a second`);
@@ -59,9 +63,7 @@ if (values.seed !== undefined) {
   const [first] = failed;
   if (first !== undefined) {
     show(first, TRACE_LINES);
-    for (const { seed, violations } of failed) {
-      console.log(`seed ${seed}: ${violations[0]?.rule}: ${violations[0]?.detail}`);
-    }
+    console.log(`seeds that broke a rule: ${failed.map((result) => result.seed).join(', ')}`);
     process.exitCode = 1;
   }
   console.log(
