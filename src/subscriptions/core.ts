@@ -250,6 +250,11 @@ export class Core {
     return this.#alarmAt !== null && this.#alarmAt < this.now() - STALLED_MS;
   }
 
+  /** Whatever is believed about the alarm may be what is wrong. */
+  forgetAlarm(): void {
+    this.#alarmAt = null;
+  }
+
   /**
    * Runs the parts of the alarm's work, each whatever becomes of the others, and arms the next alarm at the end. A failure
    * is counted, and makes the next alarm come no sooner than in 5 s. @throws only if storage fails

@@ -8,13 +8,12 @@ import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
 import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
-import { isOverdue, nextDue } from './due.ts';
+import { nextDue } from './due.ts';
 import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
-import { REDRIVEN_MAX, STALLED_MS, VIEW_CONCURRENCY, WATCHDOG_MS } from './limits.ts';
 import { Notices } from './notices.ts';
-import { inParallel } from './parallel.ts';
+import { chores } from './owed.ts';
 import type {
   AttemptsQuery,
   AttemptView,
@@ -37,11 +36,11 @@ import type {
   TopicStanding,
 } from './protocol.ts';
 import { Replays } from './replays.ts';
-import type { LaneRow } from './rows.ts';
 import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
 import { Views } from './views.ts';
+import { Watch } from './watch.ts';
 
 /**
  * A named, durable consumer: its lanes, its leases and what became of every delivery. Knows no HTTP. Everything it decides is one transaction; everything it owes is a row and an alarm.
@@ -62,6 +61,7 @@ export class Subscription implements SubscriptionApi {
   readonly #replays: Replays;
   readonly #views: Views;
   readonly #chores: Chores;
+  readonly #watch: Watch;
   /** Changes of the configuration that wait for logs or D1 come one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -83,53 +83,26 @@ export class Subscription implements SubscriptionApi {
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases);
     this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts);
-    this.#chores = this.#makeChores();
-    core.start(() => nextDue(core, this.#chores.nextDue(core.now())));
-  }
-
-  /** What is owed to D1 and to the logs. */
-  #makeChores(): Chores {
-    const core = this.#core;
-    const { sql, ports } = core;
-    const owedNow = (owed: boolean, now: number) => (owed ? now : null);
-    const parts = {
-      now: () => core.now(),
-      within: (promise: Promise<unknown>, ms: number) => settledWithin(ports.clock, promise, ms),
-      background: ports.background,
-      ended: () => this.#go(),
-      failed: (chore: string, delayMs: number, error: unknown) =>
-        core.warn('a chore failed and will be tried again', { chore, delayMs, error: String(error) }),
+    this.#watch = new Watch(core, this.#configuration);
+    const work = {
+      configuration: this.#configuration,
+      attaching: this.#attaching,
+      letterWork: this.#letterWork,
+      replays: this.#replays,
+      notices: this.#notices,
     };
-    return new Chores(parts, [
+    this.#chores = new Chores(
       {
-        name: 'mirror',
-        owed: (now) => owedNow(core.row?.mirror_dirty === 1, now),
-        step: () => this.#configuration.mirror(),
+        now: () => core.now(),
+        within: (promise, ms) => settledWithin(ports.clock, promise, ms),
+        background: ports.background,
+        ended: () => this.#go(),
+        failed: (chore, delayMs, error) =>
+          core.warn('a chore failed and will be tried again', { chore, delayMs, error: String(error) }),
       },
-      {
-        name: 'follow-patterns',
-        // Topics are held against the patterns only once the catalogue has these.
-        owed: (now) => owedNow(!!core.present && core.row?.attach_after != null && core.row.mirror_dirty === 0, now),
-        step: () => this.#attaching.followPatterns(),
-      },
-      {
-        name: 'attach-again',
-        owed: (now) => owedNow(sql.attachingAfter(0, 1).length > 0, now),
-        step: () => this.#attaching.attachAgain(),
-      },
-      { name: 'detach', owed: () => sql.firstDetachment()?.due ?? null, step: () => this.#attaching.detach() },
-      { name: 'letters', owed: (now) => owedNow(sql.hasDirtyLetters(), now), step: () => this.#letterWork.flush() },
-      {
-        name: 'jobs',
-        owed: (now) => {
-          if (!core.present || !sql.job()) return null;
-          return sql.hasRedriven(REDRIVEN_MAX) || core.tooManyExceptions ? now + WATCHDOG_MS : now;
-        },
-        step: () => this.#letterWork.jobStep(),
-      },
-      { name: 'replays', owed: (now) => owedNow(sql.unmirrored() !== null, now), step: () => this.#replays.mirror() },
-      { name: 'notices', owed: (now) => owedNow(sql.notice() !== null, now), step: () => this.#notices.publish() },
-    ]);
+      chores(core, work),
+    );
+    core.start(() => nextDue(core, this.#chores.nextDue(core.now())));
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {
@@ -308,50 +281,17 @@ export class Subscription implements SubscriptionApi {
     await this.#core.onAlarm([
       () => this.#leases.handleDue(),
       () => this.#lanes.pump(),
-      () => this.#markStalled(),
+      () => this.#watch.markStalled(),
       () => this.#chores.run(),
     ]);
-  }
-
-  /** With something to deliver and no progress for a minute, the catalogue says so, and the cron sweep comes by. */
-  #markStalled(): void {
-    const row = this.#core.row;
-    if (!this.#core.present || !row) return;
-    const now = this.#core.now();
-    const { sql } = this.#core;
-    const first = sql.firstDue();
-    const behind = sql.hasUnread() || sql.inFlight().leases > 0 || (first !== null && first.due < now - STALLED_MS);
-    const stalled = behind && this.#core.running && !this.#core.failing && now - this.#core.progressAt > STALLED_MS;
-    if (!behind) this.#core.progressAt = now;
-    if (stalled === (row.stalled_at !== null)) return;
-    this.#core.tx(() =>
-      this.#core.setRow({ stalled_at: stalled ? now : null, mirror_version: row.mirror_version + 1, mirror_dirty: 1 }),
-    );
   }
 
   /** Looks at everything as if nothing were known: alarm, parks, what is overdue. True if something had to be healed. */
   async sweep(): Promise<boolean> {
     if (!this.#core.row) return false;
-    const lost = this.#core.alarmLost || isOverdue(this.#core);
-    const parked = [...this.#configuration.liveLanes()].filter((lane) => lane.parked !== null);
-    const woken = await inParallel(parked, VIEW_CONCURRENCY, (lane) => this.#wakeIfForgotten(lane));
-    const healed = lost || woken.includes(true);
-    if (healed) this.#core.tx(() => this.#core.row && this.#core.setRow({ healed: this.#core.row.healed + 1 }));
+    const healed = await this.#watch.heal();
+    this.#core.forgetAlarm();
     await this.alarm();
     return healed;
-  }
-
-  /** A lane that thinks it is parked where its log does not know it reads again; true if that was so. */
-  async #wakeIfForgotten(lane: LaneRow): Promise<boolean> {
-    const { sql } = this.#core;
-    try {
-      const { parked } = await this.#core.ask(lane.topic, (log) => log.standing(this.#core.ports.name));
-      if (parked?.ticket === lane.parked || sql.lane(lane.id)?.parked !== lane.parked) return false;
-      this.#core.tx(() => sql.setLane(lane.id, { parked: null }));
-      return true;
-    } catch (error) {
-      this.#core.laneFailed(lane.id, error);
-      return false;
-    }
   }
 }

@@ -1,0 +1,61 @@
+import type { Configuration } from './configuration.ts';
+import type { Core } from './core.ts';
+import { isOverdue } from './due.ts';
+import { STALLED_MS, VIEW_CONCURRENCY } from './limits.ts';
+import { inParallel } from './parallel.ts';
+import type { LaneRow } from './rows.ts';
+
+/** Sees to it that a subscription which stands still is found. */
+export class Watch {
+  readonly #core: Core;
+  readonly #configuration: Configuration;
+
+  constructor(core: Core, configuration: Configuration) {
+    this.#core = core;
+    this.#configuration = configuration;
+  }
+
+  /** With something to deliver and no progress for a minute, the catalogue says so, and the cron sweep comes by. */
+  markStalled(): void {
+    const row = this.#core.present?.row;
+    if (!row) return;
+    const { sql } = this.#core;
+    const now = this.#core.now();
+    const first = sql.firstDue();
+    const behind = sql.hasUnread() || sql.inFlight().leases > 0 || (first !== null && first.due < now - STALLED_MS);
+    if (!behind) this.#core.progressAt = now;
+    const stalled = this.#core.running && !this.#core.failing && now - this.#core.progressAt > STALLED_MS;
+    if (stalled === (row.stalled_at !== null)) return;
+    this.#core.tx(() =>
+      this.#core.setRow({ stalled_at: stalled ? now : null, mirror_version: row.mirror_version + 1, mirror_dirty: 1 }),
+    );
+  }
+
+  /**
+   * Looks at parks and at what is overdue as if nothing were known, and counts it if something had to be healed; the alarm's
+   * work has to follow.
+   */
+  async heal(): Promise<boolean> {
+    const lost = this.#core.alarmLost || isOverdue(this.#core);
+    const parked = [...this.#configuration.liveLanes()].filter((lane) => lane.parked !== null);
+    const woken = await inParallel(parked, VIEW_CONCURRENCY, (lane) => this.#wakeIfForgotten(lane));
+    const healed = lost || woken.includes(true);
+    const row = this.#core.row;
+    if (healed && row) this.#core.tx(() => this.#core.setRow({ healed: row.healed + 1 }));
+    return healed;
+  }
+
+  /** A lane that thinks it is parked where its log does not know it reads again; true if that was so. */
+  async #wakeIfForgotten(lane: LaneRow): Promise<boolean> {
+    const { sql } = this.#core;
+    try {
+      const { parked } = await this.#core.ask(lane.topic, (log) => log.standing(this.#core.ports.name));
+      if (parked?.ticket === lane.parked || sql.lane(lane.id)?.parked !== lane.parked) return false;
+      this.#core.tx(() => sql.setLane(lane.id, { parked: null }));
+      return true;
+    } catch (error) {
+      this.#core.laneFailed(lane.id, error);
+      return false;
+    }
+  }
+}
