@@ -94,6 +94,17 @@ describe('every answer', () => {
     (await me.get('/v1/topics/conv-bodies')).refused(404, 'unknown-topic');
   });
 
+  it('to a HEAD is that of the GET, without its body', async () => {
+    for (const path of ['/healthz', '/v1/topics', '/v1/topics/none']) {
+      const [head, get] = [await me.ask('HEAD', path), await me.get(path)];
+      expect([head.status, head.text, head.headers.get('content-type')]).toEqual([
+        get.status,
+        '',
+        get.headers.get('content-type'),
+      ]);
+    }
+  });
+
   it('has times in RFC 3339, UTC', async () => {
     const topic = (await me.put('/v1/topics/conv-times', {})).is<{ createdAt: string }>(201);
     expect(topic.createdAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);

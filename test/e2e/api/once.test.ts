@@ -160,6 +160,13 @@ describe('Idempotency-Key', () => {
     expect(await lastOf('idem')).toBe(2);
   });
 
+  it('gives a 200 again as a 200', async () => {
+    await me.publish('idem-dup', event);
+    const first = await send('idem-dup', event, key('k-dup'));
+    const again = await send('idem-dup', event, key('k-dup'));
+    expect([again.status, again.text, again.headers.get('idempotent-replayed')]).toEqual([200, first.text, 'true']);
+  });
+
   it('with another body is 422', async () => {
     (await send('idem-2', { type: 'a' }, key('k-2'))).is(201);
     (await send('idem-2', { type: 'b' }, key('k-2'))).refused(422, 'idempotency-key-reused');

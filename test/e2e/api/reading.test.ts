@@ -284,6 +284,11 @@ describe('one event', () => {
     expect((await read('?from=7&limit=1')).events).toEqual([event]);
   });
 
+  it('is there under the sequence as the event has it, zero-padded', async () => {
+    expect((await me.get('/v1/topics/read/events/0000000000000007')).is(200)).toMatchObject({ id: 'e7' });
+    expect(numbers((await read('?after=0000000000000029')).events)).toEqual([30]);
+  });
+
   it('is 404 beyond the end, and 400 where the sequence is none', async () => {
     (await me.get('/v1/topics/read/events/31')).refused(404, null);
     for (const sequence of ['x', '-1', '1.5', '1e1']) {

@@ -158,6 +158,29 @@ describe('a PUT of a subscription that is there', () => {
   });
 });
 
+describe('maxInFlight', () => {
+  it('is how many may be on their way at once', async () => {
+    let open = 0;
+    let most = 0;
+    receiver.answer = async ({ path }) => {
+      if (!path.endsWith('/narrow')) return answers.get(path.split('/').at(-1) ?? '')?.() ?? 200;
+      open += 1;
+      most = Math.max(most, open);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      open -= 1;
+      return 200;
+    };
+    await put('narrow', ['narrow'], { maxInFlight: 2 });
+    await me.publish(
+      'narrow',
+      Array.from({ length: 20 }, () => ({ type: 'a' })),
+    );
+    await eventually('all delivered', async () => (await api.subscription('narrow')).delivered === 20);
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(2);
+  });
+});
+
 describe('isolation (P6)', () => {
   it('a receiver that hangs delays no other and not the producer', async () => {
     answers.set('stuck', () => 'hang');

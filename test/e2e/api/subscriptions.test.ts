@@ -231,6 +231,14 @@ describe('what a subscription refuses', () => {
     (await put('refused', delivery({ url }))).refused(400, null, 'delivery.url');
   });
 
+  it.each(['https://example.com/hook', 'https://hooks.example.com:8443/a?b=c', 'https://[2606:4700::1111]/'])(
+    'but not the public url %s',
+    async (url) => {
+      (await put('public', delivery({ url }))).is(201);
+      (await me.delete('/v1/subscriptions/public')).isEmpty();
+    },
+  );
+
   it('the hub itself', async () => {
     (await put('refused', delivery({ url: `${me.url}/v1/topics/orders/events` }))).refused(400, null, 'delivery.url');
   });
@@ -283,6 +291,10 @@ describe('DELETE /v1/subscriptions/{name}', () => {
     await eventually('it is listed no more', async () => {
       return !(await all<{ name: string }>(me, '/v1/subscriptions')).some(({ name }) => name === 'deleted');
     });
+    await put('witness', minimal(['deleted-topic']));
+    await me.publish('deleted-topic', { type: 'b' });
+    await eventually('another one has it', async () => (await api.subscription('witness')).delivered === 1);
+    expect(receiver.book.filter(({ topic, sequence }) => topic === 'deleted-topic' && sequence === 2)).toHaveLength(1);
     const second = (await put('deleted', minimal(['deleted-topic']))).is<Made>(201);
     expect(second).toMatchObject(counts);
     expect(second.delivery.secret).not.toBe(first.delivery.secret);

@@ -297,6 +297,17 @@ describe('410', () => {
       return JSON.stringify(events).includes('gone-put');
     });
   });
+
+  it('which no wildcard matches: whoever wants it names it in full', async () => {
+    const pattern = { topics: ['millrace.*'], delivery: { url: receiver.url } };
+    (await me.put('/v1/subscriptions/wildcards', pattern)).refused(400, null, 'topics[0]');
+    await subscribe('wildcards', { topics: ['>', '*.*'], from: 'earliest', filter: { types: ['none'] } });
+    await subscribe('in-full', { topics: ['millrace.system'], from: 'earliest' });
+    await eventually('it is delivered', () => arrivals('millrace.system').length > 0);
+    const { items } = (await me.get('/v1/subscriptions/wildcards/topics?limit=1000')).is<Page<{ topic: string }>>(200);
+    expect(items.length).toBeGreaterThan(5);
+    expect(items.map(({ topic }) => topic)).not.toContain('millrace.system');
+  });
 });
 
 describe('attempts', () => {
