@@ -77,7 +77,7 @@ describe('a hub that dies under load', { timeout: TEST_TIMEOUT_MS }, () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
       await hub.start(null);
       load.openShop();
-      if (kill % 3 === 0) load.replay();
+      if (kill % 4 === 0) load.replay();
       await delay(LIFE_MIN_MS + Math.random() * (LIFE_MAX_MS - LIFE_MIN_MS));
       await hub.kill9();
     }

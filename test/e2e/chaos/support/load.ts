@@ -10,15 +10,17 @@ import type { Recorder } from './recorder.ts';
 export const ORDERS = 'orders';
 const SHOP = 'shop.main';
 const TIMEOUT_MS = 1_000;
-const REPLAYED_EVENTS = 100;
+const REPLAYED_EVENTS = 50;
 const SHOP_EVENTS = 3;
+/** What a life leaves claimed holds its slots for 15 s of the next: with these there are some left. */
+const IN_FLIGHT = 400;
 
 const STYLES: Style[] = [
-  { name: 'steady', topic: ORDERS, batches: false, conditional: false, restMs: 150 },
-  { name: 'bulky', topic: ORDERS, batches: true, conditional: false, restMs: 500 },
+  { name: 'steady', topic: ORDERS, batches: false, conditional: false, restMs: 250 },
+  { name: 'bulky', topic: ORDERS, batches: true, conditional: false, restMs: 1_000 },
   // Two who want the same place: one wins each time.
-  { name: 'careful', topic: SHOP, batches: false, conditional: true, restMs: 400 },
-  { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 800 },
+  { name: 'careful', topic: SHOP, batches: false, conditional: true, restMs: 600 },
+  { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 1_200 },
 ];
 
 export interface Consumer {
@@ -76,6 +78,7 @@ export class Load {
       const { delivery } = await this.#api.putSubscription(name, {
         ...document,
         from: 'earliest',
+        maxInFlight: IN_FLIGHT,
         delivery: { url: receiver.url, timeout: `${TIMEOUT_MS}ms` },
       });
       receiver.secret = delivery.secret ?? null;
