@@ -95,7 +95,7 @@ export class Claiming {
   /** Gives rate slots. Those whose slot lies too far ahead wait for it as exceptions: a lease is no place to wait. */
   #inTime(lane: LaneRow, lease: LeaseRow, events: LogEvent[]): { events: LogEvent[]; slots: number[] | null } {
     const { sql } = this.#core;
-    const rate = sql.lane(lane.id);
+    const rate = lane.replay === null ? null : sql.lane(lane.id);
     const now = this.#core.now();
     const all = rate && rateSlots(rate, now, events.length);
     if (!all) return { events, slots: null };

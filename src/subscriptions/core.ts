@@ -183,6 +183,7 @@ export class Core {
       });
     } catch (error) {
       // What memory mirrors was rolled back with the rows.
+      this.sql.outbox.version += 1;
       this.#row = this.sql.subscription();
       this.#document = this.#parseDocument();
       this.#alarmAt = null;

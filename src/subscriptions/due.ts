@@ -28,17 +28,20 @@ function probeDue(core: Core, now: number): number | null {
 }
 
 function workDue(core: Core, now: number): number | null {
-  const { live, replay } = core.sql.inFlight();
-  const blocked = live + replay >= core.document.maxInFlight;
   const exception = core.sql.firstDue()?.due ?? null;
-  // Where nothing more may go out, a settle looks at the rest; the watchdog is for the settle that never comes.
-  const dues = [blocked && exception !== null ? Math.max(exception, now + WATCHDOG_MS) : exception];
+  const dues = [exception === null || exception > now ? exception : overdueRetry(core, exception, now)];
   if (core.sql.hasUnread()) {
     const slots = core.sql.rateSlots().map(({ cursor }) => Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS));
     dues.push(now + WATCHDOG_MS, ...slots.filter((slot) => slot > now));
   }
   const due = dues.filter((entry) => entry !== null);
   return due.length === 0 ? null : Math.min(...due);
+}
+
+/** Where nothing more may go out, a settle looks at the rest; the watchdog is for the settle that never comes. */
+function overdueRetry(core: Core, due: number, now: number): number {
+  const { live, replay } = core.sql.inFlight();
+  return live + replay >= core.document.maxInFlight ? now + WATCHDOG_MS : due;
 }
 
 /** Is there something that an alarm should have done long ago? Then it was lost. */

@@ -193,7 +193,7 @@ export class Lanes {
       { in_flight: taken.length, filtered: examined - taken.length },
       { next: last + 1, ...(parked === lane.parked ? {} : { parked }) },
     );
-    this.#deaths.endIfDone(lane.id);
+    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();
     return leases;
   }

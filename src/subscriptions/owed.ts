@@ -19,35 +19,45 @@ interface Workers {
 export function chores(core: Core, workers: Workers): Chore[] {
   const { sql } = core;
   const { configuration, attaching, letterWork, replays, notices } = workers;
-  const now = (owed: boolean, moment: number) => (owed ? moment : null);
+  const when = (owed: boolean, now: number) => (owed ? now : null);
+  /** Looks again only where something owed has changed: this is asked in every transaction. */
+  const remembered = <T>(look: () => T): (() => T) => {
+    let seen: { version: number; found: T } | null = null;
+    return () => {
+      if (seen?.version !== sql.outbox.version) seen = { version: sql.outbox.version, found: look() };
+      return seen.found;
+    };
+  };
+  const hasAttaching = remembered(() => sql.attachingAfter(0, 1).length > 0);
+  const firstDetachment = remembered(() => sql.firstDetachment());
+  const hasDirtyLetters = remembered(() => sql.hasDirtyLetters());
+  const job = remembered(() => sql.job());
+  const unmirrored = remembered(() => sql.unmirrored());
+  const notice = remembered(() => sql.notice());
   return [
     {
       name: 'mirror',
-      owed: (moment) => now(core.row?.mirror_dirty === 1, moment),
+      owed: (now) => when(core.row?.mirror_dirty === 1, now),
       step: () => configuration.mirror(),
     },
     {
       name: 'follow-patterns',
       // Topics are held against the patterns only once the catalogue has these.
-      owed: (moment) => now(core.present?.row.attach_after != null && core.row?.mirror_dirty === 0, moment),
+      owed: (now) => when(core.present?.row.attach_after != null && core.row?.mirror_dirty === 0, now),
       step: () => attaching.followPatterns(),
     },
-    {
-      name: 'attach-again',
-      owed: (moment) => now(sql.attachingAfter(0, 1).length > 0, moment),
-      step: () => attaching.attachAgain(),
-    },
-    { name: 'detach', owed: () => sql.firstDetachment()?.due ?? null, step: () => attaching.detach() },
-    { name: 'letters', owed: (moment) => now(sql.hasDirtyLetters(), moment), step: () => letterWork.flush() },
+    { name: 'attach-again', owed: (now) => when(hasAttaching(), now), step: () => attaching.attachAgain() },
+    { name: 'detach', owed: () => firstDetachment()?.due ?? null, step: () => attaching.detach() },
+    { name: 'letters', owed: (now) => when(hasDirtyLetters(), now), step: () => letterWork.flush() },
     {
       name: 'jobs',
-      owed: (moment) => {
-        if (!core.present || !sql.job()) return null;
-        return sql.hasRedriven(REDRIVEN_MAX) || core.tooManyExceptions ? moment + WATCHDOG_MS : moment;
+      owed: (now) => {
+        if (!core.present || !job()) return null;
+        return sql.hasRedriven(REDRIVEN_MAX) || core.tooManyExceptions ? now + WATCHDOG_MS : now;
       },
       step: () => letterWork.jobStep(),
     },
-    { name: 'replays', owed: (moment) => now(sql.unmirrored() !== null, moment), step: () => replays.mirror() },
-    { name: 'notices', owed: (moment) => now(sql.notice() !== null, moment), step: () => notices.publish() },
+    { name: 'replays', owed: (now) => when(unmirrored() !== null, now), step: () => replays.mirror() },
+    { name: 'notices', owed: (now) => when(notice() !== null, now), step: () => notices.publish() },
   ];
 }

@@ -45,11 +45,13 @@ export class Settling {
       (outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),
     );
     const change: LaneChange = {};
+    const sequences = outcomes.map((outcome) => outcome.sequence);
+    const lettered = sequences.length > 0 && sql.hasLetters(lane.topic, Math.min(...sequences), Math.max(...sequences));
     const numbers = new Map<number, number>();
     const attempted: Attempted[] = [];
     const released: number[] = [];
     for (const outcome of outcomes) {
-      const number = outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, change);
+      const number = outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, change, lettered);
       if (outcome.kind === 'released' || number === null) released.push(outcome.sequence);
       else {
         attempted.push(outcome);
@@ -72,13 +74,13 @@ export class Settling {
     const again = released.length > 0 ? [this.#leases.again(lease, released)] : [];
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
     const send = attempted.length > 0 && this.#core.running ? again : [];
-    this.#deaths.endIfDone(lane.id);
+    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     if (attempted.length > 0) this.#core.progressAt = this.#core.now();
     return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
   }
 
   /** Applies one outcome; answers which attempt it was, or null if the event goes back without one spent. */
-  #record(lane: LaneRow, lease: LeaseRow, outcome: Attempted, change: LaneChange): number | null {
+  #record(lane: LaneRow, lease: LeaseRow, outcome: Attempted, change: LaneChange, lettered: boolean): number | null {
     const { sql } = this.#core;
     const { sequence } = outcome;
     const exception = lease.retry ? sql.exception(lane.id, sequence) : null;
@@ -86,7 +88,7 @@ export class Settling {
     if (outcome.kind === 'delivered') {
       if (exception) sql.deleteException(lane.id, sequence);
       add(change, { in_flight: -1, delivered: 1 });
-      this.#deaths.delivered(lane, sequence);
+      if (lettered) this.#deaths.delivered(lane, sequence);
       return attempts;
     }
     const gone = outcome.status === 410 && lease.target_version === this.#core.row?.target_version;

@@ -1,6 +1,6 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { LaneChange, LaneRow, NewLane, SubscriptionRow } from './rows.ts';
-import { insertion } from './sql-rows.ts';
+import { insertion, type Outbox } from './sql-rows.ts';
 
 const LIVE = "replay IS NULL AND status IN ('attaching', 'active')";
 // As the partial index has it: the planner takes it only where it stands literally.
@@ -10,7 +10,7 @@ const UNPARKED = "parked IS NULL AND status IN ('active', 'attaching')";
  * Statements on the subscription's row and its lanes. A limit stands in the text: bound, SQLite would prepare the statement
  * anew each time.
  */
-export function laneStatements(storage: ObjectStorage) {
+export function laneStatements(storage: ObjectStorage, outbox: Outbox) {
   const { sql } = storage;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
   return {
@@ -92,11 +92,13 @@ export function laneStatements(storage: ObjectStorage) {
         .one().retrying,
     unmirrored: () => first(sql.exec<LaneRow>('SELECT * FROM lanes WHERE mirrored = 0 LIMIT 1').toArray()),
     addLane: (lane: NewLane) => {
+      outbox.version += 1;
       const [query, ...values] = insertion('INSERT', 'lanes', lane);
       return sql.exec<{ id: number }>(`${query} RETURNING id`, ...values).one().id;
     },
     /** Sets columns of a lane. */
     setLane: (id: number, columns: Partial<LaneRow>) => {
+      outbox.version += 1;
       const names = Object.keys(columns);
       sql.exec(
         `UPDATE lanes SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE id = ?`,
@@ -109,6 +111,7 @@ export function laneStatements(storage: ObjectStorage) {
       const added = Object.entries(change).filter(([, difference]) => difference !== 0);
       const names = Object.keys(columns);
       if (added.length + names.length === 0) return;
+      if ('status' in columns) outbox.version += 1;
       const assignments = [...added.map(([name]) => `${name} = ${name} + ?`), ...names.map((name) => `${name} = ?`)];
       sql.exec(
         `UPDATE lanes SET ${assignments.join(', ')} WHERE id = ?`,

@@ -1,16 +1,16 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { AttemptsRow, LetterRow } from './rows.ts';
-import { insertion } from './sql-rows.ts';
+import { insertion, type Outbox } from './sql-rows.ts';
 
 /** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
-export function recordStatements(storage: ObjectStorage) {
+export function recordStatements(storage: ObjectStorage, outbox: Outbox) {
   const { sql } = storage;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
   return {
     // Dead letters
     letter: (topic: string, sequence: number) =>
       first(sql.exec<LetterRow>('SELECT * FROM letters WHERE topic = ? AND sequence = ?', topic, sequence).toArray()),
-    putLetter: (row: LetterRow) => sql.exec(...insertion('INSERT OR REPLACE', 'letters', row)),
+    putLetter: (row: LetterRow) => outbox.changed(sql.exec(...insertion('INSERT OR REPLACE', 'letters', row))),
     hasDirtyLetters: () => sql.exec('SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1').toArray().length > 0,
     /** Letters that D1 has to be told of, all of one topic. */
     dirtyLetters: (limit: number) => {
@@ -34,6 +34,10 @@ export function recordStatements(storage: ObjectStorage) {
           to,
         )
         .toArray(),
+    hasLetters: (topic: string, from: number, to: number) =>
+      sql
+        .exec('SELECT 1 AS one FROM letters WHERE topic = ? AND sequence BETWEEN ? AND ? LIMIT 1', topic, from, to)
+        .toArray().length > 0,
     firstUnsentLetter: (topic: string) =>
       sql
         .exec<{ sequence: number }>(
@@ -42,22 +46,26 @@ export function recordStatements(storage: ObjectStorage) {
         )
         .toArray()[0]?.sequence ?? null,
     deleteLetter: (topic: string, sequence: number) =>
-      sql.exec('DELETE FROM letters WHERE topic = ? AND sequence = ?', topic, sequence),
+      outbox.changed(sql.exec('DELETE FROM letters WHERE topic = ? AND sequence = ?', topic, sequence)),
     /** The redriven letters whose delivery a lane drops are open again; answers how many. */
     reopenLetters: (topic: string, lane: number, version: number) =>
-      sql
-        .exec(
-          `UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE topic = ? AND state = 'redriven'
+      outbox.changed(
+        sql
+          .exec(
+            `UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE topic = ? AND state = 'redriven'
              AND sequence IN (SELECT sequence FROM exceptions WHERE lane = ? AND redriven = 1) RETURNING 1 AS one`,
-          version,
-          topic,
-          lane,
-        )
-        .toArray().length,
+            version,
+            topic,
+            lane,
+          )
+          .toArray().length,
+      ),
     reopenAllLetters: (version: number) =>
-      sql.exec(
-        "UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE state = 'redriven'",
-        version,
+      outbox.changed(
+        sql.exec(
+          "UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE state = 'redriven'",
+          version,
+        ),
       ),
     /** A seek: the lane's letters are counted no more. */
     uncountLetters: (topic: string, lane: number) =>
@@ -127,8 +135,16 @@ export function recordStatements(storage: ObjectStorage) {
 
     // Detachments and jobs
     addDetachment: (attachment: string, topic: string, due: number) =>
-      sql.exec('INSERT OR REPLACE INTO detachments (attachment, topic, due) VALUES (?, ?, ?)', attachment, topic, due),
-    deleteDetachment: (attachment: string) => sql.exec('DELETE FROM detachments WHERE attachment = ?', attachment),
+      outbox.changed(
+        sql.exec(
+          'INSERT OR REPLACE INTO detachments (attachment, topic, due) VALUES (?, ?, ?)',
+          attachment,
+          topic,
+          due,
+        ),
+      ),
+    deleteDetachment: (attachment: string) =>
+      outbox.changed(sql.exec('DELETE FROM detachments WHERE attachment = ?', attachment)),
     firstDetachment: () =>
       first(
         sql
@@ -136,21 +152,24 @@ export function recordStatements(storage: ObjectStorage) {
           .toArray(),
       ),
     addJob: (id: string, job: string) =>
-      sql.exec("INSERT OR IGNORE INTO jobs (id, job, after_id) VALUES (?, ?, '')", id, job),
+      outbox.changed(sql.exec("INSERT OR IGNORE INTO jobs (id, job, after_id) VALUES (?, ?, '')", id, job)),
     job: () =>
       first(
         sql.exec<{ id: string; job: string; after_id: string }>('SELECT * FROM jobs ORDER BY id LIMIT 1').toArray(),
       ),
-    advanceJob: (id: string, afterId: string) => sql.exec('UPDATE jobs SET after_id = ? WHERE id = ?', afterId, id),
-    deleteJob: (id: string) => sql.exec('DELETE FROM jobs WHERE id = ?', id),
+    advanceJob: (id: string, afterId: string) =>
+      outbox.changed(sql.exec('UPDATE jobs SET after_id = ? WHERE id = ?', afterId, id)),
+    deleteJob: (id: string) => outbox.changed(sql.exec('DELETE FROM jobs WHERE id = ?', id)),
 
     // Notices
-    addNotice: (id: string, event: string) => sql.exec('INSERT INTO notices (id, event) VALUES (?, ?)', id, event),
+    addNotice: (id: string, event: string) =>
+      outbox.changed(sql.exec('INSERT INTO notices (id, event) VALUES (?, ?)', id, event)),
     notice: () => first(sql.exec<{ id: string; event: string }>('SELECT * FROM notices ORDER BY id LIMIT 1').toArray()),
-    deleteNotice: (id: string) => sql.exec('DELETE FROM notices WHERE id = ?', id),
+    deleteNotice: (id: string) => outbox.changed(sql.exec('DELETE FROM notices WHERE id = ?', id)),
 
     /** Everything of a deleted subscription, but the letters, which outlive it. */
     clear: () => {
+      outbox.version += 1;
       for (const table of ['lanes', 'leases', 'exceptions', 'attempts', 'history', 'skips', 'jobs'])
         sql.exec(`DELETE FROM ${table}`);
       sql.exec('UPDATE letters SET lane = NULL');

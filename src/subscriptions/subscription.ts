@@ -96,7 +96,11 @@ export class Subscription implements SubscriptionApi {
         now: () => core.now(),
         within: (promise, ms) => settledWithin(ports.clock, promise, ms),
         background: ports.background,
-        ended: () => this.#go(),
+        ended: () => {
+          // Arms for what is still owed; a chore may have given others, and the lanes, something to do.
+          core.tx(() => undefined);
+          this.#go();
+        },
         failed: (chore, delayMs, error) =>
           core.warn('a chore failed and will be tried again', { chore, delayMs, error: String(error) }),
       },
@@ -264,8 +268,6 @@ export class Subscription implements SubscriptionApi {
   /** Starts what can be started, and what is owed to D1 and the logs. Never throws: the alarm tries again. */
   #go(): void {
     try {
-      // Arms for what is owed.
-      this.#core.tx(() => undefined);
       this.#lanes.pump();
       this.#chores.run();
     } catch (error) {
