@@ -197,7 +197,7 @@ export class Harness {
 let made = 0;
 
 export function event(
-  fields: Partial<{ id: string; source: string; type: string; key: string; data: unknown }> = {},
+  fields: Partial<{ id: string; source: string; type: string; key: string | null; data: unknown }> = {},
 ): NewEvent {
   made += 1;
   const { id = `id-${made}`, source = '/tests', type = 'order.created', key = null, data = null } = fields;
