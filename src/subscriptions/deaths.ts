@@ -32,8 +32,16 @@ export class Deaths {
     const before = sql.letter(lane.topic, sequence);
     sql.deleteException(lane.id, sequence);
     sql.moveLane(lane.id, { dead: 1, ...(from === 'waiting' ? {} : { [from]: -1 }) });
-    // A replay's death opens a letter too, but the live lane's books are not touched by it.
+    // A replay's death opens a letter too. What the live lane has under way again keeps its letter to itself; what it
+    // counted as discarded is open again, and so counted as dead.
     const isReplay = lane.replay !== null;
+    if (isReplay && before?.state === 'redriven') {
+      this.endIfDone(lane.id);
+      return;
+    }
+    if (isReplay && before?.state === 'discarded' && before.lane !== null) {
+      sql.moveLane(before.lane, { dead: 1, discarded: -1 });
+    }
     const wasReplayed = before === null || before.state === 'resolved' || before.replayed === 1;
     sql.putLetter({
       topic: lane.topic,

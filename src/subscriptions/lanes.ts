@@ -4,7 +4,7 @@ import type { Attaching } from './attaching.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { type Leases, sequencesOf } from './leases.ts';
-import { LINGER_MS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow } from './rows.ts';
 import { Slots } from './slots.ts';
@@ -35,6 +35,8 @@ export class Lanes {
   #lastLive = 0;
   #lastReplay = 0;
   #lingering = false;
+  /** What is known of live lanes: when their last read began, and the last sequence their log has told of. */
+  readonly #known = new Map<number, { readAt: number; last: number }>();
 
   constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching) {
     this.#core = core;
@@ -66,15 +68,37 @@ export class Lanes {
   /** `full`: no other lane could read either. `last`: the last lane that began to. */
   #startReads(lanes: Iterable<LaneRow>, now: number): { full: boolean; last: number | null } {
     let last: number | null = null;
+    let lingering = 0;
     for (const lane of lanes) {
-      if (this.#reading.size >= READERS_MAX || this.#slots.free(now) <= 0) return { full: true, last };
+      const free = this.#slots.free(now);
+      if (this.#reading.size >= READERS_MAX || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
       if (this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
       const slots = this.#slots.of(lane, now);
       if (slots <= 0) continue;
+      if (lane.replay === null && !this.#isWorthReading(lane, free, now)) {
+        lingering += 1;
+        this.#linger();
+        continue;
+      }
       last = lane.id;
       this.#core.ports.background(this.#read(lane, slots));
     }
     return { full: false, last };
+  }
+
+  /** With deliveries under way a lane waits for a whole lease, or a moment, so that events share reads and leases. */
+  #isWorthReading(lane: LaneRow, free: number, now: number): boolean {
+    const known = this.#known.get(lane.id);
+    if (known === undefined || Math.abs(now - known.readAt) >= LINGER_MS) return true;
+    if (this.#core.sql.inFlight().leases === 0) return true;
+    const { delivery, maxInFlight } = this.#core.document;
+    const whole = Math.min(leaseSize(delivery.timeoutMs), Math.ceil(maxInFlight / 2));
+    return free >= whole && known.last - lane.next + 1 >= whole;
+  }
+
+  #tellOf(lane: number, last: number): void {
+    const known = this.#known.get(lane);
+    if (known) known.last = Math.max(known.last, last);
   }
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
@@ -101,6 +125,8 @@ export class Lanes {
       replay: lane.replay !== null,
     };
     this.#reading.set(lane.id, reading);
+    if (lane.replay === null)
+      this.#known.set(lane.id, { readAt: reading.since, last: this.#known.get(lane.id)?.last ?? 0 });
     try {
       if (lane.replay === null) await this.#readLive(lane, reading, slots);
       else await this.#readReplay(lane, reading, slots);
@@ -125,6 +151,7 @@ export class Lanes {
       low: this.#needed(lane),
       limit: slots,
     });
+    if (answer.outcome !== 'not-attached') this.#tellOf(lane.id, answer.lastSequence);
     const now = this.#unchanged(lane, reading, types);
     if (!now) return;
     this.#leases.send(this.#core.tx(() => this.#applyRead(now, reading, answer, slots)));
@@ -214,6 +241,7 @@ export class Lanes {
 
     this.#core.progressAt = this.#core.now();
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
+    this.#tellOf(lane.id, request.lastSequence);
     const idle = this.#core.sql.inFlight().leases === 0;
     const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld && !this.#core.tooManyExceptions;
     const follows = request.events !== null && request.from <= lane.next;
@@ -225,12 +253,11 @@ export class Lanes {
     // What the park has passed stays passed: a cursor never moves back.
     const next = request.from <= lane.next ? Math.max(lane.next, request.first) : lane.next;
     this.#core.tx(() => this.#core.sql.moveLane(lane.id, { filtered: next - lane.next }, { next, parked: null }));
-    if (idle) this.pump();
-    else this.#linger();
+    this.pump();
     return { state: 'reading' };
   }
 
-  /** With deliveries under way, events that come within a moment share a read and a lease. */
+  /** Looks again in a moment; the watchdog does where this is lost. */
   #linger(): void {
     if (this.#lingering) return;
     this.#lingering = true;

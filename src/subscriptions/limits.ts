@@ -40,8 +40,10 @@ export const ATTEMPT_ROWS_MAX = 500;
 
 /** An active lane that is neither parked nor covered by a lease is looked at again after this. */
 export const WATCHDOG_MS = 5_000;
-/** With a lease under way a woken lane waits this long before it reads, so that events share leases under load. */
-export const LINGER_MS = 10;
+/** With a lease under way a lane reads again after this, or when a whole lease can be made: so events share leases under load. */
+export const LINGER_MS = 25;
+/** Lanes that wait for company looked at in one turn. */
+export const LINGERING_MAX = 200;
 /** Lanes reading their logs at the same time. */
 export const READERS_MAX = 6;
 /** No progress for this long in spite of a lag: says so in the catalogue. */
