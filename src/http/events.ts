@@ -53,7 +53,7 @@ const positionField = z
 
 const afterField = z
   .string()
-  .regex(/^[0-9]{1,15}$/, 'must be a sequence')
+  .regex(/^0{0,15}[0-9]{1,15}$/, 'must be a sequence')
   .transform((text): Position => ({ kind: 'sequence', sequence: Number(text) + 1 }));
 
 const valuesField = z.array(z.string().min(1).max(VALUE_MAX_CHARACTERS)).max(VALUES_MAX).default([]);

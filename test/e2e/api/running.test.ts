@@ -163,16 +163,17 @@ describe('what comes later is 400 not-supported-yet', () => {
   });
 
   it('fields of a topic, unless they have their defaults', async () => {
-    for (const later of [
-      { retention: { maxAge: '7d' } },
-      { retention: { maxEvents: 10 } },
-      { retention: { maxBytes: 10 } },
-      { validation: 'warn' },
-      { validation: 'enforce' },
-      { compaction: true },
-      { partitions: 4 },
-    ]) {
-      (await me.put('/v1/topics/later', later)).refused(400, 'not-supported-yet', Object.keys(later)[0] ?? '');
+    const later: [string, object][] = [
+      ['retention.maxAge', { retention: { maxAge: '7d' } }],
+      ['retention.maxEvents', { retention: { maxEvents: 10 } }],
+      ['retention.maxBytes', { retention: { maxBytes: 10 } }],
+      ['validation', { validation: 'warn' }],
+      ['validation', { validation: 'enforce' }],
+      ['compaction', { compaction: true }],
+      ['partitions', { partitions: 4 }],
+    ];
+    for (const [path, config] of later) {
+      (await me.put('/v1/topics/later', config)).refused(400, 'not-supported-yet', path);
     }
     (await me.get('/v1/topics/later')).refused(404, 'unknown-topic');
     const defaults = {
