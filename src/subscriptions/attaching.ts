@@ -140,6 +140,12 @@ export class Attaching {
       return;
     }
     const { next } = result;
+    // Where the topic was the subscription's before, its letters from then are in no books any more.
+    const former = sql.letterLane(topic);
+    if (former) {
+      sql.uncountLetters(topic, former.id);
+      sql.moveLane(former.id, { dead: -former.dead, origin: former.dead });
+    }
     sql.addLane({
       topic,
       replay: null,

@@ -180,6 +180,38 @@ describe('P4: a dead letter', () => {
     expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
   });
 
+  test('of a topic that was given up and is subscribed anew is resolved where its event is delivered', async () => {
+    const hub = await withLetters(1);
+    await hub.subscribe('billing', { ...NO_RETRY, topics: ['invoices'] });
+    await hub.subscribe('billing', { ...NO_RETRY, topics: ['orders'], from: { kind: 'earliest' } });
+    expect(await hub.work('billing')).toEqual([1]);
+    await hub.advance(1_000);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 1, dead: 0 });
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+  });
+
+  test('that was discarded is open and counted again where its event dies in a replay', async () => {
+    const hub = await withLetters(1);
+    await hub.subscription('billing').discard({ topic: 'orders', sequence: 1 });
+    await hub.awaiting(
+      hub.subscription('billing').startReplay({
+        v: 1,
+        id: 'rpl_1',
+        topic: 'orders',
+        from: { kind: 'earliest' },
+        to: null,
+        types: [],
+        rateLimit: null,
+      }),
+    );
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(1_000);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ dead: 1, discarded: 0 });
+    expect(booked(view)).toBe(1);
+    expect(await hub.lettersOf('billing', 'open')).toHaveLength(1);
+  });
+
   test('of a topic that is not subscribed any more can still be redriven, and is counted once', async () => {
     const hub = await withLetters(1);
     await hub.subscribe('billing', { ...NO_RETRY, topics: ['invoices'] });
