@@ -27,8 +27,10 @@ const GONE = {
 };
 
 const ANSWERS = `{
-  const problem = request.body === null ? ${JSON.stringify(GONE)} : ${JSON.stringify(CUT_OFF)};
-  const headers = { "content-type": "application/problem+json", "x-request-id": crypto.randomUUID() };
+  const requestId = crypto.randomUUID();
+  const instance = new URL(request.url).pathname;
+  const problem = { ...(request.body === null ? ${JSON.stringify(GONE)} : ${JSON.stringify(CUT_OFF)}), instance, requestId };
+  const headers = { "content-type": "application/problem+json", "x-request-id": requestId };
   deferredResponse.resolve(new Response(JSON.stringify(problem), { status: problem.status, headers }));
 }`;
 
