@@ -2,14 +2,12 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
-import type { Random } from '../platform.ts';
+import { SECRET_PREFIX } from '../subscriptions/secrets.ts';
 
 /** Signatures of webhooks as the Standard Webhooks specification has them, symmetric scheme `v1`. */
 
-export const SECRET_PREFIX = 'whsec_';
 export const SECRET_BYTES_MIN = 24;
 export const SECRET_BYTES_MAX = 64;
-const SECRET_BYTES_MADE = 32;
 
 export type ParsedSecret = { ok: true; key: Uint8Array } | { ok: false; detail: string };
 
@@ -27,10 +25,6 @@ export function parseSecret(secret: string): ParsedSecret {
     };
   }
   return { ok: true, key };
-}
-
-export function makeSecret(random: Random): string {
-  return SECRET_PREFIX + toBase64(random.bytes(SECRET_BYTES_MADE));
 }
 
 /** Signs one message: `v1,<base64>`. The timestamp is whole seconds since the epoch. */

@@ -1,7 +1,15 @@
+import { toBase64 } from '../base64.ts';
+import type { Random } from '../platform.ts';
 import type { Core } from './core.ts';
 import type { SecretView } from './protocol.ts';
 
+export const SECRET_PREFIX = 'whsec_';
 const SECRET_BYTES = 32;
+
+/** A new Standard Webhooks secret: `whsec_` and the base64 of 32 random bytes. */
+export function makeSecret(random: Random): string {
+  return SECRET_PREFIX + toBase64(random.bytes(SECRET_BYTES));
+}
 
 /** The webhook's secret and, while it is being rotated, the one before. They are stored sealed. */
 export class Secrets {
@@ -15,13 +23,8 @@ export class Secrets {
   wanted(given: string | null): { plain: string; sealed: string } {
     const present = this.#core.present?.row.secret ?? null;
     if (given === null && present !== null) return { plain: this.#core.open(present), sealed: present };
-    const plain = given ?? this.#make();
+    const plain = given ?? makeSecret(this.#core.ports.random);
     return { plain, sealed: this.#core.seal(plain) };
-  }
-
-  /** A Standard Webhooks secret: `whsec_` and the base64 of 32 random bytes. */
-  #make(): string {
-    return `whsec_${btoa(String.fromCharCode(...this.#core.ports.random.bytes(SECRET_BYTES)))}`;
   }
 
   /** Null if there is no subscription. */
@@ -50,7 +53,7 @@ export class Secrets {
   rotate(overlapMs: number): { secret: string; previousExpiresAt: number } | null {
     const row = this.#core.present?.row;
     if (!row) return null;
-    const secret = this.#make();
+    const secret = makeSecret(this.#core.ports.random);
     const previousExpiresAt = this.#core.now() + overlapMs;
     const sealed = this.#core.seal(secret);
     this.#core.tx(() =>

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import { fromBase64, toBase64 } from '../../src/base64.ts';
-import { makeSecret, parseSecret, signer } from '../../src/deliveries/signature.ts';
+import { parseSecret, signer } from '../../src/deliveries/signature.ts';
 import type { Random } from '../../src/platform.ts';
+import { makeSecret } from '../../src/subscriptions/secrets.ts';
 
 const bytes = (length: number) => Uint8Array.from({ length }, (_, index) => (index * 37 + 5) % 256);
 const random: Random = { fraction: () => 0.5, bytes };

@@ -2,11 +2,11 @@ import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import { parseRetryAfter } from '../../src/deliveries/answer.ts';
 import { headerProblem } from '../../src/deliveries/headers.ts';
-import { makeSecret } from '../../src/deliveries/signature.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
 import { checkWebhookUrl } from '../../src/deliveries/url-guard.ts';
 import { sendWebhook, type WebhookPorts, webhookRequest } from '../../src/deliveries/webhook.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../../src/subscriptions/protocol.ts';
+import { makeSecret } from '../../src/subscriptions/secrets.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, SECRET, target } from './consumer-bench.ts';
 
