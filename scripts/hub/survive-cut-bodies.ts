@@ -1,8 +1,9 @@
 /**
  * Loaded into `wrangler dev` before it starts. Its proxy takes a request whose body is cut off by the sender for a failure
  * of its own and ends the whole process: https://github.com/cloudflare/workers-sdk/issues/15203. With this it answers as
- * the hub does where no proxy is in front, and goes on. Where wrangler's proxy is another than the one known here, it stays
- * as it is.
+ * the hub does where no proxy is in front, and goes on. And of a body sent in chunks it passes a part on as if that were
+ * all; with this it reads the whole before it passes anything on. Where wrangler's proxy is another than the one known
+ * here, it stays as it is.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -10,6 +11,8 @@ import { syncBuiltinESMExports } from 'node:module';
 const PROXY = /wrangler-dist[\\/]ProxyWorker\.js$/;
 const GIVES_UP =
   /void sendMessageToProxyController\(this\.env, \{\s*type: "error",[\s\S]*?deferredResponse\.reject\(error\);/;
+
+const PASSES_ON = 'fetch(userWorkerUrl, new Request(request, { headers }))';
 
 const CUT_OFF = {
   type: '/docs#incomplete-body',
@@ -34,12 +37,20 @@ const ANSWERS = `{
   deferredResponse.resolve(new Response(JSON.stringify(problem), { status: problem.status, headers }));
 }`;
 
+const PASSES_THE_WHOLE_ON = `(async () => {
+  if (request.body === null || request.headers.has("content-length")) return ${PASSES_ON};
+  const body = await request.arrayBuffer();
+  return fetch(userWorkerUrl, new Request(request, { headers, body }));
+})()`;
+
 const read = fs.readFileSync;
 Object.assign(fs, {
   readFileSync(...args: Parameters<typeof read>) {
     const [path, options] = args;
     if (typeof path !== 'string' || !PROXY.test(path)) return read(...args);
-    const source = read(path, 'utf8').replace(GIVES_UP, () => ANSWERS);
+    const source = read(path, 'utf8')
+      .replace(GIVES_UP, () => ANSWERS)
+      .replace(PASSES_ON, () => PASSES_THE_WHOLE_ON);
     return options ? source : Buffer.from(source);
   },
 });

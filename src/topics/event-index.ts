@@ -1,0 +1,122 @@
+import { EVENT_HASH_BYTES, type Recorded, type SequencedEvent } from './append.ts';
+import { HASH_BYTES, type IdentityEntry, probeOf, textOf } from './identity-pages.ts';
+import { IdentityRuns } from './identity-runs.ts';
+import { EVENTS_A_RUN_WORK } from './limits.ts';
+import type { LogState } from './log-state.ts';
+import type { MetaRow, Statements } from './sql.ts';
+
+/** What the index needs of the youngest events. */
+interface Young {
+  /** By identity, of each the last. */
+  entries: Map<string, IdentityEntry>;
+  /** In the order of the log. */
+  keys: [key: string, sequence: number][];
+}
+
+/**
+ * The log's index: which pairs of source and id were recorded in the deduplication window, and which sequences have which
+ * key. The youngest events are looked up in memory, which is read from their segments when first needed. When there are
+ * enough of them they are *sealed*: their identities become a run (identity-runs.ts) and their keys rows, many at a time,
+ * because a table sorted by hash or key is written in as many places as it is given entries.
+ */
+export class EventIndex {
+  readonly #sql: Statements;
+  readonly #state: LogState;
+  readonly #runs: IdentityRuns;
+  readonly #youngMax: number;
+  #young: Young | null = null;
+
+  constructor(sql: Statements, state: LogState, youngMax: number) {
+    this.#sql = sql;
+    this.#state = state;
+    this.#runs = new IdentityRuns(sql);
+    this.#youngMax = youngMax;
+  }
+
+  /** What was recorded last under an identity; undefined if nothing was inside the window. */
+  find(identity: string, now: number): Recorded | undefined {
+    const { created_at, window_ms, removed_through } = this.#state.meta();
+    if (created_at === null) return undefined;
+    const entry = this.#loaded().entries.get(identity) ?? this.#runs.find(probeOf(identity), now, window_ms);
+    // What went with a deleted topic is forgotten with it.
+    const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < window_ms;
+    return counts ? entry : undefined;
+  }
+
+  /**
+   * Seals the young events, all up to `lastSequence`, where those to come would be too many with them; does some of the work
+   * on the runs. Part of the append's transaction; answers the columns of `meta` that changed.
+   */
+  makeRoom(coming: number, lastSequence: number, now: number, windowMs: number): Partial<MetaRow> {
+    const young = lastSequence - this.#state.meta().sealed_through;
+    const sealed = young > 0 && young + coming > this.#youngMax ? this.#seal(lastSequence) : {};
+    for (let pieces = 1 + Math.floor(coming / EVENTS_A_RUN_WORK); pieces > 0; pieces -= 1) {
+      if (!this.#runs.work(now, windowMs)) break;
+    }
+    return sealed;
+  }
+
+  /** These were committed. */
+  committed(events: readonly SequencedEvent[], recordedAt: number): void {
+    const [first] = events;
+    if (first === undefined) return;
+    // Everything before them may have been sealed on this occasion.
+    if (this.#state.meta().sealed_through === first.sequence - 1) this.#young = { entries: new Map(), keys: [] };
+    const { entries, keys } = this.#loaded();
+    for (const { sequence, key, identity, content } of events) {
+      entries.set(identity, { identity, content, sequence, recordedAt });
+      if (key !== null) keys.push([key, sequence]);
+    }
+  }
+
+  /** Forgets everything, where the topic does not exist. Part of a transaction. */
+  clear(): void {
+    this.#sql.clearRuns();
+    this.forget();
+  }
+
+  /** Forgets what memory holds of the tables. */
+  forget(): void {
+    this.#young = null;
+    this.#runs.forget();
+  }
+
+  #seal(lastSequence: number): Partial<MetaRow> {
+    const { removed_through } = this.#state.meta();
+    const { entries, keys } = this.#loaded();
+    this.#runs.add([...entries.values()].filter(({ sequence }) => sequence > removed_through));
+    this.#sql.addKeys(keys.filter(([, sequence]) => sequence > removed_through).sort(byKey));
+    const columns = { sealed_through: lastSequence };
+    this.#sql.setMeta(columns);
+    return columns;
+  }
+
+  #loaded(): Young {
+    this.#young ??= this.#load();
+    return this.#young;
+  }
+
+  #load(): Young {
+    const young: Young = { entries: new Map(), keys: [] };
+    for (const segment of this.#sql.indexedAfter(this.#state.meta().sealed_through)) {
+      const hashes = textOf(new Uint8Array(segment.hashes));
+      const keys: (string | null)[] = segment.keys === null ? [] : JSON.parse(segment.keys);
+      for (let index = 0; index < segment.count; index += 1) {
+        const sequence = segment.first + index;
+        const at = index * EVENT_HASH_BYTES;
+        const identity = hashes.slice(at, at + HASH_BYTES);
+        const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASH_BYTES);
+        young.entries.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
+        const key = keys[index] ?? null;
+        if (key !== null) young.keys.push([key, sequence]);
+      }
+    }
+    return young;
+  }
+}
+
+/** In the order of the table, so that rows which lie together are written together. */
+function byKey([a]: [key: string, sequence: number], [b]: [key: string, sequence: number]): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
