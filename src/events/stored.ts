@@ -1,5 +1,3 @@
-import { formatTime } from './times.ts';
-
 /** Digits of a sequence in the event: padded, because the Sequence extension of CloudEvents wants strings that sort. */
 const SEQUENCE_DIGITS = 16;
 
@@ -25,11 +23,11 @@ export interface StoredEvent {
   [attribute: string]: unknown;
 }
 
-/** Adds the hub's attributes to the JSON of a `NewEvent`, which has none of them. The log calls it for each event it gives out. */
-export function withHubAttributes(json: string, topic: string, sequence: number, recordedMs: number): string {
+/** Adds the hub's attributes to the JSON of a new event, which has none of them; `recordedTime` is RFC 3339. The log calls it for each event it gives out. */
+export function withHubAttributes(json: string, topic: string, sequence: number, recordedTime: string): string {
   const padded = String(sequence).padStart(SEQUENCE_DIGITS, '0');
   // A topic's name and a time need no escaping.
-  return `${json.slice(0, -1)},"topic":"${topic}","sequence":"${padded}","recordedtime":"${formatTime(recordedMs)}"}`;
+  return `${json.slice(0, -1)},"topic":"${topic}","sequence":"${padded}","recordedtime":"${recordedTime}"}`;
 }
 
 /** An event that the hub itself stored, which is trusted to have the shape it was given. Numbers above 2^53 are rounded. */

@@ -1,4 +1,5 @@
-import type { AppendRequest, AppendResult, NewEvent, Receipt } from './protocol.ts';
+import { HASH_BYTES, textOf } from './identity-pages.ts';
+import type { AppendRequest, AppendResult, Receipt } from './protocol.ts';
 
 /** Where a pair of source and id was recorded before, and with what content. */
 export interface Recorded {
@@ -11,13 +12,17 @@ export interface AppendState {
   exists: boolean;
   lastSequence: number;
   full: boolean;
-  /** The identities among the requests' that are duplicates of recorded events. */
-  recorded: ReadonlyMap<string, Recorded>;
+  /** What was recorded under an identity inside the window. */
+  recorded: (identity: string) => Recorded | undefined;
 }
 
+/** A new event with its place in the log. Hashes are 16 characters that stand for a byte each. */
 export interface SequencedEvent {
   sequence: number;
-  event: NewEvent;
+  json: string;
+  key: string | null;
+  identity: string;
+  content: string;
 }
 
 export interface AppendPlan {
@@ -46,13 +51,13 @@ export function decideAppends(requests: readonly AppendRequest[], state: AppendS
       request,
       lastSequence,
       state.full,
-      (identity) => pending.get(identity) ?? state.recorded.get(identity),
+      (identity) => pending.get(identity) ?? state.recorded(identity),
     );
     if (decided.result.outcome === 'appended' && decided.inserts.length > 0) {
       exists = true;
       for (const insert of decided.inserts) {
         inserts.push(insert);
-        pending.set(insert.event.identity, { sequence: insert.sequence, content: insert.event.content });
+        pending.set(insert.identity, insert);
       }
     }
     return decided.result;
@@ -66,20 +71,25 @@ function decideOne(
   full: boolean,
   recorded: (identity: string) => Recorded | undefined,
 ): { result: AppendResult; inserts: SequencedEvent[] } {
+  const { json: texts, keys, hashes } = request.events;
+  const hashText = textOf(hashes);
   const receipts: Receipt[] = [];
   const inserts: SequencedEvent[] = [];
   const own = new Map<string, Recorded>();
-  for (const [index, event] of request.events.entries()) {
-    const before = recorded(event.identity) ?? own.get(event.identity);
+  for (const [index, json] of texts.entries()) {
+    const at = index * EVENT_HASH_BYTES;
+    const identity = hashText.slice(at, at + HASH_BYTES);
+    const content = hashText.slice(at + HASH_BYTES, at + EVENT_HASH_BYTES);
+    const before = recorded(identity) ?? own.get(identity);
     if (before === undefined) {
-      const sequence = lastSequence + inserts.length + 1;
-      inserts.push({ sequence, event });
-      own.set(event.identity, { sequence, content: event.content });
-      receipts.push({ sequence, duplicate: false });
-    } else if (before.content === event.content) {
+      const insert = { sequence: lastSequence + inserts.length + 1, json, key: keys[index] ?? null, identity, content };
+      inserts.push(insert);
+      own.set(identity, insert);
+      receipts.push({ sequence: insert.sequence, duplicate: false });
+    } else if (before.content === content) {
       receipts.push({ sequence: before.sequence, duplicate: true });
     } else {
-      return refused({ outcome: 'event-id-conflict', index, sequence: before.sequence });
+      return refused({ outcome: 'event-id-conflict', index, sequence: own.has(identity) ? null : before.sequence });
     }
   }
   // A retry finds all its events recorded: it is told so whatever it expects, for its first try may have won.
@@ -98,17 +108,19 @@ function refused(result: AppendResult): { result: AppendResult; inserts: Sequenc
   return { result, inserts: [] };
 }
 
-const HASH = /^[0-9a-f]{32}$/;
+/** Two hashes. */
+export const EVENT_HASH_BYTES = 2 * HASH_BYTES;
 
 /**
  * Checks what would make a whole transaction fail, so that one caller's mistake stays its own.
  *
- * @throws if a caller broke the contract of NewEvent.
+ * @throws if a caller broke the contract of NewEvents.
  */
-export function assertAppendable(request: AppendRequest): void {
-  for (const { identity, content, json } of request.events) {
-    if (!HASH.test(identity) || !HASH.test(content) || !json.startsWith('{')) {
-      throw new Error('An event to append needs the hashes of its identity and its content, and an object in JSON.');
-    }
+export function assertAppendable({ events: { json, keys, hashes } }: AppendRequest): void {
+  if (keys.length !== json.length || hashes.length !== json.length * EVENT_HASH_BYTES) {
+    throw new Error('Each event to append needs a key or null, and the hashes of its identity and its content.');
+  }
+  if (!json.every((text) => text.startsWith('{') && !text.includes('\n'))) {
+    throw new Error('An event to append is an object in JSON on one line.');
   }
 }

@@ -10,16 +10,24 @@ export const GATHER_MS = 1;
 export const COMMIT_EVENTS_MAX = 1000;
 /** Characters of JSON that share one commit, at most; a request is never split. */
 export const COMMIT_CHARS_MAX = 10 * MIB;
-/** Bytes in one segment, unless a single event is larger. The platform stores 2 MB in a value. */
-export const SEGMENT_BYTES_MAX = MIB;
+/** Bytes in one segment, unless a single event is larger: what is read for a single event of it. */
+export const SEGMENT_BYTES_MAX = 64 * KIB;
 /** A JSON argument to SQL holds about this many characters, at most. */
 export const SQL_JSON_CHARS_MAX = MIB / 2;
 /** From this size on a topic refuses new events. The platform ends at 10 GB. */
 export const TOPIC_FULL_BYTES = 9_000_000_000;
 /** The window of a topic made by publishing to it. */
 export const DEDUPLICATION_WINDOW_DEFAULT_MS = 24 * 60 * 60 * SECOND_MS;
-/** Identities are kept in a generation at least this long, however short the window: each new one costs a table. */
-export const GENERATION_MIN_MS = 60 * SECOND_MS;
+/** So many of the youngest events are looked up in memory; then their identities become a run, and their keys rows. */
+export const YOUNG_EVENTS_MAX = 4096;
+/** Runs of identities that are merged into one. */
+export const RUNS_MERGED = 8;
+/** A commit does one piece of work on the runs, and one more for so many events that it brings. */
+export const EVENTS_A_RUN_WORK = 512;
+/** Pages of a run that is too old cleared away in one piece of work. */
+export const RUN_PAGES_CLEARED = 64;
+/** Filters of pages kept in memory, of 1 KiB each. */
+export const FILTERS_KEPT = 16_384;
 
 /** Events on one page, at most. */
 export const PAGE_EVENTS_MAX = 1000;
@@ -29,8 +37,10 @@ export const PAGE_BYTES_MAX = 4 * MIB;
 export const EXAMINED_MAX = 5000;
 /** Bytes of stored events examined for one page, unless a single segment is larger. */
 export const EXAMINED_BYTES_MAX = 8 * MIB;
-/** Segments read at once, at most; their bytes are bounded by those of a segment. */
+/** Segments read at once, at most. */
 export const SEGMENTS_AT_ONCE = 200;
+/** Bytes of segments read at once, unless a single one is larger. */
+export const SEGMENT_BYTES_AT_ONCE = MIB;
 /** Readers waiting for events at once; more are answered without waiting. */
 export const WAITING_READERS_MAX = 1000;
 /** The longest that a read waits. */

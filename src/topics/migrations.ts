@@ -1,4 +1,5 @@
 import type { Migration } from '../storage/migrate.ts';
+import { carryIdentitiesOver } from './carry-identities.ts';
 
 /** The log's schema, step by step. A released step never changes. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -76,5 +77,36 @@ export const MIGRATIONS: readonly Migration[] = [
         value INTEGER NOT NULL
       ) WITHOUT ROWID;
     `,
+  },
+  {
+    name: 'runs',
+    sql: `
+      -- For the index, of each event: identity and content, 16 bytes each. Null in a segment from before this step.
+      ALTER TABLE segments ADD COLUMN hashes BLOB;
+      -- For the index: the events' keys, a JSON array with nulls; null where none has one.
+      ALTER TABLE segments ADD COLUMN keys TEXT;
+
+      -- Up to this sequence events are in the runs and in keys; those behind it wait, in hashes and keys of their segments.
+      ALTER TABLE meta ADD COLUMN sealed_through INTEGER NOT NULL DEFAULT 0;
+      UPDATE meta SET sealed_through = coalesce((SELECT max(first + count - 1) FROM segments), removed_through);
+
+      ALTER TABLE meta DROP COLUMN dedup_current;
+      ALTER TABLE meta DROP COLUMN dedup_since;
+
+      -- EventIndex in sorted pages (identity-runs.ts). newest_at: when the last of a run was recorded.
+      CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        level INTEGER NOT NULL,
+        newest_at INTEGER NOT NULL,
+        merges_into INTEGER,
+        merged INTEGER
+      );
+      CREATE TABLE run_pages (
+        id INTEGER PRIMARY KEY,
+        filter BLOB NOT NULL,
+        entries BLOB NOT NULL
+      );
+    `,
+    carry: carryIdentitiesOver,
   },
 ];

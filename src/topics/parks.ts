@@ -1,4 +1,4 @@
-import { compileMatch, typeMatches } from '../events/filters.ts';
+import { compileMatch, headOf, typeMatches } from '../events/filters.ts';
 import { SUBSCRIBERS_PAGE } from './limits.ts';
 import type { Matcher } from './scan.ts';
 import type { ParkedRow, Statements } from './sql.ts';
@@ -47,11 +47,14 @@ export class Parks {
   }
 
   /** Those owed nothing yet that one of the new events matches, each with the first that does. */
-  concerned(events: readonly { sequence: number; event: { type: string } }[]): { park: Park; sequence: number }[] {
+  concerned(events: readonly { sequence: number; json: string }[]): { park: Park; sequence: number }[] {
     this.#loaded();
     const concerned: { park: Park; sequence: number }[] = [];
+    let known: string[] | null = null;
     for (const { types, idle } of this.#groups.values()) {
-      const first = events.find(({ event }) => typeMatches(types, event.type));
+      // Read only if someone chooses by them, and then once for all.
+      if (types.length > 0) known ??= events.map(({ json }) => headOf(json).type);
+      const first = events.find((_event, index) => typeMatches(types, known?.[index] ?? ''));
       if (first !== undefined) {
         for (const park of idle) {
           concerned.push({ park, sequence: first.sequence });

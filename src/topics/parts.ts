@@ -1,5 +1,5 @@
 import type { AlarmClock } from './alarm-clock.ts';
-import type { Identities } from './identities.ts';
+import type { EventIndex } from './event-index.ts';
 import type { LogState } from './log-state.ts';
 import type { Parks } from './parks.ts';
 import type { TopicLogPorts } from './ports.ts';
@@ -12,7 +12,7 @@ export interface TopicLogParts {
   sql: Statements;
   state: LogState;
   parks: Parks;
-  identities: Identities;
+  index: EventIndex;
   scanner: Scanner;
   alarm: AlarmClock;
   /**

@@ -24,4 +24,6 @@ export interface TopicLogPorts {
   subscriptions: (name: string) => SubscriptionPort;
   /** From this size on the topic refuses events; `TOPIC_FULL_BYTES` unless told. */
   fullBytes?: number;
+  /** So many events wait for the index; `YOUNG_EVENTS_MAX` unless told. */
+  youngEventsMax?: number;
 }

@@ -5,6 +5,8 @@ import type { ResolveResult } from './protocol.ts';
 export interface Extent {
   firstSequence: number;
   lastSequence: number;
+  /** Milliseconds since the epoch. */
+  now: number;
   /** The first sequence recorded at a time (milliseconds since the epoch) or later; one past the last if there is none. */
   firstSince(time: number): number;
 }
@@ -23,8 +25,14 @@ export function resolvePosition(position: Position, as: 'start' | 'end', extent:
       return resolved(firstSequence);
     case 'latest':
       return resolved(as === 'start' ? lastSequence + 1 : lastSequence);
-    case 'time':
-      return resolved(as === 'start' ? extent.firstSince(position.time) : extent.firstSince(position.time + 1) - 1);
+    case 'time': {
+      if (as === 'end') return resolved(extent.firstSince(position.time + 1) - 1);
+      const first = extent.firstSince(position.time);
+      // What comes before then would have to be left out, and no sequence says so.
+      return first > lastSequence && position.time > extent.now
+        ? { outcome: 'position-ahead', lastSequence }
+        : resolved(first);
+    }
     case 'sequence':
       if (position.sequence < firstSequence) {
         return { outcome: 'sequence-expired', firstSequence };
@@ -47,14 +55,14 @@ export function resolveRange(from: Position, until: Position | null, extent: Ext
   if (isReversed(from, until)) {
     return { outcome: 'invalid-range' };
   }
-  const start = from.kind === 'sequence' ? from.sequence : resolvedSequence(resolvePosition(from, 'start', extent));
+  const start = startOfRange(from, extent);
   if (start < extent.firstSequence) {
     return { outcome: 'sequence-expired', firstSequence: extent.firstSequence };
   }
   if (until === null) {
     return { outcome: 'range', from: start, to: null };
   }
-  const end = until.kind === 'sequence' ? until.sequence : resolvedSequence(resolvePosition(until, 'end', extent));
+  const end = endOfRange(until, extent);
   if (until.kind === 'sequence' && end < extent.firstSequence && end < extent.lastSequence) {
     return { outcome: 'sequence-expired', firstSequence: extent.firstSequence };
   }
@@ -82,9 +90,17 @@ function isBefore(from: Position, until: Position, start: number, end: number, l
   return start > lastSequence ? end < lastSequence : end < start;
 }
 
-function resolvedSequence(result: ResolveResult): number {
-  if (result.outcome !== 'resolved') {
-    throw new Error('Only a number can lie outside a topic.');
-  }
-  return result.sequence;
+/** Where a read starts: a number as it is, one past the last for what lies ahead. */
+export function startOfRange(from: Position, extent: Extent): number {
+  return from.kind === 'sequence' ? from.sequence : resolvedOr(extent.lastSequence + 1, from, 'start', extent);
+}
+
+/** Where a read ends, inclusive: a number as it is. */
+export function endOfRange(until: Position, extent: Extent): number {
+  return until.kind === 'sequence' ? until.sequence : resolvedOr(extent.lastSequence, until, 'end', extent);
+}
+
+function resolvedOr(ahead: number, position: Position, as: 'start' | 'end', extent: Extent): number {
+  const result = resolvePosition(position, as, extent);
+  return result.outcome === 'resolved' ? result.sequence : ahead;
 }

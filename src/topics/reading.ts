@@ -2,7 +2,7 @@ import { compileMatch } from '../events/filters.ts';
 import type { Position } from '../events/position.ts';
 import { PAGE_BYTES_MAX, PAGE_EVENTS_MAX, WAIT_MAX_MS } from './limits.ts';
 import type { TopicLogParts } from './parts.ts';
-import { type Extent, resolvePosition, resolveRange } from './positions.ts';
+import { type Extent, endOfRange, resolvePosition, resolveRange, startOfRange } from './positions.ts';
 import type { EventResult, LogEvent, ReadRequest, ReadResult, ResolveResult } from './protocol.ts';
 import { byteLength } from './segments.ts';
 import type { WaitingReaders } from './waiting-readers.ts';
@@ -34,20 +34,24 @@ export class Reading {
       return this.#pageDown(range.from, range.to, limit, matches);
     }
     const deadline = ports.clock.now() + Math.min(request.waitMs, WAIT_MAX_MS);
-    for (let from = range.from; ; ) {
-      const page = this.#pageUp(from, range.to, limit, matches);
-      const ended = range.to !== null && range.to <= page.lastSequence;
-      if (page.events.length > 0 || page.next !== null || ended || ports.clock.now() >= deadline) {
+    for (let { from, to } = range; ; ) {
+      const page = this.#pageUp(from, to, limit, matches);
+      const end = endOfWait(deadline, request.until, to, page.lastSequence);
+      if (page.events.length > 0 || page.next !== null || ports.clock.now() >= end) {
         return page;
       }
-      from = Math.max(from, page.lastSequence + 1);
-      const came = await this.#waiting.wait(matches, deadline - ports.clock.now());
+      const came = await this.#waiting.wait(matches, end - ports.clock.now());
       if (!state.exists) {
         return { outcome: 'unknown-topic' };
       }
       if (!came) {
         return page;
       }
+      // Only now is there an event that times can be held against.
+      const extent = this.#extent();
+      const start = request.from.kind === 'time' ? startOfRange(request.from, extent) : from;
+      from = Math.max(start, page.lastSequence + 1);
+      to = request.until?.kind === 'time' ? endOfRange(request.until, extent) : to;
     }
   }
 
@@ -87,11 +91,12 @@ export class Reading {
   }
 
   #extent(): Extent {
-    const { state, scanner } = this.#parts;
+    const { state, scanner, ports } = this.#parts;
     const { firstSequence, lastSequence } = state;
     return {
       firstSequence,
       lastSequence,
+      now: ports.clock.now(),
       firstSince: (time) => scanner.firstRecordedSince(time, firstSequence, lastSequence),
     };
   }
@@ -129,4 +134,10 @@ export class Reading {
     });
     return { outcome: 'page', events, next: examined > from ? examined - 1 : null, firstSequence, lastSequence };
   }
+}
+
+/** Until when a read waits for an event: not at all where none can come into its range any more. */
+function endOfWait(deadline: number, until: Position | null, to: number | null, lastSequence: number): number {
+  if (until?.kind === 'time') return Math.min(deadline, until.time);
+  return to !== null && to <= lastSequence ? Number.NEGATIVE_INFINITY : deadline;
 }

@@ -18,13 +18,13 @@ export interface Commit {
 }
 
 /**
- * Decides a group of appends and commits what they bring in one transaction: the events, their keys and identities, what
+ * Decides a group of appends and commits what they bring in one transaction: the events with their keys and identities, what
  * is owed to parked subscriptions, and an alarm in case this object dies before it has woken them.
  *
  * @throws if nothing was committed
  */
 export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
-  const { ports, state, identities, parks, transaction } = parts;
+  const { ports, state, index, parks, transaction } = parts;
   const head = state.head();
   const recordedAt = Math.max(head.recordedAt, ports.clock.now());
   const committed = transaction(() => {
@@ -32,10 +32,7 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       exists: state.exists,
       lastSequence: head.lastSequence,
       full: ports.storage.sql.databaseSize >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
-      recorded: identities.recorded(
-        requests.flatMap((request) => request.events),
-        recordedAt,
-      ),
+      recorded: (identity) => index.find(identity, recordedAt),
     });
     return plan.inserts.length === 0
       ? { plan, head, changed: {}, concerned: [] }
@@ -43,6 +40,7 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
   });
   state.moved(committed.head);
   state.changed(committed.changed);
+  index.committed(committed.plan.inserts, recordedAt);
   for (const { park, sequence } of committed.concerned) {
     parks.put({ ...park, owed: sequence });
   }
@@ -51,9 +49,12 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
 }
 
 function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: number) {
-  const { ports, sql, state, identities, parks, alarm } = parts;
+  const { ports, sql, state, index, parks, alarm } = parts;
   const now = ports.clock.now();
   const created = plan.creates ? createTopic(parts, DEFAULT_CONFIG) : {};
+  const windowMs = created.window_ms ?? state.meta().window_ms;
+  // Before the new events are stored, which are none of those to be sealed.
+  const sealed = index.makeRoom(plan.inserts.length, head.lastSequence, recordedAt, windowMs);
 
   let end = head;
   for (const segment of cutSegments(plan.inserts, head, recordedAt)) {
@@ -64,19 +65,13 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
       bytes: segment.bytes_before + segment.bytes,
     };
   }
-  sql.addKeys(
-    head.lastSequence + 1,
-    plan.inserts.map(({ event }) => event.key),
-  );
-  const windowMs = created.window_ms ?? state.meta().window_ms;
-  const rotated = identities.keep(head.lastSequence + 1, plan.inserts, recordedAt, windowMs);
 
   const concerned = parks.concerned(plan.inserts);
   if (concerned.length > 0) {
     sql.setOwed(concerned.map(({ park, sequence }) => [park.name, sequence]));
     alarm.need(now + WAKE_SAFETY_MS);
   }
-  return { plan, head: end, changed: { ...created, ...rotated }, concerned };
+  return { plan, head: end, changed: { ...created, ...sealed }, concerned };
 }
 
 /** Makes the topic, or makes it again. Part of a transaction; answers the columns of `meta` that changed. */

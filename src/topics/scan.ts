@@ -1,5 +1,6 @@
 import { withHubAttributes } from '../events/stored.ts';
-import { EXAMINED_BYTES_MAX, EXAMINED_MAX, SEGMENT_BYTES_MAX, SEGMENTS_AT_ONCE } from './limits.ts';
+import { formatTime } from '../events/times.ts';
+import { EXAMINED_BYTES_MAX, EXAMINED_MAX, SEGMENT_BYTES_AT_ONCE, SEGMENTS_AT_ONCE } from './limits.ts';
 import type { LogEvent } from './protocol.ts';
 import { byteLength, linesOf } from './segments.ts';
 import type { SegmentRow, Statements } from './sql.ts';
@@ -30,9 +31,12 @@ export interface ScanResult {
 interface CutSegment {
   first: number;
   count: number;
-  recorded_at: number;
   bytes: number;
+  /** RFC 3339. */
+  recordedTime: string;
   lines: string[];
+  /** Every character of its events is a byte in UTF-8: mostly so, and then none has to be encoded to be measured. */
+  ascii: boolean;
 }
 
 /** Looks through stored events, a bounded number at a time and segment by segment. */
@@ -48,7 +52,8 @@ export class Scanner {
   }
 
   /** The matching events of a range, as many as fit; the range must not be empty. */
-  scan(request: ScanRequest): ScanResult {
+  scan(asked: ScanRequest): ScanResult {
+    const request = withinReach(asked);
     const { order, from, to } = request;
     const ascending = order === 'asc';
     const step = ascending ? 1 : -1;
@@ -68,8 +73,8 @@ export class Scanner {
         }
         const line = segment.lines[sequence - segment.first] ?? '';
         if (request.matches === null || request.matches(line)) {
-          const json = withHubAttributes(line, this.#topic, sequence, segment.recorded_at);
-          const bytes = byteLength(json);
+          const json = withHubAttributes(line, this.#topic, sequence, segment.recordedTime);
+          const bytes = segment.ascii ? json.length : byteLength(json);
           if (result.events.length > 0 && result.bytes + bytes > request.bytesMax) {
             return result;
           }
@@ -94,7 +99,7 @@ export class Scanner {
     const line = segment?.lines[sequence - segment.first];
     return segment === null || line === undefined
       ? null
-      : { sequence, json: withHubAttributes(line, this.#topic, sequence, segment.recorded_at) };
+      : { sequence, json: withHubAttributes(line, this.#topic, sequence, segment.recordedTime) };
   }
 
   /**
@@ -119,24 +124,22 @@ export class Scanner {
   }
 
   /** The segments of a range in scanning order, read some at a time. */
-  *#segments({ from, to, order, matches, eventsMax }: ScanRequest): Generator<CutSegment, void, undefined> {
+  *#segments({ from, to, order }: ScanRequest): Generator<CutSegment, void, undefined> {
     const nearest = this.#segmentAt(order === 'asc' ? from : to);
     if (nearest !== null) {
       yield nearest;
     }
     let low = order === 'asc' ? (nearest?.first ?? from - 1) + 1 : (this.#sql.segmentAt(from)?.first ?? from);
     let high = order === 'asc' ? to : (nearest?.first ?? to + 1) - 1;
-    // Where every event is wanted, as many segments hold as many events at least.
-    const limit = matches === null ? Math.min(eventsMax, SEGMENTS_AT_ONCE) : SEGMENTS_AT_ONCE;
     for (;;) {
-      const chunk = withinBytes(this.#sql.segments(low, high, order, limit));
+      const chunk = withinBytes(this.#sql.segments(low, high, order, SEGMENTS_AT_ONCE));
       const [one, other] = [chunk[0], chunk.at(-1)];
       if (one === undefined || other === undefined) {
         return;
       }
       const segments = this.#sql.fullSegments(Math.min(one.first, other.first), Math.max(one.first, other.first));
       for (const segment of order === 'asc' ? segments : segments.reverse()) {
-        this.#last = { ...segment, lines: linesOf(segment.body) };
+        this.#last = cut(segment, segment.body);
         yield this.#last;
       }
       if (order === 'asc') {
@@ -154,10 +157,24 @@ export class Scanner {
       return null;
     }
     if (this.#last?.first !== segment.first) {
-      this.#last = { ...segment, lines: linesOf(this.#sql.body(segment.first)) };
+      this.#last = cut(segment, this.#sql.body(segment.first));
     }
     return this.#last;
   }
+}
+
+/** Where every event is wanted, those looked for lie within as many sequences. */
+function withinReach(request: ScanRequest): ScanRequest {
+  const { from, to, order, matches, eventsMax } = request;
+  if (matches !== null) return request;
+  return order === 'asc'
+    ? { ...request, to: Math.min(to, from + eventsMax - 1) }
+    : { ...request, from: Math.max(from, to - eventsMax + 1) };
+}
+
+function cut({ first, count, recorded_at, bytes }: SegmentRow, body: string): CutSegment {
+  const ascii = bytes === body.length - (count - 1);
+  return { first, count, bytes, recordedTime: formatTime(recorded_at), lines: linesOf(body), ascii };
 }
 
 /** The first segments that are read at once, by their bytes; always one. */
@@ -165,6 +182,6 @@ function withinBytes(segments: SegmentRow[]): SegmentRow[] {
   let bytes = 0;
   return segments.filter((segment, index) => {
     bytes += segment.bytes;
-    return index === 0 || bytes <= SEGMENT_BYTES_MAX;
+    return index === 0 || bytes <= SEGMENT_BYTES_AT_ONCE;
   });
 }

@@ -1,4 +1,5 @@
-import type { SequencedEvent } from './append.ts';
+import { EVENT_HASH_BYTES, type SequencedEvent } from './append.ts';
+import { HASH_BYTES, writeText } from './identity-pages.ts';
 import { SEGMENT_BYTES_MAX } from './limits.ts';
 import type { SegmentRow } from './sql.ts';
 
@@ -17,22 +18,44 @@ export interface Head {
   bytes: number;
 }
 
+/** A segment whole, with what the index needs of it. */
+export type NewSegment = SegmentRow & { body: string; hashes: ArrayBuffer; keys: string | null };
+
 /** Cuts new events, whose sequences go on from the head without gaps, into segments that fit into a row each. */
-export function cutSegments(
-  events: readonly SequencedEvent[],
-  head: Head,
-  recordedAt: number,
-): (SegmentRow & { body: string })[] {
-  const texts = events.map(({ event }) => oneLine(event.json));
-  const segments: (SegmentRow & { body: string })[] = [];
+export function cutSegments(events: readonly SequencedEvent[], head: Head, recordedAt: number): NewSegment[] {
+  const segments: NewSegment[] = [];
   let bytesBefore = head.bytes;
-  let first = head.lastSequence + 1;
-  for (const { lines, bytes, body } of cutLines(texts)) {
-    segments.push({ first, count: lines, recorded_at: recordedAt, bytes, bytes_before: bytesBefore, body });
-    first += lines;
+  let done = 0;
+  for (const { lines, bytes, body } of cutLines(events.map(({ json }) => json))) {
+    const own = events.slice(done, done + lines);
+    segments.push({
+      first: head.lastSequence + 1 + done,
+      count: lines,
+      recorded_at: recordedAt,
+      bytes,
+      bytes_before: bytesBefore,
+      body,
+      hashes: hashesOf(own),
+      keys: keysOf(own),
+    });
+    done += lines;
     bytesBefore += bytes;
   }
   return segments;
+}
+
+function hashesOf(events: readonly SequencedEvent[]): ArrayBuffer {
+  const bytes = new Uint8Array(events.length * EVENT_HASH_BYTES);
+  for (const [index, { identity, content }] of events.entries()) {
+    writeText(identity, bytes, index * EVENT_HASH_BYTES);
+    writeText(content, bytes, index * EVENT_HASH_BYTES + HASH_BYTES);
+  }
+  return bytes.buffer;
+}
+
+/** As a JSON array; null: none has one. */
+function keysOf(events: readonly SequencedEvent[]): string | null {
+  return events.every(({ key }) => key === null) ? null : JSON.stringify(events.map(({ key }) => key));
 }
 
 /** `bytes`: of the lines, without the line ends between them. */
@@ -66,11 +89,6 @@ function cutLines(texts: string[]): Cut[] {
   }
   cut();
   return cuts;
-}
-
-/** In JSON a line end can only stand between tokens, where a space means the same. */
-function oneLine(json: string): string {
-  return json.includes('\n') ? json.replaceAll('\n', ' ') : json;
 }
 
 /** The events' JSON texts of a segment, in order. */

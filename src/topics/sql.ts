@@ -1,5 +1,5 @@
 import type { ObjectStorage, SqlRow } from '../platform.ts';
-import { SQL_JSON_CHARS_MAX } from './limits.ts';
+import { RUN_PAGES_CLEARED, SQL_JSON_CHARS_MAX } from './limits.ts';
 
 /**
  * Every statement on a log's tables (migrations.ts). Each reads all its rows at once: a cursor left open in the middle locks
@@ -15,8 +15,7 @@ export type MetaRow = {
   catalogued: number;
   removed_through: number;
   removed_recorded_at: number;
-  dedup_current: number;
-  dedup_since: number;
+  sealed_through: number;
 };
 
 /** A segment without its body. */
@@ -24,7 +23,23 @@ export type SegmentRow = { first: number; count: number; recorded_at: number; by
 
 export type FullSegmentRow = { first: number; count: number; recorded_at: number; bytes: number; body: string };
 
-export type IdentityRow = { identity: string; content: string; sequence: number; recorded_at: number };
+/** A segment as the index has it: the hashes of its events, and their keys as a JSON array, null where none has one. */
+export type IndexedSegmentRow = {
+  first: number;
+  count: number;
+  recorded_at: number;
+  hashes: ArrayBuffer;
+  keys: string | null;
+};
+
+/** `merges_into`: the run that this one is being merged into. `merged`: while it is being made, the pages of its sources in it. */
+export type RunRow = {
+  id: number;
+  level: number;
+  newest_at: number;
+  merges_into: number | null;
+  merged: number | null;
+};
 
 export type SubscriberRow = {
   name: string;
@@ -48,13 +63,9 @@ export type ParkedRow = {
   owed: number | null;
 };
 
-/** One of the two tables of identities. */
-export type Generation = 0 | 1;
-
 const SEGMENT = 'first, count, recorded_at, bytes, bytes_before';
 const FULL_SEGMENT = 'first, count, recorded_at, bytes, body';
 const SUBSCRIBER = 'name, attachment, exact, start, low, ticket, next, types, owed';
-const IDENTITIES = ['identities_0', 'identities_1'] as const;
 
 export function statements(storage: ObjectStorage) {
   const { sql } = storage;
@@ -96,71 +107,84 @@ export function statements(storage: ObjectStorage) {
     /** Whole segments that begin from `from` to `to`, ascending: all of them, so the caller bounds the range. */
     fullSegments: (from: number, to: number) =>
       all<FullSegmentRow>(`SELECT ${FULL_SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first`, from, to),
-    addSegment: (segment: SegmentRow & { body: string }): void => {
+    addSegment: (segment: SegmentRow & { body: string; hashes: ArrayBuffer; keys: string | null }): void => {
       sql.exec(
-        'INSERT INTO segments (first, count, recorded_at, bytes, bytes_before, body) VALUES (?, ?, ?, ?, ?, ?)',
+        `INSERT INTO segments (first, count, recorded_at, bytes, bytes_before, body, hashes, keys)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         segment.first,
         segment.count,
         segment.recorded_at,
         segment.bytes,
         segment.bytes_before,
         segment.body,
+        segment.hashes,
+        segment.keys,
       );
     },
+    /** What the segments behind a sequence have for the index: all of them, so the caller bounds how many there are. */
+    indexedAfter: (sequence: number) =>
+      all<IndexedSegmentRow>(
+        `SELECT first, count, recorded_at, hashes, keys FROM segments
+         WHERE first > ? AND hashes IS NOT NULL ORDER BY first`,
+        sequence,
+      ),
     deleteSegments: (from: number, to: number): void => {
       sql.exec('DELETE FROM segments WHERE first BETWEEN ? AND ?', from, to);
     },
 
     // Keys
-    /** The keys of events whose sequences go on from `first` without gaps; null: no key. */
-    addKeys: (first: number, keys: (string | null)[]): void => {
-      const [only = null] = keys;
-      if (keys.length === 1) {
-        if (only !== null) sql.exec('INSERT INTO keys (key, sequence) VALUES (?, ?)', only, first);
-        return;
-      }
-      const insert = `INSERT INTO keys (key, sequence)
-        SELECT value, ?2 + key FROM json_each(?1) WHERE value IS NOT NULL`;
-      for (const { json, start } of jsonChunks(keys)) sql.exec(insert, json, first + start);
+    /** In whatever order; sorted they touch the fewest places of the table. */
+    addKeys: (entries: [key: string, sequence: number][]): void => {
+      const insert = `INSERT OR IGNORE INTO keys (key, sequence)
+        SELECT value ->> 0, value ->> 1 FROM json_each(?)`;
+      for (const json of jsonChunks(entries)) sql.exec(insert, json);
     },
     deleteKeys: (entries: [key: string, sequence: number][]): void => {
-      for (const { json } of jsonChunks(entries)) {
+      for (const json of jsonChunks(entries)) {
         sql.exec('DELETE FROM keys WHERE (key, sequence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))', json);
       }
     },
 
-    // Identities; hexadecimal outside, bytes inside
-    findIdentities: (identities: string[]): IdentityRow[] => {
-      const columns = 'hex(d.identity) AS identity, hex(d.content) AS content, d.sequence, d.recorded_at';
-      const [only] = identities;
-      if (only !== undefined && identities.length === 1) {
-        const query = IDENTITIES.map((table) => `SELECT ${columns} FROM ${table} d WHERE d.identity = unhex(?)`);
-        return all<IdentityRow>(query.join(' UNION ALL '), only, only);
-      }
-      const query = IDENTITIES.map(
-        (table) => `SELECT ${columns} FROM json_each(?1) j CROSS JOIN ${table} d ON d.identity = unhex(j.value)`,
+    // Runs of identities
+    runs: () => all<RunRow>('SELECT id, level, newest_at, merges_into, merged FROM runs ORDER BY id'),
+    putRun: (run: RunRow): void => {
+      sql.exec(
+        'INSERT OR REPLACE INTO runs (id, level, newest_at, merges_into, merged) VALUES (?, ?, ?, ?, ?)',
+        run.id,
+        run.level,
+        run.newest_at,
+        run.merges_into,
+        run.merged,
       );
-      return jsonChunks(identities).flatMap(({ json }) => all<IdentityRow>(query.join(' UNION ALL '), json));
     },
-    /** Those of events whose sequences go on from `first` without gaps: identity and content, run together. */
-    addIdentities: (generation: Generation, first: number, pairs: string[], recordedAt: number): void => {
-      const values = 'unhex(substr(value, 1, 32)), unhex(substr(value, 33))';
-      const insert = `INSERT OR REPLACE INTO ${IDENTITIES[generation]} (identity, content, sequence, recorded_at)`;
-      const [only] = pairs;
-      if (only !== undefined && pairs.length === 1) {
-        sql.exec(`${insert} SELECT ${values}, ?2, ?3 FROM (SELECT ?1 AS value)`, only, first, recordedAt);
-        return;
-      }
-      for (const { json, start } of jsonChunks(pairs)) {
-        sql.exec(`${insert} SELECT ${values}, ?2 + key, ?3 FROM json_each(?1)`, json, first + start, recordedAt);
-      }
+    deleteRun: (id: number): void => {
+      sql.exec('DELETE FROM runs WHERE id = ?', id);
     },
-    /** Forgets a whole generation. Dropping a table writes no row; deleting its rows would write each. */
-    clearIdentities: (generation: Generation): void => {
-      const table = IDENTITIES[generation];
-      const { sql: ddl } = sql.exec<{ sql: string }>('SELECT sql FROM sqlite_schema WHERE name = ?', table).one();
-      sql.exec(`DROP TABLE ${table}`);
-      sql.exec(ddl);
+    addPage: (id: number, filter: ArrayBuffer, entries: ArrayBuffer): void => {
+      sql.exec('INSERT INTO run_pages (id, filter, entries) VALUES (?, ?, ?)', id, filter, entries);
+    },
+    filterOfPage: (id: number): ArrayBuffer | null =>
+      first<{ filter: ArrayBuffer }>('SELECT filter FROM run_pages WHERE id = ?', id)?.filter ?? null,
+    entriesOfPage: (id: number): ArrayBuffer | null =>
+      first<{ entries: ArrayBuffer }>('SELECT entries FROM run_pages WHERE id = ?', id)?.entries ?? null,
+    deletePage: (id: number): void => {
+      sql.exec('DELETE FROM run_pages WHERE id = ?', id);
+    },
+    /** Deletes pages from `from` to `to`, as many as there are up to RUN_PAGES_CLEARED; answers how many. */
+    deletePages: (from: number, to: number): number =>
+      all(
+        `DELETE FROM run_pages WHERE id IN
+           (SELECT id FROM run_pages WHERE id BETWEEN ? AND ? LIMIT ${RUN_PAGES_CLEARED}) RETURNING id`,
+        from,
+        to,
+      ).length,
+    /** Forgets all runs. Dropping a table writes no row; deleting its rows would write each. */
+    clearRuns: (): void => {
+      for (const table of ['runs', 'run_pages']) {
+        const { sql: ddl } = sql.exec<{ sql: string }>('SELECT sql FROM sqlite_schema WHERE name = ?', table).one();
+        sql.exec(`DROP TABLE ${table}`);
+        sql.exec(ddl);
+      }
     },
 
     // Subscribers
@@ -220,7 +244,7 @@ export function statements(storage: ObjectStorage) {
         sql.exec('UPDATE subscribers SET owed = ? WHERE name = ?', owed, name);
         return;
       }
-      for (const { json } of jsonChunks(entries)) {
+      for (const json of jsonChunks(entries)) {
         sql.exec(
           `UPDATE subscribers SET owed = j.value ->> 1 FROM json_each(?) j WHERE subscribers.name = j.value ->> 0`,
           json,
@@ -235,32 +259,24 @@ export function statements(storage: ObjectStorage) {
 
 export type Statements = ReturnType<typeof statements>;
 
-/** A JSON array of some of the values: those from the index `start` on. */
-interface Chunk {
-  json: string;
-  start: number;
-}
-
 /** The values as JSON arrays, in order, each short enough to be one argument. */
-function jsonChunks(values: unknown[]): Chunk[] {
+function jsonChunks(values: unknown[]): string[] {
   if (values.length === 0) return [];
   const whole = JSON.stringify(values);
-  if (whole.length <= SQL_JSON_CHARS_MAX) return [{ json: whole, start: 0 }];
-  const chunks: Chunk[] = [];
+  if (whole.length <= SQL_JSON_CHARS_MAX) return [whole];
+  const chunks: string[] = [];
   let parts: string[] = [];
-  let start = 0;
   let chars = 0;
-  for (const [index, value] of values.entries()) {
+  for (const value of values) {
     const json = JSON.stringify(value);
     if (parts.length > 0 && chars + json.length > SQL_JSON_CHARS_MAX) {
-      chunks.push({ json: `[${parts.join(',')}]`, start });
+      chunks.push(`[${parts.join(',')}]`);
       parts = [];
-      start = index;
       chars = 0;
     }
     parts.push(json);
     chars += json.length + 1;
   }
-  chunks.push({ json: `[${parts.join(',')}]`, start });
+  chunks.push(`[${parts.join(',')}]`);
   return chunks;
 }

@@ -4,9 +4,16 @@ import { AlarmClock } from './alarm-clock.ts';
 import { announce, isUnannounced } from './announcing.ts';
 import { assertAppendable } from './append.ts';
 import { Chore } from './chore.ts';
+import { EventIndex } from './event-index.ts';
 import { GroupCommit } from './group-commit.ts';
-import { Identities } from './identities.ts';
-import { ALARM_FALLBACK_MS, ALARM_WAIT_MS, NAMED_SUBSCRIBERS_MAX, PAGE_EVENTS_MAX, REMOVE_WAIT_MS } from './limits.ts';
+import {
+  ALARM_FALLBACK_MS,
+  ALARM_WAIT_MS,
+  NAMED_SUBSCRIBERS_MAX,
+  PAGE_EVENTS_MAX,
+  REMOVE_WAIT_MS,
+  YOUNG_EVENTS_MAX,
+} from './limits.ts';
 import { LogState } from './log-state.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { Parks } from './parks.ts';
@@ -70,7 +77,7 @@ export class TopicLog implements TopicLogApi {
       sql,
       state,
       parks: new Parks(sql),
-      identities: new Identities(sql, state),
+      index: new EventIndex(sql, state, ports.youngEventsMax ?? YOUNG_EVENTS_MAX),
       scanner: new Scanner(topic, sql),
       alarm: new AlarmClock(storage, clock, () => this.#earliest()),
       transaction: (closure) => this.#transaction(closure),
@@ -290,7 +297,7 @@ export class TopicLog implements TopicLogApi {
     this.#wakes.appended(inserts);
     this.#wakes.owe(owed);
     if (this.#waiting.size > 0) {
-      this.#fresh.push(...inserts.map(({ event }) => event.json));
+      this.#fresh.push(...inserts.map(({ json }) => json));
     }
     return results;
   }
@@ -342,6 +349,7 @@ export class TopicLog implements TopicLogApi {
   #forget(): void {
     this.#parts.state.forget();
     this.#parts.parks.forget();
+    this.#parts.index.forget();
     this.#parts.alarm.forget();
   }
 }

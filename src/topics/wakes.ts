@@ -1,4 +1,3 @@
-import { typeMatches } from '../events/filters.ts';
 import type { SequencedEvent } from './append.ts';
 import {
   WAKE_BYTES_MAX,
@@ -266,5 +265,6 @@ export class Wakes {
 }
 
 function firstOfTypes(types: string[], events: readonly SequencedEvent[]): number | null {
-  return events.find(({ event }) => typeMatches(types, event.type))?.sequence ?? null;
+  const matches = typesMatcher(types);
+  return events.find(({ json }) => matches === null || matches(json))?.sequence ?? null;
 }

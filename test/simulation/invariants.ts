@@ -15,7 +15,7 @@ export class TableWatch {
   check(violations: Violation[]): void {
     for (const host of this.#world.subscriptions.values()) {
       const { storage } = host;
-      if (this.#seen.get(host.name) === storage.writes || !hasTables(storage)) {
+      if (this.#seen.get(host.name) === storage.writes || !hasTable(storage, 'lanes')) {
         continue;
       }
       this.#seen.set(host.name, storage.writes);
@@ -31,8 +31,9 @@ export class TableWatch {
   }
 }
 
-function hasTables(storage: NodeStorage): boolean {
-  return storage.sql.exec("SELECT 1 AS one FROM sqlite_master WHERE name = 'lanes'").toArray().length > 0;
+/** None has, if its object never started. */
+export function hasTable(storage: NodeStorage, table: string): boolean {
+  return storage.sql.exec('SELECT 1 AS one FROM sqlite_master WHERE name = ?', table).toArray().length > 0;
 }
 
 const LANE = "json_object('id', id, 'topic', topic, 'replay', replay, 'status', status, 'next', next)";
@@ -87,7 +88,7 @@ export function leftToDo(world: World): string | null {
     return 'a consumer runs';
   }
   for (const host of world.subscriptions.values()) {
-    if (!hasTables(host.storage)) {
+    if (!hasTable(host.storage, 'lanes')) {
       continue;
     }
     const [busy] = host.storage.sql.exec<{ what: string; id: number }>(BUSY).toArray();

@@ -28,6 +28,8 @@ export interface Plan {
   changesOfFilter: boolean;
   replays: boolean;
   interventions: boolean;
+  /** How many of a log's events wait for its index. */
+  youngEventsMax: number;
 }
 
 const TOPICS = ['orders', 'billing.a', 'billing.b', 'late.x'];
@@ -63,5 +65,6 @@ export function drawPlan(random: SeededRandom): Plan {
     changesOfFilter: random.chance(0.3),
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
+    youngEventsMax: random.pick([1, 3, 8, 1_000]),
   };
 }

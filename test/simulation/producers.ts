@@ -1,5 +1,6 @@
-import type { AppendRequest, NewEvent } from '../../src/topics/protocol.ts';
+import type { AppendRequest } from '../../src/topics/protocol.ts';
 import type { Publish } from '../history/operations.ts';
+import { packed, type TestEvent } from '../support/new-events.ts';
 import type { Party } from './object-host.ts';
 import type { Plan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
@@ -14,7 +15,7 @@ const BATCH_MAX = 5;
 
 interface Made {
   topic: string;
-  events: NewEvent[];
+  events: TestEvent[];
 }
 
 /** One producer: publishes one batch after the other, repeats what may be lost, at times what is not. */
@@ -59,7 +60,7 @@ export class Producer {
     return made;
   }
 
-  #event(): NewEvent {
+  #event(): TestEvent {
     this.#count += 1;
     // At times an id is used again for something else.
     const used = this.#count > 1 && this.#random.chance(0.01) ? this.#random.between(1, this.#count - 1) : this.#count;
@@ -97,7 +98,7 @@ export async function publishOnce(
     end: Number.POSITIVE_INFINITY,
     topic: made.topic,
     events: made.events.map((event) => ({
-      identity: `${event.source} ${JSON.parse(event.json).id}`,
+      identity: `${event.source} ${event.id}`,
       content: event.content,
       type: event.type,
     })),
@@ -106,7 +107,7 @@ export async function publishOnce(
     refusedAt: null,
   };
   recorder.add(operation);
-  const request: AppendRequest = { v: 1, events: made.events, expectedLastSequence: expected, create: true };
+  const request: AppendRequest = { v: 1, events: packed(made.events), expectedLastSequence: expected, create: true };
   try {
     const result = await world.topicLog(party, made.topic).append(request);
     if (result.outcome === 'appended') {
@@ -124,15 +125,11 @@ export async function publishOnce(
   return operation;
 }
 
-/** An event as the HTTP layer would hand it to the log. Its content hash is its data, readable. */
-export function newEvent(source: string, id: string, type: string, data: string): NewEvent {
-  return {
-    type,
-    source,
-    subject: null,
-    key: null,
-    identity: Buffer.from(`${source} ${id}`.padEnd(16).slice(0, 16)).toString('hex'),
-    content: Buffer.from(data.padEnd(16).slice(0, 16)).toString('hex'),
-    json: JSON.stringify({ specversion: '1.0', id, source, type, time: '2026-01-01T00:00:00Z', data }),
-  };
+/** An event whose content is its data. Some have a key, so that the log's index of keys has something to do. */
+export function newEvent(source: string, id: string, type: string, data: string): TestEvent {
+  const key = type === 'mail.sent' ? null : source;
+  const subject = key === null ? {} : { subject: key };
+  const time = '2026-01-01T00:00:00Z';
+  const json = JSON.stringify({ specversion: '1.0', id, source, type, ...subject, time, data });
+  return { type, source, id, key, content: data, json };
 }

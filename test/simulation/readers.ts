@@ -78,5 +78,10 @@ export async function readOnce(
 /** An event of the log, with its content written as publishes write it. */
 export function contentOf(json: string) {
   const { event } = seenEvent(json);
-  return { ...event, content: Buffer.from(String(JSON.parse(event.content)).padEnd(16).slice(0, 16)).toString('hex') };
+  return { ...event, content: dataOf(event.content) };
+}
+
+/** As publishes write contents: the data, which is a text. */
+export function dataOf(content: string): string {
+  return String(JSON.parse(content));
 }

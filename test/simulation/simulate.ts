@@ -52,7 +52,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   try {
     const plan = drawPlan(random);
     trace.add(`seed ${seed}: ${JSON.stringify(plan)}`);
-    const world = new World(scheduler);
+    const world = new World(scheduler, plan.youngEventsMax);
     const recorder = new Recorder(scheduler);
     const administrator = new Administrator(world, plan, recorder);
     const watch = new TableWatch(world);

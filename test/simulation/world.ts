@@ -33,8 +33,12 @@ export class World {
   readonly #random: SeededRandom;
   #parties = 0;
 
-  constructor(scheduler: Scheduler) {
+  readonly #youngEventsMax: number;
+
+  /** @param youngEventsMax how many of a log's events wait for its index */
+  constructor(scheduler: Scheduler, youngEventsMax: number) {
     this.scheduler = scheduler;
+    this.#youngEventsMax = youngEventsMax;
     this.#random = scheduler.random.fork();
     this.network = new Network(scheduler);
     this.receivers = new Receivers(scheduler);
@@ -92,6 +96,7 @@ export class World {
         log: this.#log(ports.life.name),
         catalog: new Catalog(this.network.database(party)),
         subscriptions: (name) => this.subscription(party, name),
+        youngEventsMax: this.#youngEventsMax,
       });
     });
     this.topics.set(topic, host);

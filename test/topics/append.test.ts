@@ -62,9 +62,10 @@ describe('appending', () => {
     expect(
       await harness.log.append(append([event({ id: 'x' }), event({ id: 'y' }), event({ id: 'x' })])),
     ).toMatchObject({ receipts: [{ sequence: 1 }, { sequence: 2 }, { sequence: 1, duplicate: true }] });
-    expect(await harness.log.append(append([event({ id: 'z', data: 1 }), event({ id: 'z', data: 2 })]))).toMatchObject({
+    expect(await harness.log.append(append([event({ id: 'z', data: 1 }), event({ id: 'z', data: 2 })]))).toEqual({
       outcome: 'event-id-conflict',
       index: 1,
+      sequence: null,
     });
     expect(await sequences(harness)).toEqual([1, 2]);
   });
@@ -123,15 +124,16 @@ describe('appending', () => {
 
   test('large batches are cut into segments that fit into a row', async () => {
     const harness = new Harness();
-    const text = 'ä'.repeat(100_000);
+    const text = 'ä'.repeat(10_000);
     const events = Array.from({ length: 40 }, (_, index) => event({ data: text + index, key: `k${index}` }));
     await harness.log.append(append(events));
     await harness.log.append(append([event({ data: 'x'.repeat(1024 * 1024) })]));
     const sizes = harness.storage.sql
       .exec<{ size: number; bytes: number }>('SELECT length(CAST(body AS BLOB)) AS size, bytes FROM segments')
       .toArray();
-    expect(sizes.length).toBe(9);
-    expect(Math.max(...sizes.map(({ size }) => size))).toBeLessThan(1.1 * 1024 * 1024);
+    // Three of them to a segment, and the large one alone.
+    expect(sizes.length).toBe(15);
+    expect(Math.max(...sizes.slice(0, -1).map(({ size }) => size))).toBeLessThanOrEqual(64 * 1024);
     const topic = await harness.log.describe();
     expect(topic).toMatchObject({ events: 41, firstSequence: 1, lastSequence: 41 });
     expect(topic?.bytes).toBe(sizes.reduce((sum, { bytes }) => sum + bytes, 0));
@@ -141,10 +143,13 @@ describe('appending', () => {
 
   test('each key stands beside the sequence of its event, also where they take several statements', async () => {
     const harness = new Harness();
+    harness.youngEventsMax = 1_000;
+    harness.restart();
     const keyOf = (sequence: number) => (sequence % 3 === 0 ? null : `${sequence}`.padStart(1_024, 'k'));
     const events = Array.from({ length: 999 }, (_, index) => event({ key: keyOf(index + 2) }));
     await harness.log.append(append([event({ key: keyOf(1) })]));
     await harness.log.append(append(events));
+    await harness.publish('a');
     const rows = harness.storage.sql
       .exec<{ key: string; sequence: number }>('SELECT key, sequence FROM keys ORDER BY sequence')
       .toArray();
@@ -152,15 +157,6 @@ describe('appending', () => {
       Array.from({ length: 1_000 }, (_, index) => index + 1).filter((sequence) => keyOf(sequence) !== null),
     );
     expect(rows.every(({ key, sequence }) => key === keyOf(sequence))).toBe(true);
-  });
-
-  test('line ends between the tokens of an event don’t tear its segment', async () => {
-    const harness = new Harness();
-    const torn = event();
-    await harness.log.append(append([{ ...torn, json: torn.json.replace(',', ',\n') }, event({ id: 'after' })]));
-    const found = await harness.log.event(2);
-    if (found.outcome !== 'found') throw new Error(found.outcome);
-    expect(JSON.parse(found.event.json)).toMatchObject({ id: 'after' });
   });
 
   test('recorded times never go back, whatever the clock does', async () => {
@@ -227,11 +223,13 @@ describe('group commit', () => {
 
   test('whoever makes a shared transaction fail fails alone', async () => {
     const harness = new Harness();
-    const poison = event();
+    const poison = append([event()]);
     const results = Promise.allSettled([
       harness.log.append(append([event()])),
       harness.log.append(append([event()])),
-      harness.log.append(append([{ ...poison, identity: 'no hash' }])),
+      harness.log.append({ ...poison, events: { ...poison.events, hashes: new Uint8Array(31) } }),
+      harness.log.append({ ...poison, events: { ...poison.events, keys: [] } }),
+      harness.log.append(append([{ ...event(), json: '{"torn":\n1}' }])),
       harness.log.append(append([{ ...event(), json: `{${'x'.repeat(3_000_000)}` }])),
       harness.log.append(append([event()])),
     ]);
@@ -239,6 +237,8 @@ describe('group commit', () => {
     expect((await results).map(({ status }) => status)).toEqual([
       'fulfilled',
       'fulfilled',
+      'rejected',
+      'rejected',
       'rejected',
       'rejected',
       'fulfilled',
@@ -295,6 +295,6 @@ describe('group commit', () => {
     ).toEqual(Array.from({ length: 3000 }, (_, index) => index + 1));
     const counts = harness.storage.sql.exec<{ count: number }>('SELECT count FROM segments').toArray();
     expect(Math.max(...counts.map(({ count }) => count))).toBeLessThanOrEqual(1000);
-    expect(counts.length).toBeLessThanOrEqual(6);
+    expect(counts.length).toBeLessThanOrEqual(8);
   });
 });

@@ -1,10 +1,8 @@
-import { identityHash } from '../../src/events/hashes.ts';
 import type { Background, Log } from '../../src/platform.ts';
 import type { CatalogPort } from '../../src/topics/ports.ts';
 import type {
   AppendRequest,
   EventMatch,
-  NewEvent,
   OvertakeRequest,
   ReadOrParkRequest,
   ReadRequest,
@@ -13,6 +11,7 @@ import type {
 } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
+import { packed, type TestEvent } from '../support/new-events.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
 /** A wake that a log has sent and a test answers. */
@@ -69,6 +68,7 @@ export class Harness {
   onOvertake: (name: string) => Promise<void> = async () => {};
   onAppeared: (name: string) => Promise<void> = async () => {};
   fullBytes: number | null = null;
+  youngEventsMax: number | null = null;
   #alarming = false;
   log: TopicLog;
 
@@ -111,6 +111,7 @@ export class Harness {
         },
       }),
       ...(this.fullBytes === null ? {} : { fullBytes: this.fullBytes }),
+      ...(this.youngEventsMax === null ? {} : { youngEventsMax: this.youngEventsMax }),
     });
   }
 
@@ -198,17 +199,15 @@ let made = 0;
 
 export function event(
   fields: Partial<{ id: string; source: string; type: string; key: string | null; data: unknown }> = {},
-): NewEvent {
+): TestEvent {
   made += 1;
   const { id = `id-${made}`, source = '/tests', type = 'order.created', key = null, data = null } = fields;
-  const content = { type, subject: null, data };
   return {
     type,
     source,
-    subject: key,
+    id,
     key,
-    identity: identityHash(source, id),
-    content: hashOf(content),
+    content: JSON.stringify({ type, data }),
     json: JSON.stringify({
       specversion: '1.0',
       id,
@@ -221,12 +220,8 @@ export function event(
   };
 }
 
-function hashOf(content: { type: string; data: unknown }): string {
-  return identityHash(content.type, JSON.stringify(content.data));
-}
-
-export function append(events: NewEvent[], fields: Partial<AppendRequest> = {}): AppendRequest {
-  return { v: 1, events, expectedLastSequence: null, create: true, ...fields };
+export function append(events: TestEvent[], fields: Partial<AppendRequest> = {}): AppendRequest {
+  return { v: 1, events: packed(events), expectedLastSequence: null, create: true, ...fields };
 }
 
 export const EVERY: EventMatch = { types: [], exactTypes: [], sources: [], subjects: [] };

@@ -98,7 +98,11 @@ describe('reading', () => {
       expect(await harness.log.resolve(time(recorded), 'end')).toMatchObject({ sequence: n });
       expect(await harness.log.resolve(time(recorded - 1), 'end')).toMatchObject({ sequence: n - 1 });
     }
-    expect(await harness.log.resolve(time(start + 60_000), 'start')).toMatchObject({ sequence: 11 });
+    expect(await harness.log.resolve(time(harness.clock.now()), 'start')).toMatchObject({ sequence: 11 });
+    expect(await harness.log.resolve(time(start + 60_000), 'start')).toEqual({
+      outcome: 'position-ahead',
+      lastSequence: 10,
+    });
     expect(await harness.log.resolve(time(start + 60_000), 'end')).toMatchObject({ sequence: 10 });
   });
 
@@ -206,6 +210,34 @@ describe('waiting for an event', () => {
     expect(await page(harness, { until: at(10), match: { ...EVERY, types: ['none'] }, waitMs: 7000 })).toMatchObject({
       events: [],
     });
+  });
+
+  test('from a time to come it waits for the first event recorded then, and passes those before', async () => {
+    const harness = await ten();
+    const from = time(harness.clock.now() + 500);
+    const waiting = page(harness, { from, waitMs: 10_000 });
+    await harness.publish('early');
+    await harness.clock.advance(499);
+    await harness.publish('early');
+    await harness.clock.advance(1);
+    await harness.publish('due', 'due');
+    expect(numbers(await waiting)).toEqual([13, 14]);
+    expect(numbers(await page(harness, { from: time(harness.clock.now() + 1) }))).toEqual([]);
+  });
+
+  test('to a time to come it waits until then', async () => {
+    const harness = await ten();
+    const until = time(harness.clock.now() + 500);
+    const early = page(harness, { from: at(11), until, waitMs: 10_000 });
+    await harness.clock.advance(500);
+    expect(await early).toMatchObject({ events: [], next: null });
+    await harness.clock.advance(1);
+    await harness.publish('late');
+    expect(numbers(await page(harness, { from: at(10), until }))).toEqual([10]);
+    const soon = time(harness.clock.now() + 500);
+    const waiting = page(harness, { from: at(12), until: soon, waitMs: 10_000 });
+    await harness.publish('in time');
+    expect(numbers(await waiting)).toEqual([12]);
   });
 
   test('it is told when the topic goes', async () => {

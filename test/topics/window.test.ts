@@ -4,8 +4,10 @@ import { append, event, Harness } from './harness.ts';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-async function withWindow(deduplicationWindowMs: number): Promise<Harness> {
+async function withWindow(deduplicationWindowMs: number, youngEventsMax = 3): Promise<Harness> {
   const harness = new Harness();
+  harness.youngEventsMax = youngEventsMax;
+  harness.restart();
   await harness.log.configure({ description: '', deduplicationWindowMs }, null);
   return harness;
 }
@@ -27,40 +29,45 @@ test('P3 a window of a second lets the pair in again after a second, and not bef
   expect((await harness.log.describe())?.lastSequence).toBe(2);
 });
 
-test('P3 every pair is known for the whole window, however the generations turn', async () => {
-  for (const windowMs of [61_000, HOUR_MS, 90 * DAY_MS]) {
+test('P3 every pair is known for the whole window, however its run is merged, and few are kept for longer', async () => {
+  for (const windowMs of [1_000, HOUR_MS, 90 * DAY_MS]) {
     const harness = await withWindow(windowMs);
-    const steps = 50;
-    const stepMs = Math.round(windowMs / 10);
+    const steps = 200;
+    const stepMs = Math.round(windowMs / 100);
     for (let step = 0; step < steps; step += 1) {
       expect(await isDuplicate(harness, `id-${step}`)).toBe(false);
-      for (let age = 1; age <= Math.min(step, 14); age += 1) {
-        const expected = age * stepMs < windowMs;
-        if (expected) expect(await isDuplicate(harness, `id-${step - age}`)).toBe(true);
+      for (const age of [1, 2, 7, 30, 71, 99]) {
+        if (age <= step) expect(await isDuplicate(harness, `id-${step - age}`)).toBe(true);
       }
       await harness.clock.advance(stepMs);
       if (step % 7 === 0) harness.restart();
     }
-    const kept = harness.storage.sql
-      .exec<{ count: number }>(
-        'SELECT (SELECT count(*) FROM identities_0) + (SELECT count(*) FROM identities_1) AS count',
-      )
-      .one().count;
-    expect(kept).toBeLessThanOrEqual(22);
+    expect(entriesIn(harness)).toBeLessThanOrEqual(200);
+    await harness.clock.advance(windowMs);
+    for (let n = 0; n < 20; n += 1) await harness.publish('a');
+    // Up to three that were too old became a run together with a new one.
+    expect(entriesIn(harness)).toBeLessThanOrEqual(23);
   }
 });
 
-test('forgetting a generation writes no row for its identities', async () => {
-  const harness = await withWindow(60_000);
+test('what is forgotten writes hardly a row', async () => {
+  const harness = await withWindow(60_000, 500);
   await harness.publish(...Array.from({ length: 500 }, () => 'a'));
-  await harness.clock.advance(60_000);
-  await harness.publish('a');
   await harness.clock.advance(60_000);
   const before = harness.storage.rowsChanged;
   await harness.publish('a');
-  // The segment, the identity, the generation, and the entries of the schema.
-  expect(harness.storage.rowsChanged - before).toBeLessThan(10);
+  await harness.publish('a');
+  // Two segments, the run of 500 and its eight pages made and cleared away, and where the log stands.
+  expect(harness.storage.rowsChanged - before).toBeLessThan(30);
+  expect(entriesIn(harness)).toBe(0);
 });
+
+/** Identities in runs. */
+function entriesIn(harness: Harness): number {
+  return harness.storage.sql
+    .exec<{ entries: number }>('SELECT coalesce(sum(length(entries)), 0) / 48 AS entries FROM run_pages')
+    .one().entries;
+}
 
 test('P3 a longer window counts for what is still known, a shorter one at once', async () => {
   const harness = await withWindow(HOUR_MS);
