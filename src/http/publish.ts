@@ -4,7 +4,7 @@ import { type DecodeRefusal, decodeRequest } from '../events/decode.ts';
 import { derivedId, uuidv7 } from '../events/ids.ts';
 import { PUBLISH_LIMITS } from '../events/limits.ts';
 import { isReservedTopic } from '../events/names.ts';
-import type { DecodedEvent } from '../events/new-event.ts';
+import type { DecodedEvents } from '../events/new-event.ts';
 import type { AppendResult } from '../topics/protocol.ts';
 import { noBody, readBytes } from './body.ts';
 import type { Context } from './context.ts';
@@ -181,24 +181,27 @@ async function publish(
   if (decoded.outcome !== 'decoded') throw refusal(decoded);
   const result = await hub.topic(topic).append({
     v: 1,
-    events: decoded.events.map(({ event }) => event),
+    events: decoded.events,
     expectedLastSequence: expected,
     create: context.may({ scope: 'topics', on: topic }),
   });
-  return receiptsOf(topic, decoded.events, result);
+  return receiptsOf(topic, decoded, result);
 }
 
 /** @throws Problem for every outcome but `appended` */
-function receiptsOf(topic: string, events: DecodedEvent[], result: AppendResult): Receipts {
+function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: AppendResult): Receipts {
   switch (result.outcome) {
     case 'appended': {
-      const receipts = events.map(({ id, event }, index) => {
+      const events = ids.map((id, index) => {
         const receipt = result.receipts[index];
-        if (receipt === undefined) throw new Error(`The log of ${topic} gave no receipt for event ${index}.`);
-        return { id, source: event.source, topic, sequence: receipt.sequence, duplicate: receipt.duplicate };
+        const source = sources[index];
+        if (receipt === undefined || source === undefined) {
+          throw new Error(`The log of ${topic} gave no receipt for event ${index}.`);
+        }
+        return { id, source, topic, sequence: receipt.sequence, duplicate: receipt.duplicate };
       });
-      const body = JSON.stringify({ events: receipts } satisfies z.output<typeof receiptsView>);
-      return { status: receipts.every(({ duplicate }) => duplicate) ? 200 : 201, body };
+      const body = JSON.stringify({ events } satisfies z.output<typeof receiptsView>);
+      return { status: events.every(({ duplicate }) => duplicate) ? 200 : 201, body };
     }
     case 'unknown-topic':
       throw unknownTopic(topic);

@@ -40,24 +40,19 @@ export interface LogEvent {
   json: string;
 }
 
-/** An event on its way into the log. */
-export interface NewEvent {
-  type: string;
-  source: string;
-  subject: string | null;
-  /** What ordering by key goes by: `partitionkey`, else `subject`, else null. */
-  key: string | null;
-  /** 32 hex digits: the first 16 bytes of SHA-256 over source and id. */
-  identity: string;
-  /** 32 hex digits over what counts as content when the same identity comes again. */
-  content: string;
-  /** The structured CloudEvent in JSON, without `topic`, `sequence`, `recordedtime`; always a non-empty object. */
-  json: string;
+/** Events on their way into a log, in their order; packed into few values, because a request may have a thousand. */
+export interface NewEvents {
+  /** Of each the structured CloudEvent in JSON on one line, without `topic`, `sequence`, `recordedtime`; always a non-empty object. */
+  json: string[];
+  /** What ordering by key goes by, of each: `partitionkey`, else `subject`, else null. */
+  keys: (string | null)[];
+  /** 32 bytes of each: 16 of SHA-256 over source and id, and 16 of that over what counts as content when the same pair comes again. */
+  hashes: Uint8Array;
 }
 
 export interface AppendRequest {
   v: 1;
-  events: NewEvent[];
+  events: NewEvents;
   expectedLastSequence: number | null;
   /** Make the topic if it does not exist. */
   create: boolean;
