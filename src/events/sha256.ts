@@ -6,8 +6,10 @@
 
 const BLOCK_BYTES = 64;
 const BLOCK_WORDS = 16;
+const WORD_BYTES = 4;
 /** The bytes that end the last block: the length of the message in bits. */
 const LENGTH_BYTES = 8;
+const HIGH_WORD = 2 ** 32;
 const PADDING = 0x80;
 const ASCII_MAX = 0x7f;
 const SPACE = 32;
@@ -48,6 +50,7 @@ const encoder = new TextEncoder();
 /** A text that is hashed as it is written, piece by piece: no string is made of it. One is enough; `begin` starts the next. */
 export class Message {
   #bytes = new Uint8Array(KEPT_BYTES);
+  #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
   /** Forgets what was added and not finished. */
@@ -92,21 +95,27 @@ export class Message {
   finish(out: Uint8Array, at: number): void {
     const end = this.#pad();
     state.set(START);
-    for (let block = 0; block < end; block += BLOCK_BYTES) compress(this.#bytes, block);
+    for (let block = 0; block < end; block += BLOCK_BYTES) compress(this.#view, block);
     for (let byte = 0; byte < SHA256_HALF_BYTES; byte++) {
       out[at + byte] = (state[byte >>> 2] ?? 0) >>> (24 - (byte & 3) * 8);
     }
-    if (this.#bytes.length > KEPT_BYTES) this.#bytes = new Uint8Array(KEPT_BYTES);
+    if (this.#bytes.length > KEPT_BYTES) this.#useMemory(new Uint8Array(KEPT_BYTES));
   }
 
   /** The bytes, with room for so many characters more and for what ends a message. */
   #roomFor(characters: number): Uint8Array {
     const needed = this.#length + characters * CHARACTER_BYTES_MAX + 2 * BLOCK_BYTES;
-    if (needed <= this.#bytes.length) return this.#bytes;
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
-    return larger;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#useMemory(larger);
+    }
+    return this.#bytes;
+  }
+
+  #useMemory(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 
   /** Ends the message as the standard has it; where its last block ends. */
@@ -116,12 +125,9 @@ export class Message {
     const end = Math.ceil((length + 1 + LENGTH_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
     bytes.fill(0, length, end);
     bytes[length] = PADDING;
-    // No message has as many bits as a double can't hold.
-    let bits = length * 8;
-    for (let byte = end - 1; bits > 0; byte--) {
-      bytes[byte] = bits % 256;
-      bits = Math.floor(bits / 256);
-    }
+    const bits = length * 8;
+    this.#view.setUint32(end - 8, Math.floor(bits / HIGH_WORD));
+    this.#view.setUint32(end - 4, bits % HIGH_WORD);
     return end;
   }
 }
@@ -130,16 +136,9 @@ export class Message {
  * Takes the block at `at` into `state`. The names are the standard's. Eight rounds at a time, in each of which the names
  * move on by one, so that no value has to; written out, because calls of functions would be more than the engine inlines.
  */
-function compress(bytes: Uint8Array, at: number): void {
+function compress(view: DataView, at: number): void {
   const w = schedule;
-  for (let t = 0; t < BLOCK_WORDS; t++) {
-    const from = at + t * 4;
-    w[t] =
-      ((bytes[from] ?? 0) << 24) |
-      ((bytes[from + 1] ?? 0) << 16) |
-      ((bytes[from + 2] ?? 0) << 8) |
-      (bytes[from + 3] ?? 0);
-  }
+  for (let t = 0; t < BLOCK_WORDS; t++) w[t] = view.getInt32(at + t * WORD_BYTES);
   for (let t = BLOCK_WORDS; t < 64; t++) {
     const x = w[t - 15] ?? 0;
     const y = w[t - 2] ?? 0;
