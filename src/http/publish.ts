@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { beginIdempotent, IDEMPOTENCY_KEY, requestHash } from '../dedup/idempotency.ts';
 import { type DecodeRefusal, decodeRequest } from '../events/decode.ts';
-import { derivedId, uuidv7 } from '../events/ids.ts';
+import { derivedId, uuidMaker } from '../events/ids.ts';
 import { PUBLISH_LIMITS } from '../events/limits.ts';
 import { isReservedTopic } from '../events/names.ts';
 import type { DecodedEvents } from '../events/new-event.ts';
@@ -52,8 +52,6 @@ const sentEvent = z
 const shortEvent = z
   .looseObject({ type: z.string(), id: z.string().optional(), source: z.string().optional(), ...optional })
   .meta({ id: 'ShortEvent', description: 'An event without a specversion.' });
-
-const UUID_RANDOM_BYTES = 10;
 
 export const publishRoutes: Route[] = [
   route({
@@ -174,8 +172,8 @@ async function publish(
     body,
     topic,
     now,
-    makeId: (index) =>
-      key === null ? uuidv7(now, hub.random.bytes(UUID_RANDOM_BYTES), index) : derivedId(caller.id, key, index),
+    makeId:
+      key === null ? uuidMaker(now, (bytes) => hub.random.bytes(bytes)) : (index) => derivedId(caller.id, key, index),
     traceparent: traceparentOf(request),
   });
   if (decoded.outcome !== 'decoded') throw refusal(decoded);
