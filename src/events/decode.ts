@@ -85,6 +85,8 @@ function formOf(media: MediaType | null): JsonForm | null {
 }
 
 function isBinaryMode(headers: Iterable<readonly [string, string]>): boolean {
+  // Asked for one they don't have to be listed.
+  if (headers instanceof Headers) return headers.has('ce-specversion');
   for (const [name] of headers) {
     if (name.toLowerCase() === 'ce-specversion') return true;
   }

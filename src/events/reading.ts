@@ -20,17 +20,16 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 export class Reading {
   readonly input: DecodeInput;
   readonly limits: PublishLimits;
-  readonly #defaults: EventDefaults;
+  #defaults: EventDefaults | null = null;
   readonly #traceparent: string | null;
   readonly #errors: EventError[] = [];
   #tooLarge: string | null = null;
   #decoded: DecodedEvents = roomForEvents(0);
 
   constructor(input: DecodeInput) {
-    const { topic, now, makeId, traceparent = null, limits = PUBLISH_LIMITS } = input;
+    const { traceparent = null, limits = PUBLISH_LIMITS } = input;
     this.input = input;
     this.limits = limits;
-    this.#defaults = { topic, time: formatTime(now), makeId };
     this.#traceparent = traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : null;
   }
 
@@ -47,6 +46,8 @@ export class Reading {
 
   /** Writes out the event at this index of the request. */
   write(index: number, attributes: SentAttributes, data: EventData | null): WrittenEvent {
+    const { topic, now, makeId } = this.input;
+    this.#defaults ??= { topic, time: formatTime(now), makeId };
     return writeEvent(attributes, data, index, this.#defaults);
   }
 
