@@ -1,7 +1,6 @@
 import { EXTENSION_CHARACTERS_MAX, EXTENSION_NAME_CHARACTERS_MAX } from './limits.ts';
 import { parseMediaType } from './media-type.ts';
 import { hasForbiddenCharacter } from './text.ts';
-import { parseTime } from './times.ts';
 
 /** The rules of CloudEvents 1.0.2 for single attributes, and what is left of an event once they are checked. */
 
@@ -59,10 +58,6 @@ export function isUriReference(text: string): boolean {
 
 export function hasScheme(text: string): boolean {
   return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(text);
-}
-
-export function isTime(text: string): boolean {
-  return parseTime(text) !== null;
 }
 
 export function isMediaType(text: string): boolean {

@@ -6,7 +6,6 @@ import {
   hasScheme,
   isExtensionValue,
   isMediaType,
-  isTime,
   isUriReference,
   KNOWN_NAMES,
   type SentAttributes,
@@ -23,6 +22,7 @@ import {
 } from './limits.ts';
 import { quickAttributes } from './quick-attributes.ts';
 import { hasForbiddenCharacter } from './text.ts';
+import { isTime } from './times.ts';
 
 /** CloudEvents 1.0.2: what a producer sends and what the hub gives out, as schemas. */
 

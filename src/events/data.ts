@@ -1,16 +1,18 @@
 import { inspect } from './json-text.ts';
 
-/** An event's data. JSON stays as it was sent, less white space; text is a JSON string; anything else is base64. */
-export type EventData =
+/** What counts of an event's data when the same event comes again. */
+export type DataContent =
   | {
       kind: 'json';
-      text: string;
-      /** `text` parsed; its numbers above 2^53 are rounded. */
+      /** Parsed; numbers above 2^53 are rounded, and half surrogate pairs are the six characters of their escapes. */
       value: unknown;
-      /** The numbers in `text` that `value` does not hold exactly, as they are written. */
+      /** The numbers that `value` does not hold exactly, as they are written. */
       inexact: readonly string[];
     }
   | { kind: 'base64'; text: string };
+
+/** An event's data. JSON stays as it was sent, less white space (`text`); text is a JSON string; anything else is base64. */
+export type EventData = DataContent & { text: string };
 
 export type DataResult = { ok: true; data: EventData } | { ok: false; message: string };
 
@@ -25,7 +27,7 @@ export function jsonData(text: string, value: unknown): DataResult {
     return { ok: false, message: `has a number too large for JSON readers (${shown}); send it as a string` };
   }
   if (members !== countNames(value)) return { ok: false, message: 'has an object in it with the same name twice' };
-  return { ok: true, data: { kind: 'json', text, value, inexact } };
+  return { ok: true, data: { kind: 'json', text, value: withoutLoneSurrogates(text, value), inexact } };
 }
 
 export function textData(text: string): EventData {
@@ -34,6 +36,22 @@ export function textData(text: string): EventData {
 
 export function bytesData(bytes: Uint8Array): EventData {
   return { kind: 'base64', text: toBase64(bytes) };
+}
+
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
+
+/** Whether JSON from valid UTF-8 may have half a surrogate pair in it, which can only be written as an escape. */
+export function mayHaveLoneSurrogate(json: string): boolean {
+  return json.includes('\\') && SURROGATE_ESCAPE.test(json);
+}
+
+const PAIR_OR_ESCAPE =
+  /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
+
+/** Half a surrogate pair becomes the six characters of its escape, since RFC 8785 knows no text with halves in it. */
+function withoutLoneSurrogates(json: string, value: unknown): unknown {
+  if (!mayHaveLoneSurrogate(json)) return value;
+  return JSON.parse(json.replace(PAIR_OR_ESCAPE, (found) => (/^\\u[dD].{3}$/.test(found) ? `\\${found}` : found)));
 }
 
 /** Base64 with the standard alphabet and padding (RFC 4648, section 4). */

@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
 
 /** Characters of base32 in an id: 130 bits of the hash. */
 const ID_CHARACTERS = 26;
@@ -20,19 +20,38 @@ function deliveryHash(subscription: string, topic: string, sequence: number): st
   return base32(hashOf([subscription, topic, sequence])).slice(0, ID_CHARACTERS);
 }
 
+const UUID_RANDOM_BYTES = 10;
+
 /**
  * A UUIDv7 (RFC 9562): sorts by `now` (milliseconds since the epoch). `random` are at least 10 bytes. `counter` (0 to 4095)
  * takes the place of the first 12 random bits, so that the ids of one request sort in its order.
  */
 export function uuidv7(now: number, random: Uint8Array, counter?: number): string {
-  if (random.length < 10) throw new RangeError('uuidv7 needs 10 random bytes');
+  if (random.length < UUID_RANDOM_BYTES) throw new RangeError('uuidv7 needs 10 random bytes');
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, Math.floor(now / 2 ** 32));
   view.setUint32(2, now % 2 ** 32);
-  bytes.set(random.subarray(0, 10), 6);
+  for (let at = 0; at < UUID_RANDOM_BYTES; at++) bytes[6 + at] = random[at] ?? 0;
   if (counter !== undefined) view.setUint16(6, counter & 0x0fff);
   return formatUuid(bytes, 7);
+}
+
+/** Chance for so many ids is asked for at a time, once the first was not the only one: each call of it costs as much. */
+const IDS_AT_A_TIME = 64;
+
+/** Makes the id of the event at an index of one request: UUIDv7s of the time `now` that sort in its order. */
+export function uuidMaker(now: number, random: (bytes: number) => Uint8Array): (index: number) => string {
+  let chance: Uint8Array = new Uint8Array(0);
+  let used = 0;
+  return (index) => {
+    if (used === chance.length) {
+      chance = random(chance.length === 0 ? UUID_RANDOM_BYTES : UUID_RANDOM_BYTES * IDS_AT_A_TIME);
+      used = 0;
+    }
+    used += UUID_RANDOM_BYTES;
+    return uuidv7(now, chance.subarray(used - UUID_RANDOM_BYTES, used), index);
+  };
 }
 
 /**
@@ -65,11 +84,19 @@ function hashOf(parts: (string | number)[]): Uint8Array {
   return sha256(utf8ToBytes(JSON.stringify(parts)));
 }
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Before which bytes of a UUID there is a hyphen. */
+const HYPHENS: ReadonlySet<number> = new Set([4, 6, 8, 10]);
+
 /** Sets version and variant in `bytes` (16 of them) and writes them out. */
 function formatUuid(bytes: Uint8Array, version: 7 | 8): string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  view.setUint8(6, (version << 4) | (view.getUint8(6) & 0x0f));
-  view.setUint8(8, 0x80 | (view.getUint8(8) & 0x3f));
-  const hex = bytesToHex(bytes);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  bytes[6] = (version << 4) | ((bytes[6] ?? 0) & 0x0f);
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  let text = '';
+  for (let index = 0; index < 16; index++) {
+    if (HYPHENS.has(index)) text += '-';
+    text += HEX[bytes[index] ?? 0];
+  }
+  return text;
 }

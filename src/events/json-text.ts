@@ -20,8 +20,7 @@ const OPEN_OBJECT = 123;
 const CLOSE_OBJECT = 125;
 
 export type CompactResult =
-  /** `depth`: how many levels there are. */
-  | { outcome: 'compact'; text: string; depth: number }
+  | { outcome: 'compact'; text: string }
   /** `index`: which element of the outermost array it is in. */
   | { outcome: 'too-deep'; index: number };
 
@@ -33,7 +32,6 @@ export function compact(text: string, depthMax: number): CompactResult {
   const parts: string[] = [];
   let kept = 0;
   let depth = 0;
-  let deepest = 0;
   let index = 0;
   let at = 0;
   while (at < text.length) {
@@ -48,7 +46,6 @@ export function compact(text: string, depthMax: number): CompactResult {
     } else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
       depth++;
       if (depth > depthMax) return { outcome: 'too-deep', index };
-      if (depth > deepest) deepest = depth;
     } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) {
       depth--;
     } else if (code === COMMA && depth === 1) {
@@ -56,9 +53,9 @@ export function compact(text: string, depthMax: number): CompactResult {
     }
     at++;
   }
-  if (parts.length === 0) return { outcome: 'compact', text: kept === 0 ? text : text.slice(kept), depth: deepest };
+  if (parts.length === 0) return { outcome: 'compact', text: kept === 0 ? text : text.slice(kept) };
   parts.push(text.slice(kept));
-  return { outcome: 'compact', text: parts.join(''), depth: deepest };
+  return { outcome: 'compact', text: parts.join('') };
 }
 
 /** A member of an object: its name, and its value as text. */

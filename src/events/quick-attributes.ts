@@ -5,7 +5,6 @@ import {
   hasScheme,
   isExtensionValue,
   isMediaType,
-  isTime,
   isUriReference,
   nameProblem,
   type SentAttributes,
@@ -20,10 +19,12 @@ import {
   URI_CHARACTERS_MAX,
 } from './limits.ts';
 import { hasForbiddenCharacter } from './text.ts';
+import { isTime } from './times.ts';
 
 /**
  * The attributes of an event that keeps every rule, as the schemas in cloudevent.ts would give them, at a tenth of their
- * cost; null where they have to be asked. Takes the event as it was sent: null attributes and the hub's own are left out.
+ * cost; null where they have to be asked. Takes the event as it was sent: null attributes and the hub's own are left out. Where
+ * it gives attributes, nothing but `data` can have levels in it.
  */
 export function quickAttributes(event: Record<string, unknown>, short: boolean): SentAttributes | null {
   let versioned = short;
@@ -39,7 +40,12 @@ export function quickAttributes(event: Record<string, unknown>, short: boolean):
 
   for (const name of Object.keys(event)) {
     const value = event[name];
-    if (name === 'data' || HUB_ATTRIBUTES.has(name)) continue;
+    if (name === 'data') continue;
+    if (HUB_ATTRIBUTES.has(name)) {
+      // Ignored whatever it is; but then the event is not known to be flat.
+      if (typeof value === 'object' && value !== null) return null;
+      continue;
+    }
     if (value === null || value === undefined) {
       if (name === 'specversion' || nameProblem(name) !== null) return null;
       continue;

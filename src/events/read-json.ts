@@ -1,19 +1,48 @@
 import { compact } from './json-text.ts';
 
 export type JsonResult =
-  /** `text` is compact; `depth`: levels of arrays and objects in it. */
-  | { outcome: 'json'; text: string; value: unknown; depth: number }
+  /** `text` is compact. */
+  | { outcome: 'json'; text: string; value: unknown }
   | { outcome: 'too-deep'; index: number }
   | { outcome: 'invalid-json'; detail: string };
 
-/** JSON in UTF-8, with or without a byte order mark. Depth is bounded before anything is parsed. */
-export function readJson(body: Uint8Array, depthMax: number): JsonResult {
-  const text = decodeUtf8(body, false);
+/** JSON as it was sent: of any depth, and with its white space. */
+export interface UnboundedJson {
+  text: string;
+  value: unknown;
+}
+
+/**
+ * Bodies up to this many bytes may be parsed before their depth is known. The engine parses without recursion, but takes
+ * some hundred bytes for a level.
+ */
+const UNBOUNDED_BYTES_MAX = 524_288;
+
+/**
+ * JSON in UTF-8, parsed though its depth is not known: whoever takes it may not walk the value further than that is bounded.
+ * Null if the body is large or is not JSON; {@link readJson} says what it is.
+ */
+export function parseUnbounded(body: Uint8Array): UnboundedJson | null {
+  const text = body.byteLength > UNBOUNDED_BYTES_MAX ? null : decodeUtf8(body, false);
+  if (text === null) return null;
+  try {
+    return { text, value: JSON.parse(text) };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * JSON in UTF-8, with or without a byte order mark, its depth bounded before anything is parsed; `parsed` is the same body
+ * if it was parsed already.
+ */
+export function readJson(body: Uint8Array, depthMax: number, parsed: UnboundedJson | null = null): JsonResult {
+  const text = parsed?.text ?? decodeUtf8(body, false);
   if (text === null) return { outcome: 'invalid-json', detail: 'The body is not valid UTF-8.' };
   const short = compact(text, depthMax);
   if (short.outcome === 'too-deep') return short;
   try {
-    return { outcome: 'json', text: short.text, value: JSON.parse(text), depth: short.depth };
+    return { outcome: 'json', text: short.text, value: parsed === null ? JSON.parse(text) : parsed.value };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'it cannot be parsed';
     return { outcome: 'invalid-json', detail: `The body is not JSON: ${reason}.` };
@@ -32,4 +61,15 @@ export function decodeUtf8(bytes: Uint8Array, keepMark: boolean): string | null 
 /** Whether a JSON text has more than `depthMax` levels. */
 export function isDeeper(text: string, depthMax: number): boolean {
   return compact(text, depthMax).outcome === 'too-deep';
+}
+
+/** Whether a parsed value has no more than `depthMax` levels; looks no deeper than that. */
+export function isWithin(value: unknown, depthMax: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (depthMax === 0) return false;
+  const children: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (const child of children) {
+    if (!isWithin(child, depthMax - 1)) return false;
+  }
+  return true;
 }

@@ -1,15 +1,20 @@
 /**
  * SHA-256 (FIPS 180-4) of texts, for the two hashes of each event that is published. @noble/hashes, which hashes everything
- * else, takes about twice as long for the few hundred bytes of one: it makes an object, views and a copy for each.
+ * else, takes more than twice as long for the few hundred bytes of one: it makes an object, views and a copy for each.
  * Nothing here is secret, so that nothing has to be wiped.
  */
 
 const BLOCK_BYTES = 64;
+const BLOCK_WORDS = 16;
+const WORD_BYTES = 4;
 /** The bytes that end the last block: the length of the message in bits. */
 const LENGTH_BYTES = 8;
 const HIGH_WORD = 2 ** 32;
 const PADDING = 0x80;
 const ASCII_MAX = 0x7f;
+const SPACE = 32;
+const QUOTE = 34;
+const BACKSLASH = 92;
 
 /** Fractions of the cube roots of the first 64 primes. */
 // biome-ignore format: a table
@@ -30,68 +35,116 @@ const START = Int32Array.of(
   0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 );
 
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Bytes of a hash that are kept. */
+export const SHA256_HALF_BYTES = 16;
 
-/** Texts up to this many characters are hashed in memory that is kept: nothing is awaited while a hash is made. */
-const KEPT_CHARACTERS = 8_192;
-const kept = new Uint8Array(roomFor(KEPT_CHARACTERS));
+/** Messages up to about this many bytes are written into memory that is kept for the next. */
+const KEPT_BYTES = 32_768;
+/** UTF-8 takes three bytes a UTF-16 code unit at most. */
+const CHARACTER_BYTES_MAX = 3;
+
 const schedule = new Int32Array(64);
 const state = new Int32Array(8);
 const encoder = new TextEncoder();
 
-/** The first 16 bytes of SHA-256 over the text in UTF-8, as 32 hex digits. Half a surrogate pair counts as U+FFFD. */
-export function sha256Half(text: string): string {
-  const bytes = text.length <= KEPT_CHARACTERS ? kept : new Uint8Array(roomFor(text.length));
-  const end = pad(bytes, write(text, bytes));
-  state.set(START);
-  for (let at = 0; at < end; at += BLOCK_BYTES) compress(bytes, at);
-  return hex(state[0]) + hex(state[1]) + hex(state[2]) + hex(state[3]);
-}
+/** A text that is hashed as it is written, piece by piece: no string is made of it. One is enough; `begin` starts the next. */
+export class Message {
+  #bytes = new Uint8Array(KEPT_BYTES);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
 
-/** UTF-8 takes three bytes a UTF-16 code unit at most, and what ends a message two blocks. */
-function roomFor(characters: number): number {
-  return characters * 3 + 2 * BLOCK_BYTES;
-}
-
-/** Writes the text at the start of `bytes`; how many bytes it takes. Most is ASCII, which needs no call to the encoder. */
-function write(text: string, bytes: Uint8Array): number {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code > ASCII_MAX) return encoder.encodeInto(text, bytes).written;
-    bytes[at] = code;
+  /** Forgets what was added and not finished. */
+  begin(): void {
+    this.#length = 0;
   }
-  return text.length;
+
+  /** Appends the text as it is. Half a surrogate pair counts as U+FFFD. */
+  add(text: string): void {
+    const bytes = this.#roomFor(text.length);
+    const start = this.#length;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code > ASCII_MAX) {
+        this.#length += encoder.encodeInto(text, bytes.subarray(start)).written;
+        return;
+      }
+      bytes[start + at] = code;
+    }
+    this.#length = start + text.length;
+  }
+
+  /** Appends the text as a string of JSON, as `JSON.stringify` writes it. */
+  addString(text: string): void {
+    const bytes = this.#roomFor(text.length + 2);
+    const start = this.#length + 1;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code < SPACE || code === QUOTE || code === BACKSLASH || code > ASCII_MAX) {
+        this.add(JSON.stringify(text));
+        return;
+      }
+      bytes[start + at] = code;
+    }
+    const end = start + text.length;
+    bytes[start - 1] = QUOTE;
+    bytes[end] = QUOTE;
+    this.#length = end + 1;
+  }
+
+  /** Writes the first 16 bytes of SHA-256 over all that was added into `out` from `at` on. */
+  finish(out: Uint8Array, at: number): void {
+    const end = this.#pad();
+    state.set(START);
+    for (let block = 0; block < end; block += BLOCK_BYTES) compress(this.#view, block);
+    for (let byte = 0; byte < SHA256_HALF_BYTES; byte++) {
+      out[at + byte] = (state[byte >>> 2] ?? 0) >>> (24 - (byte & 3) * 8);
+    }
+    if (this.#bytes.length > KEPT_BYTES) this.#useMemory(new Uint8Array(KEPT_BYTES));
+  }
+
+  /** The bytes, with room for so many characters more and for what ends a message. */
+  #roomFor(characters: number): Uint8Array {
+    const needed = this.#length + characters * CHARACTER_BYTES_MAX + 2 * BLOCK_BYTES;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#useMemory(larger);
+    }
+    return this.#bytes;
+  }
+
+  #useMemory(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  /** Ends the message as the standard has it; where its last block ends. */
+  #pad(): number {
+    const bytes = this.#roomFor(0);
+    const length = this.#length;
+    const end = Math.ceil((length + 1 + LENGTH_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
+    bytes.fill(0, length, end);
+    bytes[length] = PADDING;
+    const bits = length * 8;
+    this.#view.setUint32(end - 8, Math.floor(bits / HIGH_WORD));
+    this.#view.setUint32(end - 4, bits % HIGH_WORD);
+    return end;
+  }
 }
 
-/** Ends a message of `length` bytes as the standard has it; where its last block ends. */
-function pad(bytes: Uint8Array, length: number): number {
-  const end = Math.ceil((length + 1 + LENGTH_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
-  bytes.fill(0, length, end);
-  bytes[length] = PADDING;
-  const bits = length * 8;
-  const view = new DataView(bytes.buffer);
-  view.setUint32(end - 8, Math.floor(bits / HIGH_WORD));
-  view.setUint32(end - 4, bits % HIGH_WORD);
-  return end;
-}
-
-/** Takes the block at `at` into `state`. The names are the standard's. */
-function compress(bytes: Uint8Array, at: number): void {
+/**
+ * Takes the block at `at` into `state`. The names are the standard's. Eight rounds at a time, in each of which the names
+ * move on by one, so that no value has to; written out, because calls of functions would be more than the engine inlines.
+ */
+function compress(view: DataView, at: number): void {
   const w = schedule;
-  for (let t = 0; t < 16; t++) {
-    const from = at + t * 4;
-    w[t] =
-      ((bytes[from] ?? 0) << 24) |
-      ((bytes[from + 1] ?? 0) << 16) |
-      ((bytes[from + 2] ?? 0) << 8) |
-      (bytes[from + 3] ?? 0);
-  }
-  for (let t = 16; t < 64; t++) {
+  for (let t = 0; t < BLOCK_WORDS; t++) w[t] = view.getInt32(at + t * WORD_BYTES);
+  for (let t = BLOCK_WORDS; t < 64; t++) {
     const x = w[t - 15] ?? 0;
     const y = w[t - 2] ?? 0;
-    const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
-    const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
-    w[t] = (s1 + (w[t - 7] ?? 0) + s0 + (w[t - 16] ?? 0)) | 0;
+    const small0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
+    const small1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+    w[t] = small1 + (w[t - 7] ?? 0) + small0 + (w[t - 16] ?? 0);
   }
   let a = state[0] ?? 0;
   let b = state[1] ?? 0;
@@ -101,19 +154,50 @@ function compress(bytes: Uint8Array, at: number): void {
   let f = state[5] ?? 0;
   let g = state[6] ?? 0;
   let h = state[7] ?? 0;
-  for (let t = 0; t < 64; t++) {
-    const sum1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + sum1 + ((e & f) ^ (~e & g)) + (CONSTANTS[t] ?? 0) + (w[t] ?? 0)) | 0;
-    const sum0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (sum0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    h = g;
-    g = f;
-    f = e;
-    e = (d + t1) | 0;
-    d = c;
-    c = b;
-    b = a;
-    a = (t1 + t2) | 0;
+  let s0 = 0;
+  let s1 = 0;
+  let t1 = 0;
+  for (let t = 0; t < 64; t += 8) {
+    s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+    t1 = (h + s1 + (g ^ (e & (f ^ g))) + (CONSTANTS[t] ?? 0) + (w[t] ?? 0)) | 0;
+    d = (d + t1) | 0;
+    s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+    h = (t1 + s0 + ((a & b) ^ (c & (a ^ b)))) | 0;
+    s1 = ((d >>> 6) | (d << 26)) ^ ((d >>> 11) | (d << 21)) ^ ((d >>> 25) | (d << 7));
+    t1 = (g + s1 + (f ^ (d & (e ^ f))) + (CONSTANTS[t + 1] ?? 0) + (w[t + 1] ?? 0)) | 0;
+    c = (c + t1) | 0;
+    s0 = ((h >>> 2) | (h << 30)) ^ ((h >>> 13) | (h << 19)) ^ ((h >>> 22) | (h << 10));
+    g = (t1 + s0 + ((h & a) ^ (b & (h ^ a)))) | 0;
+    s1 = ((c >>> 6) | (c << 26)) ^ ((c >>> 11) | (c << 21)) ^ ((c >>> 25) | (c << 7));
+    t1 = (f + s1 + (e ^ (c & (d ^ e))) + (CONSTANTS[t + 2] ?? 0) + (w[t + 2] ?? 0)) | 0;
+    b = (b + t1) | 0;
+    s0 = ((g >>> 2) | (g << 30)) ^ ((g >>> 13) | (g << 19)) ^ ((g >>> 22) | (g << 10));
+    f = (t1 + s0 + ((g & h) ^ (a & (g ^ h)))) | 0;
+    s1 = ((b >>> 6) | (b << 26)) ^ ((b >>> 11) | (b << 21)) ^ ((b >>> 25) | (b << 7));
+    t1 = (e + s1 + (d ^ (b & (c ^ d))) + (CONSTANTS[t + 3] ?? 0) + (w[t + 3] ?? 0)) | 0;
+    a = (a + t1) | 0;
+    s0 = ((f >>> 2) | (f << 30)) ^ ((f >>> 13) | (f << 19)) ^ ((f >>> 22) | (f << 10));
+    e = (t1 + s0 + ((f & g) ^ (h & (f ^ g)))) | 0;
+    s1 = ((a >>> 6) | (a << 26)) ^ ((a >>> 11) | (a << 21)) ^ ((a >>> 25) | (a << 7));
+    t1 = (d + s1 + (c ^ (a & (b ^ c))) + (CONSTANTS[t + 4] ?? 0) + (w[t + 4] ?? 0)) | 0;
+    h = (h + t1) | 0;
+    s0 = ((e >>> 2) | (e << 30)) ^ ((e >>> 13) | (e << 19)) ^ ((e >>> 22) | (e << 10));
+    d = (t1 + s0 + ((e & f) ^ (g & (e ^ f)))) | 0;
+    s1 = ((h >>> 6) | (h << 26)) ^ ((h >>> 11) | (h << 21)) ^ ((h >>> 25) | (h << 7));
+    t1 = (c + s1 + (b ^ (h & (a ^ b))) + (CONSTANTS[t + 5] ?? 0) + (w[t + 5] ?? 0)) | 0;
+    g = (g + t1) | 0;
+    s0 = ((d >>> 2) | (d << 30)) ^ ((d >>> 13) | (d << 19)) ^ ((d >>> 22) | (d << 10));
+    c = (t1 + s0 + ((d & e) ^ (f & (d ^ e)))) | 0;
+    s1 = ((g >>> 6) | (g << 26)) ^ ((g >>> 11) | (g << 21)) ^ ((g >>> 25) | (g << 7));
+    t1 = (b + s1 + (a ^ (g & (h ^ a))) + (CONSTANTS[t + 6] ?? 0) + (w[t + 6] ?? 0)) | 0;
+    f = (f + t1) | 0;
+    s0 = ((c >>> 2) | (c << 30)) ^ ((c >>> 13) | (c << 19)) ^ ((c >>> 22) | (c << 10));
+    b = (t1 + s0 + ((c & d) ^ (e & (c ^ d)))) | 0;
+    s1 = ((f >>> 6) | (f << 26)) ^ ((f >>> 11) | (f << 21)) ^ ((f >>> 25) | (f << 7));
+    t1 = (a + s1 + (h ^ (f & (g ^ h))) + (CONSTANTS[t + 7] ?? 0) + (w[t + 7] ?? 0)) | 0;
+    e = (e + t1) | 0;
+    s0 = ((b >>> 2) | (b << 30)) ^ ((b >>> 13) | (b << 19)) ^ ((b >>> 22) | (b << 10));
+    a = (t1 + s0 + ((b & c) ^ (d & (b ^ c)))) | 0;
   }
   add(0, a);
   add(1, b);
@@ -127,13 +211,4 @@ function compress(bytes: Uint8Array, at: number): void {
 
 function add(index: number, word: number): void {
   state[index] = (state[index] ?? 0) + word;
-}
-
-/** The eight hex digits of a word. A table is several times as fast as `toString(16)`. */
-function hex(word = 0): string {
-  return hexByte(word >>> 24) + hexByte(word >>> 16) + hexByte(word >>> 8) + hexByte(word);
-}
-
-function hexByte(word: number): string {
-  return HEX[word & 0xff] ?? '';
 }

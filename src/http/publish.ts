@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { beginIdempotent, IDEMPOTENCY_KEY, requestHash } from '../dedup/idempotency.ts';
 import { type DecodeRefusal, decodeRequest } from '../events/decode.ts';
-import { derivedId, uuidv7 } from '../events/ids.ts';
+import { derivedId, uuidMaker } from '../events/ids.ts';
 import { PUBLISH_LIMITS } from '../events/limits.ts';
 import { isReservedTopic } from '../events/names.ts';
-import type { DecodedEvent } from '../events/new-event.ts';
+import type { DecodedEvents } from '../events/new-event.ts';
 import type { AppendResult } from '../topics/protocol.ts';
 import { noBody, readBytes } from './body.ts';
 import type { Context } from './context.ts';
@@ -52,8 +52,6 @@ const sentEvent = z
 const shortEvent = z
   .looseObject({ type: z.string(), id: z.string().optional(), source: z.string().optional(), ...optional })
   .meta({ id: 'ShortEvent', description: 'An event without a specversion.' });
-
-const UUID_RANDOM_BYTES = 10;
 
 export const publishRoutes: Route[] = [
   route({
@@ -174,31 +172,34 @@ async function publish(
     body,
     topic,
     now,
-    makeId: (index) =>
-      key === null ? uuidv7(now, hub.random.bytes(UUID_RANDOM_BYTES), index) : derivedId(caller.id, key, index),
+    makeId:
+      key === null ? uuidMaker(now, (bytes) => hub.random.bytes(bytes)) : (index) => derivedId(caller.id, key, index),
     traceparent: traceparentOf(request),
   });
   if (decoded.outcome !== 'decoded') throw refusal(decoded);
   const result = await hub.topic(topic).append({
     v: 1,
-    events: decoded.events.map(({ event }) => event),
+    events: decoded.events,
     expectedLastSequence: expected,
     create: context.may({ scope: 'topics', on: topic }),
   });
-  return receiptsOf(topic, decoded.events, result);
+  return receiptsOf(topic, decoded, result);
 }
 
 /** @throws Problem for every outcome but `appended` */
-function receiptsOf(topic: string, events: DecodedEvent[], result: AppendResult): Receipts {
+function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: AppendResult): Receipts {
   switch (result.outcome) {
     case 'appended': {
-      const receipts = events.map(({ id, event }, index) => {
+      const events = ids.map((id, index) => {
         const receipt = result.receipts[index];
-        if (receipt === undefined) throw new Error(`The log of ${topic} gave no receipt for event ${index}.`);
-        return { id, source: event.source, topic, sequence: receipt.sequence, duplicate: receipt.duplicate };
+        const source = sources[index];
+        if (receipt === undefined || source === undefined) {
+          throw new Error(`The log of ${topic} gave no receipt for event ${index}.`);
+        }
+        return { id, source, topic, sequence: receipt.sequence, duplicate: receipt.duplicate };
       });
-      const body = JSON.stringify({ events: receipts } satisfies z.output<typeof receiptsView>);
-      return { status: receipts.every(({ duplicate }) => duplicate) ? 200 : 201, body };
+      const body = JSON.stringify({ events } satisfies z.output<typeof receiptsView>);
+      return { status: events.every(({ duplicate }) => duplicate) ? 200 : 201, body };
     }
     case 'unknown-topic':
       throw unknownTopic(topic);
@@ -206,15 +207,18 @@ function receiptsOf(topic: string, events: DecodedEvent[], result: AppendResult)
       throw new Problem('wrong-expected-sequence', `The last sequence of ${topic} is ${result.lastSequence}.`, {
         extra: { lastSequence: result.lastSequence },
       });
-    case 'event-id-conflict':
+    case 'event-id-conflict': {
+      const { index, sequence } = result;
+      const other = sequence === null ? 'an earlier event of this request' : `the event at sequence ${sequence}`;
       throw new Problem(
         'event-id-conflict',
-        `Event ${result.index} has the source and id of the different event at sequence ${result.sequence}. Give it another id.`,
+        `Event ${index} has the source and id of ${other} and is a different one. Give it another id.`,
         {
-          errors: [{ path: `[${result.index}].id`, message: `used for the event at sequence ${result.sequence}` }],
-          extra: { index: result.index, sequence: result.sequence },
+          errors: [{ path: `[${index}].id`, message: `used for ${other}` }],
+          extra: { index, ...(sequence === null ? {} : { sequence }) },
         },
       );
+    }
     case 'topic-full':
       throw new Problem(
         'topic-full',

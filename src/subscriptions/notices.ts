@@ -1,7 +1,6 @@
-import { identityHash } from '../events/hashes.ts';
 import { uuidv7 } from '../events/ids.ts';
+import { type MadeEvent, packEvents } from '../events/new-event.ts';
 import { formatTime } from '../events/times.ts';
-import type { NewEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 
 /** The hub's own topic. */
@@ -30,9 +29,9 @@ export class Notices {
   async publish(): Promise<boolean> {
     const first = this.#core.sql.notice();
     if (!first) return false;
-    const event = JSON.parse(first.event) as NewEvent;
+    const event = { ...(JSON.parse(first.event) as MadeEvent), id: first.id };
     const result = await this.#core.ask(SYSTEM_TOPIC, (log) =>
-      log.append({ v: 1, events: [event], expectedLastSequence: null, create: true }),
+      log.append({ v: 1, events: packEvents([event]), expectedLastSequence: null, create: true }),
     );
     if (result.outcome !== 'appended') this.#core.warn('a notice was refused', { outcome: result.outcome });
     this.#core.tx(() => this.#core.sql.deleteNotice(first.id));
@@ -40,19 +39,10 @@ export class Notices {
   }
 }
 
-function notice(of: { id: string; name: string; type: string; time: string; data: unknown }): NewEvent {
+function notice(of: { id: string; name: string; type: string; time: string; data: unknown }): MadeEvent {
   const { id, name, type, time, data } = of;
   const source = `/subscriptions/${name}`;
   const datacontenttype = 'application/json';
   const json = JSON.stringify({ specversion: '1.0', id, source, type, subject: name, time, datacontenttype, data });
-  // A repeated notice is the same to the letter.
-  return {
-    type,
-    source,
-    subject: name,
-    key: name,
-    identity: identityHash(source, id),
-    content: identityHash(source, json),
-    json,
-  };
+  return { id, source, key: name, json };
 }

@@ -1,4 +1,5 @@
-import { HASH_BYTES, textOf } from './identity-pages.ts';
+import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
+import { textOf } from './identity-pages.ts';
 import type { AppendRequest, AppendResult, Receipt } from './protocol.ts';
 
 /** Where a pair of source and id was recorded before, and with what content. */
@@ -77,9 +78,9 @@ function decideOne(
   const inserts: SequencedEvent[] = [];
   const own = new Map<string, Recorded>();
   for (const [index, json] of texts.entries()) {
-    const at = index * EVENT_HASH_BYTES;
+    const at = index * EVENT_HASHES_BYTES;
     const identity = hashText.slice(at, at + HASH_BYTES);
-    const content = hashText.slice(at + HASH_BYTES, at + EVENT_HASH_BYTES);
+    const content = hashText.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
     const before = recorded(identity) ?? own.get(identity);
     if (before === undefined) {
       const insert = { sequence: lastSequence + inserts.length + 1, json, key: keys[index] ?? null, identity, content };
@@ -108,16 +109,13 @@ function refused(result: AppendResult): { result: AppendResult; inserts: Sequenc
   return { result, inserts: [] };
 }
 
-/** Two hashes. */
-export const EVENT_HASH_BYTES = 2 * HASH_BYTES;
-
 /**
  * Checks what would make a whole transaction fail, so that one caller's mistake stays its own.
  *
  * @throws if a caller broke the contract of NewEvents.
  */
 export function assertAppendable({ events: { json, keys, hashes } }: AppendRequest): void {
-  if (keys.length !== json.length || hashes.length !== json.length * EVENT_HASH_BYTES) {
+  if (keys.length !== json.length || hashes.length !== json.length * EVENT_HASHES_BYTES) {
     throw new Error('Each event to append needs a key or null, and the hashes of its identity and its content.');
   }
   if (!json.every((text) => text.startsWith('{') && !text.includes('\n'))) {

@@ -1,5 +1,6 @@
-import { EVENT_HASH_BYTES, type Recorded, type SequencedEvent } from './append.ts';
-import { HASH_BYTES, type IdentityEntry, probeOf, textOf } from './identity-pages.ts';
+import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
+import type { Recorded, SequencedEvent } from './append.ts';
+import { type IdentityEntry, probeOf, textOf } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { EVENTS_A_RUN_WORK } from './limits.ts';
 import type { LogState } from './log-state.ts';
@@ -103,9 +104,9 @@ export class EventIndex {
       const keys: (string | null)[] = segment.keys === null ? [] : JSON.parse(segment.keys);
       for (let index = 0; index < segment.count; index += 1) {
         const sequence = segment.first + index;
-        const at = index * EVENT_HASH_BYTES;
+        const at = index * EVENT_HASHES_BYTES;
         const identity = hashes.slice(at, at + HASH_BYTES);
-        const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASH_BYTES);
+        const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
         young.entries.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
         const key = keys[index] ?? null;
         if (key !== null) young.keys.push([key, sequence]);

@@ -1,3 +1,5 @@
+import { HASH_BYTES } from '../events/hashes.ts';
+
 /**
  * EventIndex packed into sorted pages, each with a filter that tells which it surely does not hold. Pure: bytes in, bytes out.
  * EventIndex are halves of SHA-256, so their first bits cut any number of them into pages of about the same size.
@@ -12,8 +14,6 @@ export interface IdentityEntry {
   recordedAt: number;
 }
 
-/** Bytes of a hash: half of SHA-256. */
-export const HASH_BYTES = 16;
 /** Two hashes, the sequence and the time; numbers are 64-bit floats, little-endian. */
 const ENTRY_BYTES = 48;
 const SEQUENCE_AT = 32;

@@ -172,7 +172,7 @@ function withinReach(request: ScanRequest): ScanRequest {
     : { ...request, from: Math.max(from, to - eventsMax + 1) };
 }
 
-function cut({ first, count, recorded_at, bytes }: SegmentRow, body: string): CutSegment {
+function cut({ first, count, recorded_at, bytes }: Omit<SegmentRow, 'bytes_before'>, body: string): CutSegment {
   const ascii = bytes === body.length - (count - 1);
   return { first, count, bytes, recordedTime: formatTime(recorded_at), lines: linesOf(body), ascii };
 }

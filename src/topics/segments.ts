@@ -1,5 +1,6 @@
-import { EVENT_HASH_BYTES, type SequencedEvent } from './append.ts';
-import { HASH_BYTES, writeText } from './identity-pages.ts';
+import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
+import type { SequencedEvent } from './append.ts';
+import { writeText } from './identity-pages.ts';
 import { SEGMENT_BYTES_MAX } from './limits.ts';
 import type { SegmentRow } from './sql.ts';
 
@@ -45,10 +46,10 @@ export function cutSegments(events: readonly SequencedEvent[], head: Head, recor
 }
 
 function hashesOf(events: readonly SequencedEvent[]): ArrayBuffer {
-  const bytes = new Uint8Array(events.length * EVENT_HASH_BYTES);
+  const bytes = new Uint8Array(events.length * EVENT_HASHES_BYTES);
   for (const [index, { identity, content }] of events.entries()) {
-    writeText(identity, bytes, index * EVENT_HASH_BYTES);
-    writeText(content, bytes, index * EVENT_HASH_BYTES + HASH_BYTES);
+    writeText(identity, bytes, index * EVENT_HASHES_BYTES);
+    writeText(content, bytes, index * EVENT_HASHES_BYTES + HASH_BYTES);
   }
   return bytes.buffer;
 }

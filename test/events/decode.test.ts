@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BATCH, decode, decodedOne, decodedTexts, errorsOf, SHORT, STRUCTURED, utf8 } from './decoding.ts';
+import { BATCH, decode, decodedAll, decodedOne, decodedTexts, errorsOf, SHORT, STRUCTURED, utf8 } from './decoding.ts';
 
 const whole = { specversion: '1.0', id: 'a', source: '/shop', type: 'order.created', time: '2026-01-01T00:00:00Z' };
 
@@ -30,7 +30,10 @@ describe('structured mode, batch and short form', () => {
       '{"specversion":"1.0","id":"made-0","source":"/topics/orders","type":"a","time":"2026-11-23T20:00:00.000Z"}',
       '{"specversion":"1.0","id":"mine","source":"/topics/orders","type":"b","time":"2026-11-23T20:00:00.000Z"}',
     ]);
-    expect(result.outcome === 'decoded' && result.events.map(({ id }) => id)).toEqual(['made-0', 'mine']);
+    expect(decodedAll(result).map(({ id, source }) => [id, source])).toEqual([
+      ['made-0', '/topics/orders'],
+      ['mine', '/topics/orders'],
+    ]);
   });
 
   test('id, source and time are filled in in structured mode too', () => {
@@ -47,10 +50,10 @@ describe('structured mode, batch and short form', () => {
       { type: 'a', subject: 's' },
       { type: 'a' },
     ]);
-    expect(result.outcome === 'decoded' && result.events.map(({ event }) => [event.key, event.subject])).toEqual([
+    expect(decodedAll(result).map(({ key, json }) => [key, JSON.parse(json).subject])).toEqual([
       ['p', 's'],
       ['s', 's'],
-      [null, null],
+      [null, undefined],
     ]);
   });
 

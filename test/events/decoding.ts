@@ -29,10 +29,40 @@ export function decode(
   });
 }
 
+/** An event that was decoded, unpacked. */
+export interface Decoded {
+  id: string;
+  source: string;
+  key: string | null;
+  json: string;
+  /** Hex digits. */
+  identity: string;
+  content: string;
+}
+
+/** The events of a request that has to be good. */
+export function decodedAll(result: DecodeResult): Decoded[] {
+  if (result.outcome !== 'decoded') throw new Error(`${result.outcome}: ${result.detail}`);
+  const { events, ids, sources } = result;
+  const counts = [ids.length, sources.length, events.json.length, events.keys.length, events.hashes.length / 32];
+  if (new Set(counts).size > 1) throw new Error(`${counts}`);
+  return events.json.map((json, index) => ({
+    id: ids[index] ?? '',
+    source: sources[index] ?? '',
+    key: events.keys[index] ?? null,
+    json,
+    identity: hex(events.hashes.subarray(index * 32, index * 32 + 16)),
+    content: hex(events.hashes.subarray(index * 32 + 16, index * 32 + 32)),
+  }));
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
 /** The events of a request that has to be good, as text. */
 export function decodedTexts(result: DecodeResult): string[] {
-  if (result.outcome !== 'decoded') throw new Error(`${result.outcome}: ${result.detail}`);
-  return result.events.map(({ event }) => event.json);
+  return decodedAll(result).map(({ json }) => json);
 }
 
 /** The one event of a request that has to be good. */

@@ -1,17 +1,24 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { identityHash } from '../../src/events/hashes.ts';
-import { decode, SHORT, STRUCTURED } from './decoding.ts';
+import { HASH_BYTES, identityHash } from '../../src/events/hashes.ts';
+import { packEvents } from '../../src/events/new-event.ts';
+import { decode, decodedAll, hex, SHORT, STRUCTURED } from './decoding.ts';
 
 function hashes(contentType: string | null, body: unknown, headers: Record<string, string> = {}, now = 0) {
   const result = decode(contentType, body, headers, { now });
-  if (result.outcome !== 'decoded') throw new Error(`${result.outcome}: ${result.detail}`);
-  const [first] = result.events;
+  const [first] = decodedAll(result);
   if (first === undefined) throw new Error('no event');
-  return first.event;
+  return first;
 }
 
 const content = (body: unknown, now = 0) => hashes(SHORT, body, {}, now).content;
+
+function identity(source: string, id: string): string {
+  const out = new Uint8Array(HASH_BYTES);
+  identityHash(source, id, out, 0);
+  return hex(out);
+}
 
 describe('identity', () => {
   test('P3: is source and id and nothing else', () => {
@@ -22,13 +29,19 @@ describe('identity', () => {
   });
 
   test('source and id do not run into each other', () => {
-    expect(identityHash('ab', 'c')).not.toBe(identityHash('a', 'bc'));
-    expect(identityHash('a","b', 'c')).not.toBe(identityHash('a', 'b","c'));
+    expect(identity('ab', 'c')).not.toBe(identity('a', 'bc'));
+    expect(identity('a","b', 'c')).not.toBe(identity('a', 'b","c'));
+  });
+
+  test('is written where it is told to', () => {
+    const out = new Uint8Array(20).fill(0xee);
+    identityHash('/shop', '1', out, 2);
+    expect(hex(out)).toBe('eeee58a95a698c8a5c1fef446790668fdb5ceeee');
   });
 
   test('is what it was: logs remember it', () => {
     // The first 16 bytes of SHA-256 over ["/shop","1"].
-    expect(identityHash('/shop', '1')).toBe('58a95a698c8a5c1fef446790668fdb5c');
+    expect(identity('/shop', '1')).toBe('58a95a698c8a5c1fef446790668fdb5c');
   });
 });
 
@@ -58,6 +71,22 @@ describe('content', () => {
     ['a sent time', { time: '2026-01-01T00:00:00Z' }],
   ])('P3: %s: another', (_, change) => {
     expect(content({ ...event, ...change })).not.toBe(content(event));
+  });
+
+  test('is what it was: logs remember it', () => {
+    // Of what the first release hashed, made from the same bytes by another implementation.
+    const of = (message: string) => createHash('sha256').update(message).digest('hex').slice(0, 32);
+    expect(content(event)).toBe(of('["a",null,null,null,null,null,[["ext","x"]],"json"]\n{"a":1,"b":[1,2]}\n'));
+    const sent = `{"type":"a\\"é","subject":"s","partitionkey":"p","dataschema":"x:y","datacontenttype":"a/b","time":"2026-01-01T00:00:00Z",
+      "b":true,"a":-5,"traceparent":"t","data":{"z":12345678901234567890,"a":"\\ud83d","9":1.50,"10":-0}}`;
+    expect(content(sent)).toBe(
+      of(
+        '["a\\"é","s","p","x:y","a/b","2026-01-01T00:00:00Z",[["a","-5"],["b","true"]],"json"]\n' +
+          '{"10":0,"9":1.5,"a":"\\\\ud83d","z":12345678901234567000}\n12345678901234567890',
+      ),
+    );
+    expect(content({ type: 'a', data_base64: 'AAH/' })).toBe(of('["a",null,null,null,null,null,[],"base64"]\nAAH/'));
+    expect(content({ type: 'a' })).toBe(of('["a",null,null,null,null,null,[],null]\n'));
   });
 
   test('a time the hub filled in is no content', () => {
@@ -120,3 +149,20 @@ function reversed(value: unknown): unknown {
   const entries = Object.entries(value).reverse();
   return Object.fromEntries(entries.map(([name, child]) => [name, reversed(child)]));
 }
+
+test('events of the hub itself are packed: by source and id, and by their JSON', () => {
+  const one = { source: '/shop', id: '1', key: 'k', json: '{"a":1}' };
+  const packed = packEvents([one, { ...one, key: null, json: '{}' }]);
+  expect({ ...packed, hashes: hex(packed.hashes) }).toEqual({
+    json: [one.json, '{}'],
+    keys: ['k', null],
+    hashes: [
+      ['/shop', '1'],
+      ['/shop', one.json],
+      ['/shop', '1'],
+      ['/shop', '{}'],
+    ]
+      .map(([source = '', text = '']) => identity(source, text))
+      .join(''),
+  });
+});

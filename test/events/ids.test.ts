@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { base32, deadLetterId, derivedId, messageId, uuidv7 } from '../../src/events/ids.ts';
+import { base32, deadLetterId, derivedId, messageId, uuidMaker, uuidv7 } from '../../src/events/ids.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -45,6 +45,31 @@ describe('uuidv7', () => {
     expect(() => uuidv7(1, new Uint8Array(9))).toThrow(RangeError);
     uuidv7(1, random, 5);
     expect([...random]).toEqual(new Array(10).fill(0xff));
+  });
+});
+
+describe('the ids of one request', () => {
+  const bytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+
+  test('sort in its order and have chance of their own each', () => {
+    const makeId = uuidMaker(0x017f22e279b0, bytes);
+    const ids = Array.from({ length: 1_000 }, (_, index) => makeId(index));
+    expect(ids.toSorted()).toEqual(ids);
+    expect(new Set(ids.map((id) => id.slice(19))).size).toBe(1_000);
+    expect(ids.every((id) => /^017f22e2-79b0-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))).toBe(true);
+  });
+
+  test('take no more chance for one than it needs, and few calls for many', () => {
+    const asked: number[] = [];
+    const makeId = uuidMaker(1, (length) => {
+      asked.push(length);
+      return bytes(length);
+    });
+    expect(asked).toEqual([]);
+    makeId(0);
+    expect(asked).toEqual([10]);
+    for (let index = 1; index < 100; index++) makeId(index);
+    expect(asked).toEqual([10, 640, 640]);
   });
 });
 

@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { sha256Half } from '../../src/events/sha256.ts';
+import { Message, SHA256_HALF_BYTES } from '../../src/events/sha256.ts';
+import { hex } from './decoding.ts';
+
+const message = new Message();
+
+function sha256Half(...texts: string[]): string {
+  const out = new Uint8Array(SHA256_HALF_BYTES);
+  message.begin();
+  for (const text of texts) message.add(text);
+  message.finish(out, 0);
+  return hex(out);
+}
 
 const reference = (text: string) => createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 32);
 
@@ -24,4 +35,31 @@ test('is SHA-256 of any text, whatever was hashed before it', () => {
   );
   expect(sha256Half('abc')).toBe('ba7816bf8f01cfea414140de5dae2223');
   expect(sha256Half('x\ud83d')).toBe(reference('x\ufffd'));
+});
+
+test('is SHA-256 of texts one after the other, and of strings of JSON', () => {
+  const texts = fc.array(fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary', maxLength: 40 })));
+  fc.assert(
+    fc.property(texts, texts, (raw, strings) => {
+      const out = new Uint8Array(SHA256_HALF_BYTES);
+      message.begin();
+      for (const text of raw) message.add(text);
+      for (const text of strings) message.addString(text);
+      message.finish(out, 0);
+      const written = [...raw.map((text) => text.toWellFormed()), ...strings.map((text) => JSON.stringify(text))];
+      expect(hex(out)).toBe(reference(written.join('')));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('what was begun and not finished is forgotten', () => {
+  message.begin();
+  message.add('x'.repeat(100_000));
+  expect(sha256Half('abc')).toBe('ba7816bf8f01cfea414140de5dae2223');
+});
+
+test('memory grows as a message does, and no byte of it is lost', () => {
+  const texts = Array.from({ length: 200 }, (_, index) => String.fromCharCode(97 + (index % 26)).repeat(index * 17));
+  expect(sha256Half(...texts)).toBe(reference(texts.join('')));
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FakeHub } from './fake-hub.ts';
 import { WholeHub } from './whole-hub.ts';
 
 const MIB = 1024 * 1024;
@@ -132,6 +133,40 @@ describe('bad input: each with its problem, and nothing changed', () => {
       ],
     });
     expect((await hub.call('GET', `/v1/topics/read/events${query}`)).json).toMatchObject({ code });
+  });
+});
+
+describe('what the log is asked and what it answers', () => {
+  const receipts = (...duplicates: boolean[]) => ({
+    outcome: 'appended' as const,
+    receipts: duplicates.map((duplicate, index) => ({ sequence: index + 7, duplicate })),
+  });
+  const body = [event('1', { subject: 'k' }), { ...event('2'), source: '/other' }];
+
+  it('events go packed, in their order, and each receipt names its event', async () => {
+    const fake = new FakeHub();
+    fake.topic('a').append.mockResolvedValue(receipts(false, true));
+    const answer = await fake.call('POST', '/v1/topics/a/events', body, { headers: BATCH });
+    expect([answer.status, answer.body]).toEqual([
+      201,
+      {
+        events: [
+          { id: '1', source: '/s', topic: 'a', sequence: 7, duplicate: false },
+          { id: '2', source: '/other', topic: 'a', sequence: 8, duplicate: true },
+        ],
+      },
+    ]);
+    const events = fake.topic('a').append.mock.calls[0]?.[0].events;
+    expect(events?.json.map((json) => JSON.parse(json).id)).toEqual(['1', '2']);
+    expect(events?.keys).toEqual(['k', null]);
+    expect(events?.hashes).toHaveLength(64);
+  });
+
+  it('only duplicates are 200, and a log that forgets a receipt is found out', async () => {
+    const fake = new FakeHub();
+    fake.topic('a').append.mockResolvedValueOnce(receipts(true, true)).mockResolvedValueOnce(receipts(false));
+    expect((await fake.call('POST', '/v1/topics/a/events', body, { headers: BATCH })).status).toBe(200);
+    expect((await fake.call('POST', '/v1/topics/a/events', body, { headers: BATCH })).status).toBe(500);
   });
 });
 

@@ -31,8 +31,25 @@ export class TableWatch {
   }
 }
 
+/** Each log's index has the keys of all its events that are not young any more, and no others. */
+export function checkKeys(world: World, violations: Violation[]): void {
+  for (const { name, storage } of world.topics.values()) {
+    if (!hasTable(storage, 'segments')) continue;
+    const found = storage.sql
+      .exec<{ entry: string }>(
+        `WITH stored AS (SELECT json_extract(line.value, '$.subject') AS key, segments.first + line.key AS sequence
+           FROM segments, json_each('[' || replace(body, char(10), ',') || ']') AS line),
+         expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= sealed_through)
+         SELECT 'lacks ' || key || ' ' || sequence AS entry FROM (SELECT * FROM expected EXCEPT SELECT * FROM keys)
+         UNION ALL SELECT 'has ' || key || ' ' || sequence FROM (SELECT * FROM keys EXCEPT SELECT * FROM expected)`,
+      )
+      .toArray();
+    for (const { entry } of found) violations.push({ rule: 'keys', detail: `the index of ${name} ${entry}` });
+  }
+}
+
 /** None has, if its object never started. */
-export function hasTable(storage: NodeStorage, table: string): boolean {
+function hasTable(storage: NodeStorage, table: string): boolean {
   return storage.sql.exec('SELECT 1 AS one FROM sqlite_master WHERE name = ?', table).toArray().length > 0;
 }
 

@@ -3,7 +3,6 @@ import type { DeliveryStatus } from '../../src/subscriptions/protocol.ts';
 import { check } from '../history/checker.ts';
 import type { Fate, FinalLetter, FinalSubscription, History, SeenEvent, Violation } from '../history/operations.ts';
 import type { Administrator } from './administrator.ts';
-import { hasTable } from './invariants.ts';
 import type { Plan } from './plan.ts';
 import { contentOf, dataOf, readOnce } from './readers.ts';
 import type { Recorder } from './recorder.ts';
@@ -52,7 +51,6 @@ export async function judge(
   }
   const letters = await allLetters(world);
   checkLetterRows(world, letters, violations);
-  checkKeys(world, violations);
   const operations = [
     ...recorder.operations,
     ...world.receivers.books.map((book) => ({
@@ -166,23 +164,6 @@ async function allLetters(world: World): Promise<FinalLetter[]> {
     content: letter.event,
     state: letterState(letter),
   }));
-}
-
-/** Each log's index has the keys of all its events that are not young any more, and no others. */
-function checkKeys(world: World, violations: Violation[]): void {
-  for (const { name, storage } of world.topics.values()) {
-    if (!hasTable(storage, 'segments')) continue;
-    const found = storage.sql
-      .exec<{ entry: string }>(
-        `WITH stored AS (SELECT json_extract(line.value, '$.subject') AS key, segments.first + line.key AS sequence
-           FROM segments, json_each('[' || replace(body, char(10), ',') || ']') AS line),
-         expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= sealed_through)
-         SELECT 'lacks ' || key || ' ' || sequence AS entry FROM (SELECT * FROM expected EXCEPT SELECT * FROM keys)
-         UNION ALL SELECT 'has ' || key || ' ' || sequence FROM (SELECT * FROM keys EXCEPT SELECT * FROM expected)`,
-      )
-      .toArray();
-    for (const { entry } of found) violations.push({ rule: 'keys', detail: `the index of ${name} ${entry}` });
-  }
 }
 
 /** D1 agrees with each Subscription's own rows, and has the whole event. */

@@ -1,7 +1,7 @@
 import type { Violation } from '../history/operations.ts';
 import { Administrator } from './administrator.ts';
 import { calm, rage } from './chaos.ts';
-import { leftToDo, TableWatch } from './invariants.ts';
+import { checkKeys, leftToDo, TableWatch } from './invariants.ts';
 import { judge } from './judge.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { Producer } from './producers.ts';
@@ -93,6 +93,9 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       await scheduler.run(() => judged || violations.length > before, STEPS_MAX);
       if (!judged && violations.length === before) {
         broken('calls', 'the judge never got its answers');
+      }
+      if (tables) {
+        checkKeys(world, violations);
       }
     }
     for (const host of world.hosts()) {

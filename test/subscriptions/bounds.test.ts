@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { packEvents } from '../../src/events/new-event.ts';
 import { EXCEPTIONS_MAX, LEASE_BYTES_MAX } from '../../src/subscriptions/limits.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 /** Events with much data in them. */
 async function publishLarge(hub: Hub, count: number, bytes: number): Promise<void> {
   for (let left = count; left > 0; left--) {
-    const identity = `f${String(left).padStart(31, '0')}`;
     const json = JSON.stringify({ id: `large-${left}`, source: '/t', type: 'order.created', data: 'x'.repeat(bytes) });
-    const event = { type: 'order.created', source: '/t', subject: null, key: null, identity, content: identity, json };
-    await hub.awaiting(hub.log('orders').append({ v: 1, events: [event], expectedLastSequence: null, create: true }));
+    const events = packEvents([{ source: '/t', id: `large-${left}`, key: null, json }]);
+    await hub.awaiting(hub.log('orders').append({ v: 1, events, expectedLastSequence: null, create: true }));
   }
 }
 

@@ -1,5 +1,6 @@
 import { Catalog } from '../../src/catalog/catalog.ts';
 import { type DeadLetter, DeadLetters, type LetterState } from '../../src/dead-letters/letters.ts';
+import { packEvents } from '../../src/events/new-event.ts';
 import type { Log, SqlRow } from '../../src/platform.ts';
 import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
 import type {
@@ -165,19 +166,15 @@ export class Hub {
   async publish(topic: string, count: number, type = 'order.created'): Promise<void> {
     const events = Array.from({ length: count }, () => {
       const id = `e${++this.#events}`;
-      const identity = this.#events.toString(16).padStart(32, '0');
       return {
-        type,
         source: '/test',
-        subject: null,
+        id,
         key: null,
-        identity,
-        content: identity,
         json: JSON.stringify({ specversion: '1.0', id, source: '/test', type }),
       };
     });
     const result = await this.awaiting(
-      this.log(topic).append({ v: 1, events, expectedLastSequence: null, create: true }),
+      this.log(topic).append({ v: 1, events: packEvents(events), expectedLastSequence: null, create: true }),
     );
     if (result.outcome !== 'appended') throw new Error(result.outcome);
     await settled();

@@ -230,7 +230,11 @@ describe('a body cut off in the middle', () => {
     ['with a content-length', [short, 'content-length: 200'], '{"type":"a","data":"ha'],
     ['whose part is an event by itself', [short, 'content-length: 200'], '{"type":"a"}'],
     ['in chunks', [short, 'transfer-encoding: chunked'], '12\r\n{"type":"a","data\r\n'],
-    ['between chunks, whose part is an event by itself', [short, 'transfer-encoding: chunked'], 'c\r\n{"type":"a"}\r\n'],
+    [
+      'between chunks, whose part is an event by itself',
+      [short, 'transfer-encoding: chunked'],
+      'c\r\n{"type":"a"}\r\n',
+    ],
     ['in a chunk, in binary mode', [binary, 'transfer-encoding: chunked'], '40\r\nhalf of the te'],
     ['between chunks, in binary mode', [binary, 'transfer-encoding: chunked'], '5\r\nfirst\r\n'],
   ])('%s publishes nothing', async (_, framing, part) => {

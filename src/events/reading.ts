@@ -1,0 +1,95 @@
+import type { SentAttributes } from './attribute-rules.ts';
+import type { EventError } from './cloudevent.ts';
+import type { DataContent, EventData } from './data.ts';
+import type { DecodeInput, DecodeRefusal, DecodeResult } from './decode.ts';
+import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from './limits.ts';
+import {
+  addEvent,
+  type DecodedEvents,
+  type EventDefaults,
+  roomForEvents,
+  type WrittenEvent,
+  writeEvent,
+} from './new-event.ts';
+import { formatTime } from './times.ts';
+
+const TRACE = 'traceparent';
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A request to publish being read: what it came with, and what has come of its events so far. */
+export class Reading {
+  readonly input: DecodeInput;
+  readonly limits: PublishLimits;
+  #defaults: EventDefaults | null = null;
+  readonly #traceparent: string | null;
+  readonly #errors: EventError[] = [];
+  #tooLarge: string | null = null;
+  #decoded: DecodedEvents = roomForEvents(0);
+
+  constructor(input: DecodeInput) {
+    const { traceparent = null, limits = PUBLISH_LIMITS } = input;
+    this.input = input;
+    this.limits = limits;
+    this.#traceparent = traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : null;
+  }
+
+  /** Makes room for the events of the request. */
+  expect(events: number): void {
+    this.#decoded = roomForEvents(events);
+  }
+
+  /** The attributes of an event, with those that it gets from its request. */
+  traced(sent: SentAttributes): SentAttributes {
+    if (this.#traceparent === null || sent.extensions.some(([name]) => name === TRACE)) return sent;
+    return { ...sent, extensions: [...sent.extensions, [TRACE, this.#traceparent]] };
+  }
+
+  /** Writes out the event at this index of the request. */
+  write(index: number, attributes: SentAttributes, data: EventData | null): WrittenEvent {
+    const { topic, now, makeId } = this.input;
+    this.#defaults ??= { topic, time: formatTime(now), makeId };
+    return writeEvent(attributes, data, index, this.#defaults);
+  }
+
+  /** Takes the event at this index of the request, if it is not too large. */
+  take(index: number, attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
+    const { eventBytes } = this.limits;
+    if (!isLongerThan(written.json, eventBytes)) addEvent(this.#decoded, attributes, data, written);
+    else this.#tooLarge ??= `Event ${index} is over the limit of ${eventBytes} bytes for one event.`;
+  }
+
+  /** Writes out and takes a checked event. */
+  add(index: number, sent: SentAttributes, data: EventData | null): void {
+    const attributes = this.traced(sent);
+    this.take(index, attributes, data, this.write(index, attributes, data));
+  }
+
+  /** Takes what is wrong with an event. */
+  refuse(errors: readonly EventError[]): void {
+    this.#errors.push(...errors);
+  }
+
+  /** All of the events, or what is wrong with some. */
+  result(): DecodeResult {
+    if (this.#errors.length > 0) return invalid(this.#errors);
+    if (this.#tooLarge !== null) return { outcome: 'payload-too-large', detail: this.#tooLarge };
+    return { outcome: 'decoded', ...this.#decoded };
+  }
+}
+
+export const TOO_DEEP = `must not be nested more than ${DATA_DEPTH_MAX} levels deep`;
+
+/** The refusal of a request whose events have these errors. */
+export function invalid(errors: EventError[]): DecodeRefusal {
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  const where = first === undefined || first.path === '' ? 'The event or list of events' : first.path;
+  const detail = `${where} ${first?.message ?? 'is not valid'}${more}.`;
+  return { outcome: 'invalid-event', detail, errors: errors.slice(0, ERRORS_MAX) };
+}
+
+/** Whether `text` takes more than `bytes` in UTF-8; encodes it only where its length leaves that open. */
+function isLongerThan(text: string, bytes: number): boolean {
+  if (text.length > bytes) return true;
+  return text.length * 3 > bytes && new TextEncoder().encode(text).byteLength > bytes;
+}
