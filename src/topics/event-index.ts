@@ -10,8 +10,8 @@ import type { MetaRow, Statements } from './sql.ts';
 interface Young {
   /** By identity, of each the last. */
   entries: Map<string, IdentityEntry>;
-  /** In the order of the log. */
-  keys: [key: string, sequence: number][];
+  /** Of each event that is not sealed, in the order of the log; null where it has none. */
+  keys: (string | null)[];
 }
 
 /**
@@ -66,7 +66,7 @@ export class EventIndex {
     const { entries, keys } = this.#loaded();
     for (const { sequence, key, identity, content } of events) {
       entries.set(identity, { identity, content, sequence, recordedAt });
-      if (key !== null) keys.push([key, sequence]);
+      keys.push(key);
     }
   }
 
@@ -86,7 +86,9 @@ export class EventIndex {
     const { removed_through } = this.#state.meta();
     const { entries, keys } = this.#loaded();
     this.#runs.add([...entries.values()].filter(({ sequence }) => sequence > removed_through));
-    this.#sql.addKeys(keys.filter(([, sequence]) => sequence > removed_through).sort(byKey));
+    const first = lastSequence - keys.length + 1;
+    const removed = Math.max(0, removed_through - first + 1);
+    this.#sql.addKeys(first + removed, keys.slice(removed));
     const columns = { sealed_through: lastSequence };
     this.#sql.setMeta(columns);
     return columns;
@@ -108,16 +110,9 @@ export class EventIndex {
         const identity = hashes.slice(at, at + HASH_BYTES);
         const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
         young.entries.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
-        const key = keys[index] ?? null;
-        if (key !== null) young.keys.push([key, sequence]);
+        young.keys.push(keys[index] ?? null);
       }
     }
     return young;
   }
-}
-
-/** In the order of the table, so that rows which lie together are written together. */
-function byKey([a]: [key: string, sequence: number], [b]: [key: string, sequence: number]): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

@@ -133,14 +133,14 @@ export function statements(storage: ObjectStorage) {
     },
 
     // Keys
-    /** In whatever order; sorted they touch the fewest places of the table. */
-    addKeys: (entries: [key: string, sequence: number][]): void => {
-      const insert = `INSERT OR IGNORE INTO keys (key, sequence)
-        SELECT value ->> 0, value ->> 1 FROM json_each(?)`;
-      for (const json of jsonChunks(entries)) sql.exec(insert, json);
+    /** The keys of events whose sequences go on from `first` without gaps; null: no key. Sorted, so that fewer pages change. */
+    addKeys: (first: number, keys: (string | null)[]): void => {
+      const insert = `INSERT INTO keys (key, sequence)
+        SELECT value, ?2 + key FROM json_each(?1) WHERE value IS NOT NULL ORDER BY 1, 2`;
+      for (const { json, start } of jsonChunks(keys)) sql.exec(insert, json, first + start);
     },
     deleteKeys: (entries: [key: string, sequence: number][]): void => {
-      for (const json of jsonChunks(entries)) {
+      for (const { json } of jsonChunks(entries)) {
         sql.exec('DELETE FROM keys WHERE (key, sequence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))', json);
       }
     },
@@ -244,7 +244,7 @@ export function statements(storage: ObjectStorage) {
         sql.exec('UPDATE subscribers SET owed = ? WHERE name = ?', owed, name);
         return;
       }
-      for (const json of jsonChunks(entries)) {
+      for (const { json } of jsonChunks(entries)) {
         sql.exec(
           `UPDATE subscribers SET owed = j.value ->> 1 FROM json_each(?) j WHERE subscribers.name = j.value ->> 0`,
           json,
@@ -259,24 +259,32 @@ export function statements(storage: ObjectStorage) {
 
 export type Statements = ReturnType<typeof statements>;
 
+/** A JSON array of some of the values: those from the index `start` on. */
+interface Chunk {
+  json: string;
+  start: number;
+}
+
 /** The values as JSON arrays, in order, each short enough to be one argument. */
-function jsonChunks(values: unknown[]): string[] {
+function jsonChunks(values: unknown[]): Chunk[] {
   if (values.length === 0) return [];
   const whole = JSON.stringify(values);
-  if (whole.length <= SQL_JSON_CHARS_MAX) return [whole];
-  const chunks: string[] = [];
+  if (whole.length <= SQL_JSON_CHARS_MAX) return [{ json: whole, start: 0 }];
+  const chunks: Chunk[] = [];
   let parts: string[] = [];
+  let start = 0;
   let chars = 0;
-  for (const value of values) {
+  for (const [index, value] of values.entries()) {
     const json = JSON.stringify(value);
     if (parts.length > 0 && chars + json.length > SQL_JSON_CHARS_MAX) {
-      chunks.push(`[${parts.join(',')}]`);
+      chunks.push({ json: `[${parts.join(',')}]`, start });
       parts = [];
+      start = index;
       chars = 0;
     }
     parts.push(json);
     chars += json.length + 1;
   }
-  chunks.push(`[${parts.join(',')}]`);
+  chunks.push({ json: `[${parts.join(',')}]`, start });
   return chunks;
 }
