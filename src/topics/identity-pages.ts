@@ -97,22 +97,24 @@ export function joined(pages: readonly Uint8Array[]): Uint8Array {
 /** What a look-up of an identity needs of it, taken out of the text once for all pages. */
 export interface Probe {
   identity: string;
-  /** Its first four words of 32 bits. */
-  words: readonly [number, number, number];
+  /** Its first three words of 32 bits: where it is sorted, and where its filter begins and how it goes on. */
+  first: number;
+  start: number;
+  step: number;
 }
 
 export function probeOf(identity: string): Probe {
-  return { identity, words: [wordOf(identity, 0), wordOf(identity, 4), wordOf(identity, 8)] };
+  return { identity, first: wordOf(identity, 0), start: wordOf(identity, 4), step: wordOf(identity, 8) | 1 };
 }
 
 /** Which of 2 ** `bits` pages an identity belongs to. */
-export function pageOf({ words: [first] }: Probe, bits: number): number {
+export function pageOf({ first }: Probe, bits: number): number {
   return pageIndex(first, bits);
 }
 
 /** False: the page of this filter does not hold the identity. */
-export function mayHold(filter: Uint8Array, { words: [, start, step] }: Probe): boolean {
-  for (let probe = 0, bit = start; probe < FILTER_PROBES; probe += 1, bit = (bit + (step | 1)) | 0) {
+export function mayHold(filter: Uint8Array, { start, step }: Probe): boolean {
+  for (let probe = 0, bit = start; probe < FILTER_PROBES; probe += 1, bit = (bit + step) | 0) {
     const place = bit & (FILTER_BITS - 1);
     if (((filter[place >>> 3] ?? 0) & (1 << (place & 7))) === 0) return false;
   }
