@@ -52,7 +52,7 @@ export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
   return reading.result();
 }
 
-interface EventList {
+interface SentList {
   outcome: 'list';
   events: readonly unknown[];
   /** They were sent as an array, rather than one by itself. */
@@ -60,7 +60,7 @@ interface EventList {
 }
 
 /** What is to be events in a parsed body, or why it is not what the form takes. */
-function listOf(value: unknown, form: JsonForm, { requestEvents }: PublishLimits): EventList | DecodeRefusal {
+function listOf(value: unknown, form: JsonForm, { requestEvents }: PublishLimits): SentList | DecodeRefusal {
   if (!Array.isArray(value)) {
     if (form === 'batch') return invalid([{ path: '', message: 'must be an array of events' }]);
     return { outcome: 'list', events: [value], inArray: false };
@@ -84,7 +84,7 @@ interface Cursor {
   at: number;
 }
 
-function begin(reading: Reading, cursor: Cursor, text: string, { events, inArray }: EventList): void {
+function begin(reading: Reading, cursor: Cursor, text: string, { events, inArray }: SentList): void {
   reading.expect(events.length);
   cursor.text = text;
   cursor.at = inArray ? 1 : 0;

@@ -98,42 +98,60 @@ export interface DecodedEvents {
   sources: string[];
 }
 
-/** No events yet, and room for so many. */
-export function roomForEvents(count: number): DecodedEvents {
-  return { events: { json: [], keys: [], hashes: new Uint8Array(count * EVENT_HASHES_BYTES) }, ids: [], sources: [] };
-}
+/** Events being made ready for the log, one after the other. */
+export class EventList {
+  readonly #json: string[] = [];
+  readonly #keys: (string | null)[] = [];
+  readonly #hashes: Uint8Array;
+  readonly #ids: string[] = [];
+  readonly #sources: string[] = [];
 
-/** Makes a written event ready for the log, behind those that are there. */
-export function addEvent(
-  { events, ids, sources }: DecodedEvents,
-  attributes: SentAttributes,
-  data: DataContent | null,
-  { id, source, json }: WrittenEvent,
-): void {
-  const at = ids.length * EVENT_HASHES_BYTES;
-  identityHash(source, id, events.hashes, at);
-  contentHash(attributes, data, events.hashes, at + HASH_BYTES);
-  events.json.push(json);
-  events.keys.push(attributes.partitionkey ?? attributes.subject);
-  ids.push(id);
-  sources.push(source);
+  /** @param room for so many events */
+  constructor(room: number) {
+    this.#hashes = new Uint8Array(room * EVENT_HASHES_BYTES);
+  }
+
+  /** Adds one that a producer sent; content counts as {@link contentHash} has it. */
+  add(attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
+    const at = this.#put(written, attributes.partitionkey ?? attributes.subject);
+    contentHash(attributes, data, this.#hashes, at + HASH_BYTES);
+  }
+
+  /** Adds one that the hub makes itself: sent again, it is the same to the letter. */
+  addOwn(event: MadeEvent): void {
+    const at = this.#put(event, event.key);
+    identityHash(event.source, event.json, this.#hashes, at + HASH_BYTES);
+  }
+
+  /** All of them; there have to be as many as there was room for. */
+  packed(): DecodedEvents {
+    const keys = this.#keys.every((key) => key === null) ? null : JSON.stringify(this.#keys);
+    return {
+      events: { count: this.#json.length, lines: this.#json.join('\n'), keys, hashes: this.#hashes },
+      ids: this.#ids,
+      sources: this.#sources,
+    };
+  }
+
+  #put({ id, source, json }: WrittenEvent, key: string | null): number {
+    const at = this.#json.length * EVENT_HASHES_BYTES;
+    identityHash(source, id, this.#hashes, at);
+    this.#json.push(json);
+    this.#keys.push(key);
+    this.#ids.push(id);
+    this.#sources.push(source);
+    return at;
+  }
 }
 
 /** An event that no producer sent: one that the hub makes itself. */
-export interface MadeEvent {
-  source: string;
-  id: string;
+export interface MadeEvent extends WrittenEvent {
   key: string | null;
-  json: string;
 }
 
-/** Events that the hub makes itself, packed for the log. Sent again, one is the same to the letter. */
+/** Events that the hub makes itself, packed for the log. */
 export function packEvents(made: readonly MadeEvent[]): NewEvents {
-  const hashes = new Uint8Array(made.length * EVENT_HASHES_BYTES);
-  for (const [index, { source, id, json }] of made.entries()) {
-    const at = index * EVENT_HASHES_BYTES;
-    identityHash(source, id, hashes, at);
-    identityHash(source, json, hashes, at + HASH_BYTES);
-  }
-  return { json: made.map(({ json }) => json), keys: made.map(({ key }) => key), hashes };
+  const list = new EventList(made.length);
+  for (const event of made) list.addOwn(event);
+  return list.packed().events;
 }

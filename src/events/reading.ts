@@ -3,14 +3,7 @@ import type { EventError } from './cloudevent.ts';
 import type { DataContent, EventData } from './data.ts';
 import type { DecodeInput, DecodeRefusal, DecodeResult } from './decode.ts';
 import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from './limits.ts';
-import {
-  addEvent,
-  type DecodedEvents,
-  type EventDefaults,
-  roomForEvents,
-  type WrittenEvent,
-  writeEvent,
-} from './new-event.ts';
+import { type EventDefaults, EventList, type WrittenEvent, writeEvent } from './new-event.ts';
 import { formatTime } from './times.ts';
 
 const TRACE = 'traceparent';
@@ -24,7 +17,7 @@ export class Reading {
   readonly #traceparent: string | null;
   readonly #errors: EventError[] = [];
   #tooLarge: string | null = null;
-  #decoded: DecodedEvents = roomForEvents(0);
+  #decoded = new EventList(0);
 
   constructor(input: DecodeInput) {
     const { traceparent = null, limits = PUBLISH_LIMITS } = input;
@@ -35,7 +28,7 @@ export class Reading {
 
   /** Makes room for the events of the request. */
   expect(events: number): void {
-    this.#decoded = roomForEvents(events);
+    this.#decoded = new EventList(events);
   }
 
   /** The attributes of an event, with those that it gets from its request. */
@@ -54,7 +47,7 @@ export class Reading {
   /** Takes the event at this index of the request, if it is not too large. */
   take(index: number, attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
     const { eventBytes } = this.limits;
-    if (!isLongerThan(written.json, eventBytes)) addEvent(this.#decoded, attributes, data, written);
+    if (!isLongerThan(written.json, eventBytes)) this.#decoded.add(attributes, data, written);
     else this.#tooLarge ??= `Event ${index} is over the limit of ${eventBytes} bytes for one event.`;
   }
 
@@ -73,7 +66,7 @@ export class Reading {
   result(): DecodeResult {
     if (this.#errors.length > 0) return invalid(this.#errors);
     if (this.#tooLarge !== null) return { outcome: 'payload-too-large', detail: this.#tooLarge };
-    return { outcome: 'decoded', ...this.#decoded };
+    return { outcome: 'decoded', ...this.#decoded.packed() };
   }
 }
 

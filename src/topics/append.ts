@@ -1,4 +1,5 @@
 import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
+import type { Taken } from './batch.ts';
 import { textOf } from './identity-pages.ts';
 import type { AppendRequest, AppendResult, Receipt } from './protocol.ts';
 
@@ -20,8 +21,6 @@ export interface AppendState {
 /** A new event with its place in the log. Hashes are 16 characters that stand for a byte each. */
 export interface SequencedEvent {
   sequence: number;
-  json: string;
-  key: string | null;
   identity: string;
   content: string;
 }
@@ -31,6 +30,8 @@ export interface AppendPlan {
   results: AppendResult[];
   /** What to record, with sequences from `lastSequence + 1` on without gaps. */
   inserts: SequencedEvent[];
+  /** The events of the inserts, request by request. */
+  taken: Taken[];
   /** The topic has to be made. */
   creates: boolean;
 }
@@ -41,6 +42,7 @@ export interface AppendPlan {
  */
 export function decideAppends(requests: readonly AppendRequest[], state: AppendState): AppendPlan {
   const inserts: SequencedEvent[] = [];
+  const taken: Taken[] = [];
   const pending = new Map<string, Recorded>();
   let exists = state.exists;
   const results = requests.map((request): AppendResult => {
@@ -56,6 +58,8 @@ export function decideAppends(requests: readonly AppendRequest[], state: AppendS
     );
     if (decided.result.outcome === 'appended' && decided.inserts.length > 0) {
       exists = true;
+      const { events } = request;
+      taken.push({ events, indexes: decided.indexes.length === events.count ? null : decided.indexes });
       for (const insert of decided.inserts) {
         inserts.push(insert);
         pending.set(insert.identity, insert);
@@ -63,7 +67,14 @@ export function decideAppends(requests: readonly AppendRequest[], state: AppendS
     }
     return decided.result;
   });
-  return { results, inserts, creates: exists && !state.exists };
+  return { results, inserts, taken, creates: exists && !state.exists };
+}
+
+interface Decision {
+  result: AppendResult;
+  inserts: SequencedEvent[];
+  /** Which of the request's events those are. */
+  indexes: number[];
 }
 
 function decideOne(
@@ -71,20 +82,22 @@ function decideOne(
   lastSequence: number,
   full: boolean,
   recorded: (identity: string) => Recorded | undefined,
-): { result: AppendResult; inserts: SequencedEvent[] } {
-  const { json: texts, keys, hashes } = request.events;
+): Decision {
+  const { count, hashes } = request.events;
   const hashText = textOf(hashes);
   const receipts: Receipt[] = [];
   const inserts: SequencedEvent[] = [];
+  const indexes: number[] = [];
   const own = new Map<string, Recorded>();
-  for (const [index, json] of texts.entries()) {
+  for (let index = 0; index < count; index += 1) {
     const at = index * EVENT_HASHES_BYTES;
     const identity = hashText.slice(at, at + HASH_BYTES);
     const content = hashText.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
     const before = recorded(identity) ?? own.get(identity);
     if (before === undefined) {
-      const insert = { sequence: lastSequence + inserts.length + 1, json, key: keys[index] ?? null, identity, content };
+      const insert = { sequence: lastSequence + inserts.length + 1, identity, content };
       inserts.push(insert);
+      indexes.push(index);
       own.set(identity, insert);
       receipts.push({ sequence: insert.sequence, duplicate: false });
     } else if (before.content === content) {
@@ -102,11 +115,11 @@ function decideOne(
       return refused({ outcome: 'topic-full' });
     }
   }
-  return { result: { outcome: 'appended', receipts }, inserts };
+  return { result: { outcome: 'appended', receipts }, inserts, indexes };
 }
 
-function refused(result: AppendResult): { result: AppendResult; inserts: SequencedEvent[] } {
-  return { result, inserts: [] };
+function refused(result: AppendResult): Decision {
+  return { result, inserts: [], indexes: [] };
 }
 
 /**
@@ -114,11 +127,25 @@ function refused(result: AppendResult): { result: AppendResult; inserts: Sequenc
  *
  * @throws if a caller broke the contract of NewEvents.
  */
-export function assertAppendable({ events: { json, keys, hashes } }: AppendRequest): void {
-  if (keys.length !== json.length || hashes.length !== json.length * EVENT_HASHES_BYTES) {
-    throw new Error('Each event to append needs a key or null, and the hashes of its identity and its content.');
+export function assertAppendable({ events: { count, lines, keys, hashes } }: AppendRequest): void {
+  if (hashes.length !== count * EVENT_HASHES_BYTES) {
+    throw new Error('Each event to append needs the hashes of its identity and its content.');
   }
-  if (!json.every((text) => text.startsWith('{') && !text.includes('\n'))) {
-    throw new Error('An event to append is an object in JSON on one line.');
+  if (objectLines(lines) !== count) {
+    throw new Error('The events to append are objects in JSON, each on a line of its own.');
   }
+  if (keys !== null && !(keys.startsWith('[') && keys.endsWith(']'))) {
+    throw new Error('The keys of events to append are an array in JSON, or null.');
+  }
+}
+
+/** How many lines there are, each of them something in braces; 0 if one is not. */
+function objectLines(lines: string): number {
+  if (!lines.startsWith('{') || !lines.endsWith('}')) return 0;
+  let count = 1;
+  for (let end = lines.indexOf('\n'); end >= 0; end = lines.indexOf('\n', end + 1)) {
+    if (lines[end - 1] !== '}' || lines[end + 1] !== '{') return 0;
+    count += 1;
+  }
+  return count;
 }

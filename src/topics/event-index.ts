@@ -10,8 +10,8 @@ import type { MetaRow, Statements } from './sql.ts';
 interface Young {
   /** By identity, of each the last. */
   entries: Map<string, IdentityEntry>;
-  /** Of each event that is not sealed, in the order of the log; null where it has none. */
-  keys: (string | null)[];
+  /** Of all events that are not sealed, in the order of the log, as JSON arrays; null where none has a key. */
+  keys: { count: number; keys: string | null }[];
 }
 
 /**
@@ -57,16 +57,16 @@ export class EventIndex {
     return sealed;
   }
 
-  /** These were committed. */
-  committed(events: readonly SequencedEvent[], recordedAt: number): void {
+  /** These were committed. @param own their keys: a JSON array, null where none has one */
+  committed(events: readonly SequencedEvent[], own: string | null, recordedAt: number): void {
     const [first] = events;
     if (first === undefined) return;
     // Everything before them may have been sealed on this occasion.
     if (this.#state.meta().sealed_through === first.sequence - 1) this.#young = { entries: new Map(), keys: [] };
     const { entries, keys } = this.#loaded();
-    for (const { sequence, key, identity, content } of events) {
+    keys.push({ count: events.length, keys: own });
+    for (const { sequence, identity, content } of events) {
       entries.set(identity, { identity, content, sequence, recordedAt });
-      keys.push(key);
     }
   }
 
@@ -86,9 +86,8 @@ export class EventIndex {
     const { removed_through } = this.#state.meta();
     const { entries, keys } = this.#loaded();
     this.#runs.add([...entries.values()].filter(({ sequence }) => sequence > removed_through));
-    const first = lastSequence - keys.length + 1;
-    const removed = Math.max(0, removed_through - first + 1);
-    this.#sql.addKeys(first + removed, keys.slice(removed));
+    const count = keys.reduce((sum, part) => sum + part.count, 0);
+    this.#sql.addKeys(lastSequence - count + 1, keys, removed_through);
     const columns = { sealed_through: lastSequence };
     this.#sql.setMeta(columns);
     return columns;
@@ -103,14 +102,13 @@ export class EventIndex {
     const young: Young = { entries: new Map(), keys: [] };
     for (const segment of this.#sql.indexedAfter(this.#state.meta().sealed_through)) {
       const hashes = textOf(new Uint8Array(segment.hashes));
-      const keys: (string | null)[] = segment.keys === null ? [] : JSON.parse(segment.keys);
+      young.keys.push({ count: segment.count, keys: segment.keys });
       for (let index = 0; index < segment.count; index += 1) {
         const sequence = segment.first + index;
         const at = index * EVENT_HASHES_BYTES;
         const identity = hashes.slice(at, at + HASH_BYTES);
         const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
         young.entries.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
-        young.keys.push(keys[index] ?? null);
       }
     }
     return young;

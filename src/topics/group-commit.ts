@@ -118,9 +118,9 @@ function endOfGroup(waiting: Waiting[], start: number): number {
   let chars = 0;
   let end = start;
   for (; end < waiting.length; end += 1) {
-    const next = waiting[end]?.request.events.json ?? [];
-    events += next.length;
-    chars += next.reduce((sum, json) => sum + json.length, 0);
+    const next = waiting[end]?.request.events;
+    events += next?.count ?? 0;
+    chars += next?.lines.length ?? 0;
     if (end > start && (events > COMMIT_EVENTS_MAX || chars > COMMIT_CHARS_MAX)) {
       break;
     }

@@ -1,4 +1,5 @@
-import { compileMatch, headOf, typeMatches } from '../events/filters.ts';
+import { compileMatch } from '../events/filters.ts';
+import type { Arrivals } from './arrivals.ts';
 import { SUBSCRIBERS_PAGE } from './limits.ts';
 import type { Matcher } from './scan.ts';
 import type { ParkedRow, Statements } from './sql.ts';
@@ -47,17 +48,14 @@ export class Parks {
   }
 
   /** Those owed nothing yet that one of the new events matches, each with the first that does. */
-  concerned(events: readonly { sequence: number; json: string }[]): { park: Park; sequence: number }[] {
+  concerned(arrivals: Arrivals): { park: Park; sequence: number }[] {
     this.#loaded();
     const concerned: { park: Park; sequence: number }[] = [];
-    let known: string[] | null = null;
     for (const { types, idle } of this.#groups.values()) {
-      // Read only if someone chooses by them, and then once for all.
-      if (types.length > 0) known ??= events.map(({ json }) => headOf(json).type);
-      const first = events.find((_event, index) => typeMatches(types, known?.[index] ?? ''));
-      if (first !== undefined) {
+      const sequence = arrivals.firstOfTypes(types);
+      if (sequence !== null) {
         for (const park of idle) {
-          concerned.push({ park, sequence: first.sequence });
+          concerned.push({ park, sequence });
         }
       }
     }

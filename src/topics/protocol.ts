@@ -42,10 +42,17 @@ export interface LogEvent {
 
 /** Events on their way into a log, in their order; packed into few values, because a request may have a thousand. */
 export interface NewEvents {
-  /** Of each the structured CloudEvent in JSON on one line, without `topic`, `sequence`, `recordedtime`; always a non-empty object. */
-  json: string[];
-  /** What ordering by key goes by, of each: `partitionkey`, else `subject`, else null. */
-  keys: (string | null)[];
+  count: number;
+  /**
+   * Of each the structured CloudEvent in JSON, without `topic`, `sequence`, `recordedtime`, on a line of its own; always a
+   * non-empty object. No line end behind the last.
+   */
+  lines: string;
+  /**
+   * What ordering by key goes by, of each: `partitionkey`, else `subject`, else null. As a JSON array; null where none of
+   * them has one.
+   */
+  keys: string | null;
   /** 32 bytes of each: 16 of SHA-256 over source and id, and 16 of that over what counts as content when the same pair comes again. */
   hashes: Uint8Array;
 }

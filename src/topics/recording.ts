@@ -1,4 +1,6 @@
-import { type AppendPlan, decideAppends, type SequencedEvent } from './append.ts';
+import { type AppendPlan, decideAppends } from './append.ts';
+import { Arrivals } from './arrivals.ts';
+import { together } from './batch.ts';
 import { DEDUPLICATION_WINDOW_DEFAULT_MS, TOPIC_FULL_BYTES, WAKE_SAFETY_MS } from './limits.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { AppendRequest, AppendResult, TopicConfig } from './protocol.ts';
@@ -12,7 +14,8 @@ const DEFAULT_CONFIG: TopicConfig = { description: '', deduplicationWindowMs: DE
 export interface Commit {
   /** One for each request, in order. */
   results: AppendResult[];
-  inserts: SequencedEvent[];
+  /** Null: no event. */
+  arrivals: Arrivals | null;
   /** The subscriptions that are owed a wake by it. */
   owed: string[];
 }
@@ -35,17 +38,17 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       recorded: (identity) => index.find(identity, recordedAt),
     });
     return plan.inserts.length === 0
-      ? { plan, head, changed: {}, concerned: [] }
+      ? { plan, head, changed: {}, keys: null, arrivals: null, concerned: [] }
       : store(parts, plan, head, recordedAt);
   });
   state.moved(committed.head);
   state.changed(committed.changed);
-  index.committed(committed.plan.inserts, recordedAt);
+  index.committed(committed.plan.inserts, committed.keys, recordedAt);
   for (const { park, sequence } of committed.concerned) {
     parks.put({ ...park, owed: sequence });
   }
-  const { results, inserts } = committed.plan;
-  return { results, inserts, owed: committed.concerned.map(({ park }) => park.name) };
+  const { arrivals, concerned } = committed;
+  return { results: committed.plan.results, arrivals, owed: concerned.map(({ park }) => park.name) };
 }
 
 function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: number) {
@@ -56,8 +59,9 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
   // Before the new events are stored, which are none of those to be sealed.
   const sealed = index.makeRoom(plan.inserts.length, head.lastSequence, recordedAt, windowMs);
 
+  const events = together(plan.taken);
   let end = head;
-  for (const segment of cutSegments(plan.inserts, head, recordedAt)) {
+  for (const segment of cutSegments(events, head, recordedAt)) {
     sql.addSegment(segment);
     end = {
       lastSequence: segment.first + segment.count - 1,
@@ -66,12 +70,13 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
     };
   }
 
-  const concerned = parks.concerned(plan.inserts);
+  const arrivals = new Arrivals(head.lastSequence + 1, events);
+  const concerned = parks.concerned(arrivals);
   if (concerned.length > 0) {
     sql.setOwed(concerned.map(({ park, sequence }) => [park.name, sequence]));
     alarm.need(now + WAKE_SAFETY_MS);
   }
-  return { plan, head: end, changed: { ...created, ...sealed }, concerned };
+  return { plan, head: end, changed: { ...created, ...sealed }, keys: events.keys, arrivals, concerned };
 }
 
 /** Makes the topic, or makes it again. Part of a transaction; answers the columns of `meta` that changed. */

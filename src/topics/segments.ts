@@ -1,7 +1,6 @@
-import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
-import type { SequencedEvent } from './append.ts';
-import { writeText } from './identity-pages.ts';
+import { cutInto, textsOf } from './batch.ts';
 import { SEGMENT_BYTES_MAX } from './limits.ts';
+import type { NewEvents } from './protocol.ts';
 import type { SegmentRow } from './sql.ts';
 
 const encoder = new TextEncoder();
@@ -23,73 +22,56 @@ export interface Head {
 export type NewSegment = SegmentRow & { body: string; hashes: ArrayBuffer; keys: string | null };
 
 /** Cuts new events, whose sequences go on from the head without gaps, into segments that fit into a row each. */
-export function cutSegments(events: readonly SequencedEvent[], head: Head, recordedAt: number): NewSegment[] {
-  const segments: NewSegment[] = [];
+export function cutSegments(events: NewEvents, head: Head, recordedAt: number): NewSegment[] {
+  const sizes = sizesOf(events);
+  const counts = sizes.map(({ count }) => count);
+  let first = head.lastSequence + 1;
   let bytesBefore = head.bytes;
-  let done = 0;
-  for (const { lines, bytes, body } of cutLines(events.map(({ json }) => json))) {
-    const own = events.slice(done, done + lines);
-    segments.push({
-      first: head.lastSequence + 1 + done,
-      count: lines,
+  return cutInto(events, counts).map(({ count, lines, keys, hashes }, index) => {
+    const bytes = sizes[index]?.bytes ?? 0;
+    const segment: NewSegment = {
+      first,
+      count,
       recorded_at: recordedAt,
       bytes,
       bytes_before: bytesBefore,
-      body,
-      hashes: hashesOf(own),
-      keys: keysOf(own),
-    });
-    done += lines;
+      body: lines,
+      hashes: hashes.slice().buffer,
+      keys,
+    };
+    first += count;
     bytesBefore += bytes;
-  }
-  return segments;
+    return segment;
+  });
 }
 
-function hashesOf(events: readonly SequencedEvent[]): ArrayBuffer {
-  const bytes = new Uint8Array(events.length * EVENT_HASHES_BYTES);
-  for (const [index, { identity, content }] of events.entries()) {
-    writeText(identity, bytes, index * EVENT_HASHES_BYTES);
-    writeText(content, bytes, index * EVENT_HASHES_BYTES + HASH_BYTES);
-  }
-  return bytes.buffer;
-}
-
-/** As a JSON array; null: none has one. */
-function keysOf(events: readonly SequencedEvent[]): string | null {
-  return events.every(({ key }) => key === null) ? null : JSON.stringify(events.map(({ key }) => key));
-}
-
-/** `bytes`: of the lines, without the line ends between them. */
-interface Cut {
-  lines: number;
+/** `bytes`: of the events, without the line ends between them. */
+interface Size {
+  count: number;
   bytes: number;
-  body: string;
 }
 
-function cutLines(texts: string[]): Cut[] {
-  if (texts.length === 0) return [];
-  const whole = texts.join('\n');
+/** How many events and bytes each segment gets. */
+function sizesOf(events: NewEvents): Size[] {
+  const { count, lines } = events;
   // Nearly always it all fits, and one look at the whole is cheaper than one at each.
-  if (whole.length <= SEGMENT_BYTES_MAX) {
-    const bytes = byteLength(whole) - (texts.length - 1);
-    if (bytes <= SEGMENT_BYTES_MAX) return [{ lines: texts.length, bytes, body: whole }];
+  if (lines.length <= SEGMENT_BYTES_MAX) {
+    const bytes = byteLength(lines) - (count - 1);
+    if (bytes <= SEGMENT_BYTES_MAX) return [{ count, bytes }];
   }
-  const cuts: Cut[] = [];
-  let lines: string[] = [];
-  let bytes = 0;
-  const cut = () => {
-    cuts.push({ lines: lines.length, bytes, body: lines.join('\n') });
-    lines = [];
-    bytes = 0;
-  };
-  for (const line of texts) {
-    const size = byteLength(line);
-    if (lines.length > 0 && bytes + size > SEGMENT_BYTES_MAX) cut();
-    lines.push(line);
-    bytes += size;
+  const sizes: Size[] = [];
+  let size: Size = { count: 0, bytes: 0 };
+  for (const text of textsOf(events)) {
+    const bytes = byteLength(text);
+    if (size.count > 0 && size.bytes + bytes > SEGMENT_BYTES_MAX) {
+      sizes.push(size);
+      size = { count: 0, bytes: 0 };
+    }
+    size.count += 1;
+    size.bytes += bytes;
   }
-  cut();
-  return cuts;
+  sizes.push(size);
+  return sizes;
 }
 
 /** The events' JSON texts of a segment, in order. */

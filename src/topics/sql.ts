@@ -1,4 +1,5 @@
 import type { ObjectStorage, SqlRow } from '../platform.ts';
+import { keysTogether } from './batch.ts';
 import { RUN_PAGES_CLEARED, SQL_JSON_CHARS_MAX } from './limits.ts';
 
 /**
@@ -133,14 +134,22 @@ export function statements(storage: ObjectStorage) {
     },
 
     // Keys
-    /** The keys of events whose sequences go on from `first` without gaps; null: no key. Sorted, so that fewer pages change. */
-    addKeys: (first: number, keys: (string | null)[]): void => {
+    /**
+     * The keys of events whose sequences go on from `first` without gaps, as JSON arrays with nulls; those up to `removed` are
+     * left out. Sorted, so that fewer pages change.
+     */
+    addKeys: (first: number, parts: readonly { count: number; keys: string | null }[], removed: number): void => {
       const insert = `INSERT INTO keys (key, sequence)
-        SELECT value, ?2 + key FROM json_each(?1) WHERE value IS NOT NULL ORDER BY 1, 2`;
-      for (const { json, start } of jsonChunks(keys)) sql.exec(insert, json, first + start);
+        SELECT value, ?2 + key FROM json_each(?1) WHERE value IS NOT NULL AND ?2 + key > ?3 ORDER BY 1, 2`;
+      let start = first;
+      for (const group of grouped(parts, ({ keys }) => keys?.length ?? 0)) {
+        const json = keysTogether(group);
+        if (json !== null) sql.exec(insert, json, start, removed);
+        start += group.reduce((sum, { count }) => sum + count, 0);
+      }
     },
     deleteKeys: (entries: [key: string, sequence: number][]): void => {
-      for (const { json } of jsonChunks(entries)) {
+      for (const json of jsonChunks(entries)) {
         sql.exec('DELETE FROM keys WHERE (key, sequence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))', json);
       }
     },
@@ -244,7 +253,7 @@ export function statements(storage: ObjectStorage) {
         sql.exec('UPDATE subscribers SET owed = ? WHERE name = ?', owed, name);
         return;
       }
-      for (const { json } of jsonChunks(entries)) {
+      for (const json of jsonChunks(entries)) {
         sql.exec(
           `UPDATE subscribers SET owed = j.value ->> 1 FROM json_each(?) j WHERE subscribers.name = j.value ->> 0`,
           json,
@@ -259,32 +268,26 @@ export function statements(storage: ObjectStorage) {
 
 export type Statements = ReturnType<typeof statements>;
 
-/** A JSON array of some of the values: those from the index `start` on. */
-interface Chunk {
-  json: string;
-  start: number;
+/** The values as JSON arrays, in order, each short enough to be one argument. */
+function jsonChunks(values: readonly unknown[]): string[] {
+  const texts = values.map((value) => JSON.stringify(value));
+  return grouped(texts, (text) => text.length).map((group) => `[${group.join(',')}]`);
 }
 
-/** The values as JSON arrays, in order, each short enough to be one argument. */
-function jsonChunks(values: unknown[]): Chunk[] {
-  if (values.length === 0) return [];
-  const whole = JSON.stringify(values);
-  if (whole.length <= SQL_JSON_CHARS_MAX) return [{ json: whole, start: 0 }];
-  const chunks: Chunk[] = [];
-  let parts: string[] = [];
-  let start = 0;
-  let chars = 0;
-  for (const [index, value] of values.entries()) {
-    const json = JSON.stringify(value);
-    if (parts.length > 0 && chars + json.length > SQL_JSON_CHARS_MAX) {
-      chunks.push({ json: `[${parts.join(',')}]`, start });
-      parts = [];
-      start = index;
-      chars = 0;
+/** Values in order, in groups that are each short enough to be one argument in JSON. */
+function grouped<T>(values: readonly T[], chars: (value: T) => number): T[][] {
+  const groups: T[][] = [];
+  let size = 0;
+  for (const value of values) {
+    const own = chars(value) + 1;
+    const group = groups.at(-1);
+    if (group === undefined || size + own > SQL_JSON_CHARS_MAX) {
+      groups.push([value]);
+      size = own;
+    } else {
+      group.push(value);
+      size += own;
     }
-    parts.push(json);
-    chars += json.length + 1;
   }
-  chunks.push({ json: `[${parts.join(',')}]`, start });
-  return chunks;
+  return groups;
 }

@@ -293,11 +293,13 @@ export class TopicLog implements TopicLogApi {
   }
 
   #commit(requests: AppendRequest[]): AppendResult[] {
-    const { results, inserts, owed } = record(this.#parts, requests);
-    this.#wakes.appended(inserts);
-    this.#wakes.owe(owed);
-    if (this.#waiting.size > 0) {
-      this.#fresh.push(...inserts.map(({ json }) => json));
+    const { results, arrivals, owed } = record(this.#parts, requests);
+    if (arrivals !== null) {
+      this.#wakes.appended(arrivals);
+      this.#wakes.owe(owed);
+      if (this.#waiting.size > 0) {
+        this.#fresh.push(...arrivals.texts);
+      }
     }
     return results;
   }

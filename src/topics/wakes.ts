@@ -1,4 +1,4 @@
-import type { SequencedEvent } from './append.ts';
+import type { Arrivals } from './arrivals.ts';
 import {
   WAKE_BYTES_MAX,
   WAKE_EVENTS_MAX,
@@ -36,10 +36,10 @@ export class Wakes {
   }
 
   /** New events were committed: those on their way with a wake have to look again. */
-  appended(events: readonly SequencedEvent[]): void {
+  appended(arrivals: Arrivals): void {
     for (const flight of this.#flights.values()) {
       if (flight.later === null) {
-        flight.later = firstOfTypes(flight.types, events);
+        flight.later = arrivals.firstOfTypes(flight.types);
       }
     }
   }
@@ -262,9 +262,4 @@ export class Wakes {
     });
     alarm.need(due);
   }
-}
-
-function firstOfTypes(types: string[], events: readonly SequencedEvent[]): number | null {
-  const matches = typesMatcher(types);
-  return events.find(({ json }) => matches === null || matches(json))?.sequence ?? null;
 }

@@ -44,12 +44,14 @@ export interface Decoded {
 export function decodedAll(result: DecodeResult): Decoded[] {
   if (result.outcome !== 'decoded') throw new Error(`${result.outcome}: ${result.detail}`);
   const { events, ids, sources } = result;
-  const counts = [ids.length, sources.length, events.json.length, events.keys.length, events.hashes.length / 32];
+  const texts = events.lines.split('\n');
+  const keys: (string | null)[] = events.keys === null ? texts.map(() => null) : JSON.parse(events.keys);
+  const counts = [events.count, ids.length, sources.length, texts.length, keys.length, events.hashes.length / 32];
   if (new Set(counts).size > 1) throw new Error(`${counts}`);
-  return events.json.map((json, index) => ({
+  return texts.map((json, index) => ({
     id: ids[index] ?? '',
     source: sources[index] ?? '',
-    key: events.keys[index] ?? null,
+    key: keys[index] ?? null,
     json,
     identity: hex(events.hashes.subarray(index * 32, index * 32 + 16)),
     content: hex(events.hashes.subarray(index * 32 + 16, index * 32 + 32)),

@@ -154,8 +154,9 @@ test('events of the hub itself are packed: by source and id, and by their JSON',
   const one = { source: '/shop', id: '1', key: 'k', json: '{"a":1}' };
   const packed = packEvents([one, { ...one, key: null, json: '{}' }]);
   expect({ ...packed, hashes: hex(packed.hashes) }).toEqual({
-    json: [one.json, '{}'],
-    keys: ['k', null],
+    count: 2,
+    lines: `${one.json}\n{}`,
+    keys: '["k",null]',
     hashes: [
       ['/shop', '1'],
       ['/shop', one.json],

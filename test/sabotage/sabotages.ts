@@ -22,6 +22,8 @@ export const SABOTAGES: readonly Sabotage[] = [
               plan,
               head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.inserts.length },
               changed: {},
+              keys: null,
+              arrivals: null,
               concerned: [],
             });`,
       },
@@ -81,7 +83,7 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/topics/recording.ts',
-        find: 'index.committed(committed.plan.inserts, recordedAt);',
+        find: 'index.committed(committed.plan.inserts, committed.keys, recordedAt);',
         replace: 'index.forget();',
       },
     ],
@@ -96,11 +98,12 @@ export const SABOTAGES: readonly Sabotage[] = [
         find: 'const scannedTo = answer.next ?? until;',
         replace: `const scannedTo = answer.next ?? until;
           const again = {
-            json: answer.events.map((event) => event.json),
-            keys: answer.events.map(() => null),
+            count: answer.events.length,
+            lines: answer.events.map((event) => event.json).join('\\n'),
+            keys: null,
             hashes: new Uint8Array(answer.events.length * 32).map((_, at) => (at % 32 < 8 ? 255 : answer.events[at >>> 5]?.sequence ?? 0)),
           };
-          if (again.json.length > 0) {
+          if (again.count > 0) {
             await this.#core.ports
               .topicLog(lane.topic)
               .append({ v: 1, events: again, expectedLastSequence: null, create: false });

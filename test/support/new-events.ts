@@ -20,7 +20,8 @@ export function packed(events: readonly TestEvent[]): NewEvents {
     hashes.set(half(`${source} ${id}`), index * 32);
     hashes.set(half(content), index * 32 + 16);
   }
-  return { json: events.map(({ json }) => json), keys: events.map(({ key }) => key), hashes };
+  const keys = events.every(({ key }) => key === null) ? null : JSON.stringify(events.map(({ key }) => key));
+  return { count: events.length, lines: events.map(({ json }) => json).join('\n'), keys, hashes };
 }
 
 /** The first 16 bytes of the hash of a text. */

@@ -228,7 +228,7 @@ describe('group commit', () => {
       harness.log.append(append([event()])),
       harness.log.append(append([event()])),
       harness.log.append({ ...poison, events: { ...poison.events, hashes: new Uint8Array(31) } }),
-      harness.log.append({ ...poison, events: { ...poison.events, keys: [] } }),
+      harness.log.append({ ...poison, events: { ...poison.events, keys: 'k' } }),
       harness.log.append(append([{ ...event(), json: '{"torn":\n1}' }])),
       harness.log.append(append([{ ...event(), json: `{${'x'.repeat(3_000_000)}` }])),
       harness.log.append(append([event()])),
