@@ -91,8 +91,7 @@ export class Lanes {
     const known = this.#known.get(lane.id);
     if (known === undefined || Math.abs(now - known.readAt) >= LINGER_MS) return true;
     if (this.#core.sql.inFlight().leases === 0) return true;
-    const { delivery, maxInFlight } = this.#core.document;
-    const whole = Math.min(leaseSize(delivery.timeoutMs), Math.ceil(maxInFlight / 2));
+    const whole = Math.min(this.#leases.size, Math.ceil(this.#core.document.maxInFlight / 2));
     return free >= whole && known.last - lane.next + 1 >= whole;
   }
 

@@ -13,6 +13,8 @@ export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
+/** A receiver that answered every request of the last settle within this gets whole leases, whatever its timeout. */
+export const SWIFT_LATENCY_MS = 1_000;
 /** The queue consumer's pool, and how long it may work on one lease. */
 export const POOL_SIZE = 6;
 export const LEASE_WORK_MS = 60_000;
