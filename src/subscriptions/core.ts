@@ -193,7 +193,7 @@ export class Core {
       });
     } catch (error) {
       // What memory mirrors was rolled back with the rows.
-      this.sql.outbox.version += 1;
+      this.sql.memories.forget();
       this.#row = this.sql.subscription();
       this.#document = this.#parseDocument();
       this.#alarmAt = null;
@@ -274,6 +274,8 @@ export class Core {
     // The platform loses an alarm that is set, while one is handled, for its moment or an earlier one.
     this.#alarmNotBefore = Math.min(this.#alarmAt ?? 0, this.now()) + 1;
     this.#alarmAt = null;
+    // Whoever comes to see that nothing stands still looks at the tables themselves.
+    this.sql.memories.forget();
     this.#inAlarm = true;
     let failures = 0;
     for (const part of parts) {

@@ -8,6 +8,7 @@ import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX } from './limit
 import { leaseSize } from './retry.ts';
 import type { LaneRow } from './rows.ts';
 import { Slots } from './slots.ts';
+import { LANES_PAGE } from './sql-lanes.ts';
 
 /** A read of a log under way. */
 interface Reading {
@@ -19,9 +20,6 @@ interface Reading {
   reserved: number;
   replay: boolean;
 }
-
-/** Lanes looked at in one query. */
-const PAGE = 50;
 
 /** Moves lanes through their logs: reads pages, leases what matches, parks at the head, answers wakes. */
 export class Lanes {
@@ -282,19 +280,19 @@ export class Lanes {
 }
 
 /** All lanes, beginning behind the one with this id and ending with it. */
-function* rotated(last: number, after: (id: number, limit: number) => LaneRow[]): Generator<LaneRow> {
+function* rotated(last: number, after: (id: number) => LaneRow[]): Generator<LaneRow> {
   for (const [start, end] of [
     [last, Number.POSITIVE_INFINITY],
     [0, last],
   ] as const) {
     for (let id = start; ; ) {
-      const page = after(id, PAGE);
+      const page = after(id);
       for (const lane of page) {
         if (lane.id > end) return;
         yield lane;
       }
       id = page.at(-1)?.id ?? id;
-      if (page.length < PAGE) break;
+      if (page.length < LANES_PAGE) break;
     }
   }
 }

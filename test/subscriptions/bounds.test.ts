@@ -24,12 +24,14 @@ describe('bounds', () => {
        INSERT INTO exceptions (lane, sequence, attempts, tries, due) SELECT 1, sequence, 1, 1, ${hub.clock.now() + 3_600_000} FROM n`,
     );
     sql.exec('UPDATE lanes SET retrying = ?', EXCEPTIONS_MAX);
+    hub.restart('billing');
     await hub.publish('orders', 5);
     await hub.advance(30_000);
     expect(hub.deliveries).toEqual([]);
     expect(await hub.view('billing')).toMatchObject({ waiting: 5, retrying: EXCEPTIONS_MAX, failing: false });
     sql.exec('DELETE FROM exceptions WHERE sequence > 1000100');
     sql.exec('UPDATE lanes SET retrying = 100');
+    hub.restart('billing');
     await hub.advance(6_000);
     expect(await hub.work('billing')).toEqual([2, 3, 4, 5, 6]);
   });
