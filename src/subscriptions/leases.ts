@@ -8,6 +8,9 @@ import {
   FIRST_RESEND_MS,
   LEASE_BYTES_MAX,
   LEASE_EVENTS_MAX,
+  LEASE_EVENTS_MIN,
+  LEASES_WANTED,
+  LEASES_WANTED_SWIFT,
   RESEND_MS,
   SWIFT_LATENCY_MS,
 } from './limits.ts';
@@ -30,24 +33,38 @@ export class Leases {
   }
 
   /**
-   * How many new events a lease may hold: what the consumer can finish even if each runs into its timeout; where the
+   * How many events a lease may hold: what the consumer can finish even if each runs into its timeout; where the
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
-  get size(): number {
-    const swift = this.#swiftTarget !== null && this.#swiftTarget === this.#core.row?.target_version;
-    return swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
+  get #size(): number {
+    return this.#swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
+  }
+
+  get #swift(): boolean {
+    return this.#swiftTarget !== null && this.#swiftTarget === this.#core.row?.target_version;
+  }
+
+  /**
+   * How many events a new lease holds at most. Each lease is sent six at a time, so that more of them
+   * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
+   */
+  get share(): number {
+    const wanted = this.#swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
+    const share = Math.floor(this.#core.document.maxInFlight / wanted);
+    return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
   }
 
   /** Learns from what became of a lease's events. */
   learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' }>[]): void {
     if (attempted.length === 0) return;
-    const swift = attempted.every(({ status, latencyMs }) => status !== null && latencyMs <= SWIFT_LATENCY_MS);
+    const total = attempted.reduce((sum, { latencyMs }) => sum + latencyMs, 0);
+    const swift = attempted.every(({ status }) => status !== null) && total <= SWIFT_LATENCY_MS * attempted.length;
     this.#swiftTarget = swift ? lease.target_version : null;
   }
 
-  /** Leases events that have just been read, in as few leases as their size allows, all alike. Only inside `tx`; send them after. */
+  /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
   leaseNew(lane: LaneRow, events: LogEvent[]): number[] {
-    const size = Math.ceil(events.length / Math.ceil(events.length / this.size));
+    const size = Math.ceil(events.length / Math.ceil(events.length / this.share));
     const groups: LogEvent[][] = [];
     let bytes = 0;
     for (const event of events) {

@@ -96,10 +96,10 @@ describe('bounds', () => {
     async function leasesAfter(latencyMs: number, url = WEBHOOK.url): Promise<number[]> {
       const hub = new Hub();
       const delivery = { ...WEBHOOK, timeoutMs: 15_000 };
-      await hub.subscribe('billing', { maxInFlight: 100, delivery });
+      await hub.subscribe('billing', { maxInFlight: 96, delivery });
       await hub.publish('orders', 1);
       await hub.work('billing', (event) => ({ ...hub.delivered(event), latencyMs }));
-      await hub.subscribe('billing', { maxInFlight: 100, delivery: { ...delivery, url } });
+      await hub.subscribe('billing', { maxInFlight: 96, delivery: { ...delivery, url } });
       await hub.awaiting(hub.subscription('billing').pause());
       await hub.publish('orders', 100);
       await hub.awaiting(hub.subscription('billing').resume());
@@ -108,15 +108,15 @@ describe('bounds', () => {
     }
 
     test('answers swiftly are as large as any', async () => {
-      expect(await leasesAfter(1_000)).toEqual([50, 50]);
+      expect(await leasesAfter(20)).toEqual([48, 48]);
     });
 
     test('takes longer are what the consumer can finish in any case', async () => {
-      expect(await leasesAfter(1_001)).toEqual([20, 20, 20, 20, 20]);
+      expect(await leasesAfter(21)).toEqual([24, 24, 24, 24]);
     });
 
     test('has another address now are small until that has answered', async () => {
-      expect(await leasesAfter(5, 'https://elsewhere.example/hook')).toEqual([20, 20, 20, 20, 20]);
+      expect(await leasesAfter(5, 'https://elsewhere.example/hook')).toEqual([24, 24, 24, 24]);
     });
   });
 
