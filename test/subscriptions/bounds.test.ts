@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EXCEPTIONS_MAX, LEASE_BYTES_MAX } from '../../src/subscriptions/limits.ts';
+import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 /** Events with much data in them. */
@@ -118,6 +119,39 @@ describe('bounds', () => {
     test('has another address now are small until that has answered', async () => {
       expect(await leasesAfter(5, 'https://elsewhere.example/hook')).toEqual([24, 24, 24, 24]);
     });
+  });
+
+  test('a slot that is free alone waits a moment for others to make a whole lease with', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { maxInFlight: 64 });
+    const sizes = () => hub.rows<{ count: number }>('billing', 'SELECT count FROM leases').map(({ count }) => count);
+    const settle = async (size: number) => {
+      const index = claims.findIndex(({ claimed }) => claimed.events.length === size);
+      for (const { message, claimed } of claims.splice(index, 1)) {
+        const outcomes = claimed.events.map((event) => ({ ...hub.delivered(event), latencyMs: 200 }));
+        const request = { v: 1 as const, lease: message.lease, token: claimed.token, outcomes };
+        await hub.awaiting(hub.subscription('billing').settle(request));
+      }
+    };
+    const claims: { message: LeaseMessage; claimed: Awaited<ReturnType<Hub['claim']>> }[] = [];
+    const claimAll = async () => {
+      for (const message of hub.deliveries.splice(0)) claims.push({ message, claimed: await hub.claim(message) });
+    };
+    await hub.publish('orders', 1);
+    await hub.clock.advance(50);
+    await claimAll();
+    await hub.publish('orders', 500);
+    await hub.clock.advance(50);
+    await claimAll();
+    expect(sizes().sort()).toEqual([1, 21, 21, 21]);
+    await settle(1);
+    await hub.clock.advance(60);
+    expect(sizes()).toEqual([21, 21, 21]);
+    await settle(21);
+    await hub.clock.advance(20);
+    expect(sizes()).toEqual([21, 21, 21]);
+    await hub.clock.advance(200);
+    expect(sizes().sort()).toEqual([1, 21, 21, 21]);
   });
 
   test('what a consumer releases without having tried anything is not sent again at once', async () => {
