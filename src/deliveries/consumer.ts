@@ -7,6 +7,7 @@ import type {
   LeaseMessage,
   SubscriptionApi,
 } from '../subscriptions/protocol.ts';
+import { Timeouts } from './timeouts.ts';
 import { sendWebhook, type WebhookPorts } from './webhook.ts';
 
 /** The queue consumer: claims a lease, sends its events, settles it. It remembers nothing and may die at any moment. */
@@ -86,9 +87,12 @@ class LeaseRun {
   readonly #claim: Claimed;
   readonly #holder: LeaseHolder;
   readonly #ports: ConsumerPorts;
+  readonly #timeouts: Timeouts;
   /** Not settled yet. */
   #outcomes: DeliveryOutcome[] = [];
   readonly #inFlight = new Set<Promise<void>>();
+  /** Wakes whoever waits for a slot. */
+  #slotFree = () => {};
   #stop: Stop | null = null;
   readonly #stopped = Promise.withResolvers<void>();
   #hasReleased = false;
@@ -103,6 +107,7 @@ class LeaseRun {
     this.#renewedAt = claimedAt;
     this.#holder = holder;
     this.#ports = ports;
+    this.#timeouts = new Timeouts(ports.clock, claim.target.timeoutMs);
   }
 
   async run(): Promise<void> {
@@ -133,7 +138,10 @@ class LeaseRun {
 
   async #untilSlot(): Promise<void> {
     while (this.#inFlight.size >= POOL_SIZE && this.#stop === null) {
-      await Promise.race([...this.#inFlight, this.#stopped.promise]);
+      // Not a race of all that is under way: that grows with each event of the lease.
+      await new Promise<void>((resolve) => {
+        this.#slotFree = resolve;
+      });
     }
   }
 
@@ -152,10 +160,12 @@ class LeaseRun {
   }
 
   #start(event: ClaimedEvent): void {
-    const request = sendWebhook(this.#claim.subscription, this.#claim.target, event, this.#ports).then((outcome) => {
+    const { subscription, target } = this.#claim;
+    const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts).then((outcome) => {
       this.#outcomes.push(outcome);
       this.#inFlight.delete(request);
       if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
+      this.#slotFree();
     });
     this.#inFlight.add(request);
   }
@@ -164,6 +174,7 @@ class LeaseRun {
     this.#stop ??= why;
     if (why === 'fenced') this.#stop = why;
     this.#stopped.resolve();
+    this.#slotFree();
   }
 
   /** Renews every `renewEveryMs`, and as soon as something is released, so that it goes back at once. */

@@ -54,7 +54,18 @@ const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const AMBIGUOUS = /[\u0000-\u0020\u007f\\]/;
 
+/** The guard made last: a Worker's options are the same in all its invocations, and each asks for one. */
+let latest: { options: UrlGuardOptions; guard: UrlGuard } | null = null;
+
 export function urlGuard(options: UrlGuardOptions): UrlGuard {
+  const { allowHosts, hubHosts } = options;
+  if (latest?.options.allowHosts !== allowHosts || latest.options.hubHosts !== hubHosts) {
+    latest = { options: { allowHosts, hubHosts }, guard: makeGuard(options) };
+  }
+  return latest.guard;
+}
+
+function makeGuard(options: UrlGuardOptions): UrlGuard {
   const allowed = readHosts(options.allowHosts);
   const own = readHosts(options.hubHosts);
   // One claim asks about one URL, again and again.

@@ -6,6 +6,7 @@ import { describeFailure, interpret } from './answer.ts';
 import { headerProblem } from './headers.ts';
 import { readStart } from './response-body.ts';
 import { type Signer, signer } from './signature.ts';
+import { Timeouts } from './timeouts.ts';
 import type { UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
@@ -91,18 +92,23 @@ export type Attempt = Unnamed<Extract<DeliveryOutcome, { kind: 'delivered' }>> |
 type FailedOutcome = Extract<DeliveryOutcome, { kind: 'failed' }>;
 type Unnamed<Outcome> = Omit<Outcome, 'topic' | 'sequence'>;
 
-/** Makes one attempt to deliver an event. Never throws: whatever happens is an outcome. */
+/**
+ * Makes one attempt to deliver an event. Never throws: whatever happens is an outcome.
+ *
+ * @param timeouts of the target's length, to be shared by all requests of a lease.
+ */
 export async function sendWebhook(
   subscription: string,
   target: DeliveryTarget,
   event: ClaimedEvent,
   ports: WebhookPorts,
+  timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Exclude<DeliveryOutcome, { kind: 'released' }>> {
   const at = ports.clock.now();
   const { topic, sequence } = event;
   try {
     const request = webhookRequest(subscription, target, event, at, ports.version);
-    return { topic, sequence, ...(await attempt(target, request, at, ports)) };
+    return { topic, sequence, ...(await attempt(target, request, at, ports, timeouts)) };
   } catch (error) {
     return { topic, sequence, at, ...unanswered('failed', describeFailure(error, sensitiveIn(target)), 0) };
   }
@@ -114,23 +120,27 @@ export async function attempt(
   request: WebhookRequest,
   at: number,
   ports: WebhookPorts,
+  timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Attempt> {
   const verdict = ports.guard(target.url);
   if (!verdict.ok) return { at, ...unanswered('failed', `Not sent: ${verdict.detail}`, 0) };
   const latency = () => Math.max(0, ports.clock.now() - at);
   const abort = new AbortController();
-  const timeout = ports.clock.sleep(target.timeoutMs).then(() => null);
+  const timeout = Promise.withResolvers<null>();
+  const stop = timeouts.start(() => timeout.resolve(null));
   try {
     const fetched = ports.fetch(verdict.url, { ...request, redirect: 'manual', signal: abort.signal });
-    const response = await Promise.race([fetched, timeout]);
+    const response = await Promise.race([fetched, timeout.promise]);
     if (response === null) {
       abandon(fetched, abort);
       return { at, ...unanswered('timeout', `No answer within ${target.timeoutMs} ms.`, latency()) };
     }
     const answered = { at, latencyMs: latency(), ...interpret(response, ports.clock.now()) };
-    return { ...answered, response: await readStart(response, timeout) };
+    return { ...answered, response: await readStart(response, timeout.promise) };
   } catch (error) {
     return { at, ...unanswered('network', describeFailure(error, sensitiveIn(target)), latency()) };
+  } finally {
+    stop();
   }
 }
 

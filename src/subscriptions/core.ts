@@ -69,6 +69,8 @@ export class Core {
   #alarmNotBefore = 0;
   /** What the alarm is derived from. */
   #nextDue: () => number | null = () => null;
+  /** Secrets of the row, by how they are stored. */
+  readonly #opened = new Map<string, string>();
   /** Lanes whose log could not be read: not before then. */
   readonly #laneBackoff = new Map<number, { until: number; delay: number }>();
   /** Something moved: a delivery was settled, a page was read. */
@@ -128,9 +130,16 @@ export class Core {
     return JSON.stringify(this.ports.vault.seal(secret, this.ports.random, this.ports.name));
   }
 
-  /** @throws VaultError if HUB_SECRET does not hold the key any more */
+  /**
+   * What was sealed. Opening a box takes as long as signing dozens of webhooks and each claim asks for it, so that the
+   * present secrets are remembered. @throws VaultError if HUB_SECRET does not hold the key any more
+   */
   open(stored: string): string {
-    return this.ports.vault.open(JSON.parse(stored) as Sealed, this.ports.name);
+    const known = this.#opened.get(stored);
+    if (known !== undefined) return known;
+    const secret = this.ports.vault.open(JSON.parse(stored) as Sealed, this.ports.name);
+    this.#opened.set(stored, secret);
+    return secret;
   }
 
   #parseDocument(): SubscriptionDocument | null {
@@ -161,6 +170,7 @@ export class Core {
 
   putRow(row: SubscriptionRow): void {
     const changed = row.document !== this.#row?.document;
+    if (row.secret !== this.#row?.secret || row.previous_secret !== this.#row?.previous_secret) this.#opened.clear();
     this.#row = row;
     this.sql.putSubscription(row);
     if (changed) this.#document = this.#parseDocument();
@@ -183,7 +193,7 @@ export class Core {
       });
     } catch (error) {
       // What memory mirrors was rolled back with the rows.
-      this.sql.outbox.version += 1;
+      this.sql.memories.forget();
       this.#row = this.sql.subscription();
       this.#document = this.#parseDocument();
       this.#alarmAt = null;
@@ -264,6 +274,8 @@ export class Core {
     // The platform loses an alarm that is set, while one is handled, for its moment or an earlier one.
     this.#alarmNotBefore = Math.min(this.#alarmAt ?? 0, this.now()) + 1;
     this.#alarmAt = null;
+    // Whoever comes to see that nothing stands still looks at the tables themselves.
+    this.sql.memories.forget();
     this.#inAlarm = true;
     let failures = 0;
     for (const part of parts) {

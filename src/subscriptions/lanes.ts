@@ -4,10 +4,11 @@ import type { Attaching } from './attaching.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { type Leases, sequencesOf } from './leases.ts';
-import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX, SHORT_OF_SLOTS_MS } from './limits.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow } from './rows.ts';
 import { Slots } from './slots.ts';
+import { LANES_PAGE } from './sql-lanes.ts';
 
 /** A read of a log under way. */
 interface Reading {
@@ -20,8 +21,15 @@ interface Reading {
   replay: boolean;
 }
 
-/** Lanes looked at in one query. */
-const PAGE = 50;
+/** What is known of a live lane. */
+interface Known {
+  /** When its last read began. */
+  readAt: number;
+  /** The last sequence its log has told of. */
+  last: number;
+  /** Since when more waits for it than slots are free; null: it does not, or the lane has read since. */
+  shortSince: number | null;
+}
 
 /** Moves lanes through their logs: reads pages, leases what matches, parks at the head, answers wakes. */
 export class Lanes {
@@ -35,8 +43,7 @@ export class Lanes {
   #lastLive = 0;
   #lastReplay = 0;
   #lingering = false;
-  /** What is known of live lanes: when their last read began, and the last sequence their log has told of. */
-  readonly #known = new Map<number, { readAt: number; last: number }>();
+  readonly #known = new Map<number, Known>();
 
   constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching) {
     this.#core = core;
@@ -81,7 +88,7 @@ export class Lanes {
         continue;
       }
       last = lane.id;
-      this.#core.ports.background(this.#read(lane, slots));
+      this.#core.ports.background(this.#read(lane, lane.replay === null ? this.#wholeLeases(slots) : slots));
     }
     return { full: false, last };
   }
@@ -89,11 +96,23 @@ export class Lanes {
   /** With deliveries under way a lane waits for a whole lease, or a moment, so that events share reads and leases. */
   #isWorthReading(lane: LaneRow, free: number, now: number): boolean {
     const known = this.#known.get(lane.id);
-    if (known === undefined || Math.abs(now - known.readAt) >= LINGER_MS) return true;
-    if (this.#core.sql.inFlight().leases === 0) return true;
-    const { delivery, maxInFlight } = this.#core.document;
-    const whole = Math.min(leaseSize(delivery.timeoutMs), Math.ceil(maxInFlight / 2));
-    return free >= whole && known.last - lane.next + 1 >= whole;
+    if (known === undefined || this.#core.sql.inFlight().leases === 0) return true;
+    const waiting = known.last - lane.next + 1;
+    if (Math.min(free, waiting) >= this.#whole) return true;
+    if (waiting <= free) return Math.abs(now - known.readAt) >= LINGER_MS;
+    // A lease is made of few slots once, and then of as few each time it is settled, unless others join them.
+    known.shortSince ??= now;
+    return Math.abs(now - known.shortSince) >= SHORT_OF_SLOTS_MS;
+  }
+
+  get #whole(): number {
+    return Math.min(this.#leases.share, Math.ceil(this.#core.document.maxInFlight / 2));
+  }
+
+  /** Without the slots that whole leases leave over; those wait for others, as far as `isWorthReading` lets them. */
+  #wholeLeases(slots: number): number {
+    const { share } = this.#leases;
+    return slots < share ? slots : slots - (slots % share);
   }
 
   #tellOf(lane: number, last: number): void {
@@ -126,7 +145,11 @@ export class Lanes {
     };
     this.#reading.set(lane.id, reading);
     if (lane.replay === null)
-      this.#known.set(lane.id, { readAt: reading.since, last: this.#known.get(lane.id)?.last ?? 0 });
+      this.#known.set(lane.id, {
+        readAt: reading.since,
+        last: this.#known.get(lane.id)?.last ?? 0,
+        shortSince: null,
+      });
     try {
       if (lane.replay === null) await this.#readLive(lane, reading, slots);
       else await this.#readReplay(lane, reading, slots);
@@ -283,19 +306,19 @@ export class Lanes {
 }
 
 /** All lanes, beginning behind the one with this id and ending with it. */
-function* rotated(last: number, after: (id: number, limit: number) => LaneRow[]): Generator<LaneRow> {
+function* rotated(last: number, after: (id: number) => LaneRow[]): Generator<LaneRow> {
   for (const [start, end] of [
     [last, Number.POSITIVE_INFINITY],
     [0, last],
   ] as const) {
     for (let id = start; ; ) {
-      const page = after(id, PAGE);
+      const page = after(id);
       for (const lane of page) {
         if (lane.id > end) return;
         yield lane;
       }
       id = page.at(-1)?.id ?? id;
-      if (page.length < PAGE) break;
+      if (page.length < LANES_PAGE) break;
     }
   }
 }

@@ -2,7 +2,19 @@ import type { LogEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { LeaseCache } from './lease-cache.ts';
-import { CLAIM_LIFE_MS, CLAIMS_MAX, FIRST_RESEND_MS, LEASE_BYTES_MAX, RESEND_MS } from './limits.ts';
+import {
+  CLAIM_LIFE_MS,
+  CLAIMS_MAX,
+  FIRST_RESEND_MS,
+  LEASE_BYTES_MAX,
+  LEASE_EVENTS_MAX,
+  LEASE_EVENTS_MIN,
+  LEASES_WANTED,
+  LEASES_WANTED_SWIFT,
+  RESEND_MS,
+  SWIFT_LATENCY_MS,
+} from './limits.ts';
+import type { DeliveryOutcome } from './protocol.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 
@@ -12,15 +24,47 @@ export class Leases {
   readonly #deaths: Deaths;
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
+  /** The target that has answered swiftly of late. */
+  #swiftTarget: number | null = null;
 
   constructor(core: Core, deaths: Deaths) {
     this.#core = core;
     this.#deaths = deaths;
   }
 
-  /** Leases events that have just been read, in as many leases as their size asks for. Only inside `tx`; send them after. */
+  /**
+   * How many events a lease may hold: what the consumer can finish even if each runs into its timeout; where the
+   * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
+   */
+  get #size(): number {
+    return this.#swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
+  }
+
+  get #swift(): boolean {
+    return this.#swiftTarget !== null && this.#swiftTarget === this.#core.row?.target_version;
+  }
+
+  /**
+   * How many events a new lease holds at most. Each lease is sent six at a time, so that more of them
+   * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
+   */
+  get share(): number {
+    const wanted = this.#swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
+    const share = Math.floor(this.#core.document.maxInFlight / wanted);
+    return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
+  }
+
+  /** Learns from what became of a lease's events. */
+  learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' }>[]): void {
+    if (attempted.length === 0) return;
+    const total = attempted.reduce((sum, { latencyMs }) => sum + latencyMs, 0);
+    const swift = attempted.every(({ status }) => status !== null) && total <= SWIFT_LATENCY_MS * attempted.length;
+    this.#swiftTarget = swift ? lease.target_version : null;
+  }
+
+  /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
   leaseNew(lane: LaneRow, events: LogEvent[]): number[] {
-    const size = leaseSize(this.#core.document.delivery.timeoutMs);
+    const size = Math.ceil(events.length / Math.ceil(events.length / this.share));
     const groups: LogEvent[][] = [];
     let bytes = 0;
     for (const event of events) {

@@ -13,6 +13,13 @@ export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
+/** A receiver that answers within this on average gets leases as large as any, whatever its timeout. */
+export const SWIFT_LATENCY_MS = 20;
+/** Slots are shared out among three leases, so that eighteen requests are under way; among two where each takes no time. */
+export const LEASES_WANTED = 3;
+export const LEASES_WANTED_SWIFT = 2;
+/** But not into smaller ones than this. */
+export const LEASE_EVENTS_MIN = 16;
 /** The queue consumer's pool, and how long it may work on one lease. */
 export const POOL_SIZE = 6;
 export const LEASE_WORK_MS = 60_000;
@@ -42,6 +49,8 @@ export const ATTEMPT_ROWS_MAX = 500;
 export const WATCHDOG_MS = 5_000;
 /** With a lease under way a lane reads again after this, or when a whole lease can be made: so events share leases under load. */
 export const LINGER_MS = 25;
+/** With more to read than slots are free, a lane waits this long for those that make a whole lease: so leases stay few and full. */
+export const SHORT_OF_SLOTS_MS = 100;
 /** Lanes that wait for company looked at in one turn. */
 export const LINGERING_MAX = 200;
 /** Lanes reading their logs at the same time. */

@@ -20,20 +20,14 @@ export function chores(core: Core, workers: Workers): Chore[] {
   const { sql } = core;
   const { configuration, attaching, letterWork, replays, notices } = workers;
   const when = (owed: boolean, now: number) => (owed ? now : null);
-  /** Looks again only where something owed has changed: this is asked in every transaction. */
-  const remembered = <T>(look: () => T): (() => T) => {
-    let seen: { version: number; found: T } | null = null;
-    return () => {
-      if (seen?.version !== sql.outbox.version) seen = { version: sql.outbox.version, found: look() };
-      return seen.found;
-    };
-  };
-  const hasAttaching = remembered(() => sql.attachingAfter(0, 1).length > 0);
-  const firstDetachment = remembered(() => sql.firstDetachment());
-  const hasDirtyLetters = remembered(() => sql.hasDirtyLetters());
-  const job = remembered(() => sql.job());
-  const unmirrored = remembered(() => sql.unmirrored());
-  const notice = remembered(() => sql.notice());
+  // This is asked in every transaction.
+  const { outbox } = sql.memories;
+  const hasAttaching = outbox.remembered(() => sql.attachingAfter(0, 1).length > 0);
+  const firstDetachment = outbox.remembered(() => sql.firstDetachment());
+  const hasDirtyLetters = outbox.remembered(() => sql.hasDirtyLetters());
+  const job = outbox.remembered(() => sql.job());
+  const unmirrored = outbox.remembered(() => sql.unmirrored());
+  const notice = outbox.remembered(() => sql.notice());
   return [
     {
       name: 'mirror',

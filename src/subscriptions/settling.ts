@@ -61,6 +61,7 @@ export class Settling {
     sql.moveLane(lane.id, change);
     this.#attempts.record(lane, attempted, numbers);
     this.#updateHealth(lease, attempted);
+    this.#leases.learn(lease, attempted);
 
     const remaining = [...held];
     if (remaining.length === 0) this.#leases.drop(lease);

@@ -1,4 +1,5 @@
 import type { ObjectStorage } from '../platform.ts';
+import type { Memories } from './memory.ts';
 import type { ExceptionRow, LeaseRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
@@ -6,15 +7,21 @@ import { insertion } from './sql-rows.ts';
 const DUE_EXAMINED_MAX = 500;
 
 /** Statements on leases and exceptions. */
-export function leaseStatements(storage: ObjectStorage) {
+export function leaseStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
+  const { leases, exceptions } = memories;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
   return {
     // Leases
-    lease: (id: number) => first(sql.exec<LeaseRow>('SELECT * FROM leases WHERE id = ?', id).toArray()),
+    lease: leases.remembered((id: number) =>
+      first(sql.exec<LeaseRow>('SELECT * FROM leases WHERE id = ?', id).toArray()),
+    ),
     leases: () => sql.exec<LeaseRow>('SELECT * FROM leases').toArray(),
-    leasesOf: (lane: number) => sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
+    leasesOf: leases.remembered((lane: number) =>
+      sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
+    ),
     addLease: (lease: { id: number; lane: number; retry: number; sequences: number[]; due: number }) => {
+      leases.changed(null);
       sql.exec(
         'INSERT INTO leases (id, lane, retry, sequences, count, due) VALUES (?, ?, ?, ?, ?, ?)',
         lease.id,
@@ -26,6 +33,7 @@ export function leaseStatements(storage: ObjectStorage) {
       );
     },
     setLease: (id: number, columns: Partial<LeaseRow>) => {
+      leases.changed(null);
       const names = Object.keys(columns);
       sql.exec(
         `UPDATE leases SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE id = ?`,
@@ -33,9 +41,9 @@ export function leaseStatements(storage: ObjectStorage) {
         id,
       );
     },
-    deleteLease: (id: number) => sql.exec('DELETE FROM leases WHERE id = ?', id),
+    deleteLease: (id: number) => leases.changed(sql.exec('DELETE FROM leases WHERE id = ?', id)),
     /** Events in leases: of live lanes and of replays. */
-    inFlight: () =>
+    inFlight: leases.remembered(() =>
       sql
         .exec<{ live: number; replay: number; leases: number }>(
           `SELECT coalesce(sum(CASE WHEN lanes.replay IS NULL THEN count ELSE 0 END), 0) AS live,
@@ -43,14 +51,18 @@ export function leaseStatements(storage: ObjectStorage) {
            FROM leases JOIN lanes ON lanes.id = leases.lane`,
         )
         .one(),
-    nextLeaseDue: (claimedOnly: boolean) =>
-      sql
-        .exec<{ due: number | null }>(
-          `SELECT min(due) AS due FROM leases ${claimedOnly ? 'WHERE token IS NOT NULL' : ''}`,
-        )
-        .one().due,
+    ),
+    nextLeaseDue: leases.remembered(
+      (claimedOnly: boolean) =>
+        sql
+          .exec<{ due: number | null }>(
+            `SELECT min(due) AS due FROM leases ${claimedOnly ? 'WHERE token IS NOT NULL' : ''}`,
+          )
+          .one().due,
+    ),
     /** After a restart: a claim that was open isn't counted, what is unclaimed is sent again soon. */
     restartLeases: (resendAt: number, claimDeadline: number) => {
+      leases.changed(null);
       sql.exec(
         'UPDATE leases SET claims = max(0, claims - 1), due = min(due, ?) WHERE token IS NOT NULL',
         claimDeadline,
@@ -63,19 +75,22 @@ export function leaseStatements(storage: ObjectStorage) {
       first(
         sql.exec<ExceptionRow>('SELECT * FROM exceptions WHERE lane = ? AND sequence = ?', lane, sequence).toArray(),
       ),
-    putException: (row: ExceptionRow) => sql.exec(...insertion('INSERT OR REPLACE', 'exceptions', row)),
+    putException: (row: ExceptionRow) =>
+      exceptions.changed(sql.exec(...insertion('INSERT OR REPLACE', 'exceptions', row))),
     setExceptionLease: (lane: number, sequences: number[], lease: number | null) =>
-      sql.exec(
-        'UPDATE exceptions SET lease = ? WHERE lane = ? AND sequence IN (SELECT value FROM json_each(?))',
-        lease,
-        lane,
-        JSON.stringify(sequences),
+      exceptions.changed(
+        sql.exec(
+          'UPDATE exceptions SET lease = ? WHERE lane = ? AND sequence IN (SELECT value FROM json_each(?))',
+          lease,
+          lane,
+          JSON.stringify(sequences),
+        ),
       ),
     deleteException: (lane: number, sequence: number) =>
-      sql.exec('DELETE FROM exceptions WHERE lane = ? AND sequence = ?', lane, sequence),
-    deleteExceptionsOf: (lane: number) => sql.exec('DELETE FROM exceptions WHERE lane = ?', lane),
+      exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ? AND sequence = ?', lane, sequence)),
+    deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
     /** The lane of the exception that is due first, and when. */
-    firstDue: () =>
+    firstDue: exceptions.remembered(() =>
       first(
         sql
           .exec<{ lane: number; due: number }>(
@@ -83,6 +98,7 @@ export function leaseStatements(storage: ObjectStorage) {
           )
           .toArray(),
       ),
+    ),
     /** Of a lane, the exceptions that are due; looks at no more than `DUE_EXAMINED_MAX` of all that are. */
     dueIn: (lane: number, now: number, limit: number) =>
       sql
@@ -98,11 +114,13 @@ export function leaseStatements(storage: ObjectStorage) {
     /** Puts leased exceptions back, due at these moments. */
     postpone: (lane: number, sequences: number[], dues: number[]) =>
       sequences.forEach((sequence, index) => {
-        sql.exec(
-          'UPDATE exceptions SET lease = NULL, due = ? WHERE lane = ? AND sequence = ?',
-          dues[index] ?? 0,
-          lane,
-          sequence,
+        exceptions.changed(
+          sql.exec(
+            'UPDATE exceptions SET lease = NULL, due = ? WHERE lane = ? AND sequence = ?',
+            dues[index] ?? 0,
+            lane,
+            sequence,
+          ),
         );
       }),
     /** Are as many redriven letters pending already? */
@@ -118,14 +136,16 @@ export function leaseStatements(storage: ObjectStorage) {
         .exec<ExceptionRow>('SELECT * FROM exceptions WHERE lane = ? AND sequence BETWEEN ? AND ?', lane, from, to)
         .toArray(),
     clampDue: (latest: number) =>
-      sql.exec('UPDATE exceptions SET due = ? WHERE lease IS NULL AND due > ?', latest, latest),
+      exceptions.changed(sql.exec('UPDATE exceptions SET due = ? WHERE lease IS NULL AND due > ?', latest, latest)),
     /** The lowest pending sequence of a lane, redriven letters aside. */
-    lowestException: (lane: number) =>
-      sql
-        .exec<{ sequence: number }>(
-          'SELECT sequence FROM exceptions WHERE lane = ? AND redriven = 0 ORDER BY sequence LIMIT 1',
-          lane,
-        )
-        .toArray()[0]?.sequence ?? null,
+    lowestException: exceptions.remembered(
+      (lane: number) =>
+        sql
+          .exec<{ sequence: number }>(
+            'SELECT sequence FROM exceptions WHERE lane = ? AND redriven = 0 ORDER BY sequence LIMIT 1',
+            lane,
+          )
+          .toArray()[0]?.sequence ?? null,
+    ),
   };
 }

@@ -1,10 +1,12 @@
 import type { ObjectStorage } from '../platform.ts';
+import type { Memories } from './memory.ts';
 import type { AttemptsRow, LetterRow } from './rows.ts';
-import { insertion, type Outbox } from './sql-rows.ts';
+import { insertion } from './sql-rows.ts';
 
 /** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
-export function recordStatements(storage: ObjectStorage, outbox: Outbox) {
+export function recordStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
+  const { outbox } = memories;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
   return {
     // Dead letters
@@ -38,13 +40,15 @@ export function recordStatements(storage: ObjectStorage, outbox: Outbox) {
       sql
         .exec('SELECT 1 AS one FROM letters WHERE topic = ? AND sequence BETWEEN ? AND ? LIMIT 1', topic, from, to)
         .toArray().length > 0,
-    firstUnsentLetter: (topic: string) =>
-      sql
-        .exec<{ sequence: number }>(
-          'SELECT sequence FROM letters WHERE topic = ? AND dirty = 1 AND event IS NULL ORDER BY sequence LIMIT 1',
-          topic,
-        )
-        .toArray()[0]?.sequence ?? null,
+    firstUnsentLetter: outbox.remembered(
+      (topic: string) =>
+        sql
+          .exec<{ sequence: number }>(
+            'SELECT sequence FROM letters WHERE topic = ? AND dirty = 1 AND event IS NULL ORDER BY sequence LIMIT 1',
+            topic,
+          )
+          .toArray()[0]?.sequence ?? null,
+    ),
     deleteLetter: (topic: string, sequence: number) =>
       outbox.changed(sql.exec('DELETE FROM letters WHERE topic = ? AND sequence = ?', topic, sequence)),
     /** The redriven letters whose delivery a lane drops are open again; answers how many. */
@@ -169,7 +173,7 @@ export function recordStatements(storage: ObjectStorage, outbox: Outbox) {
 
     /** Everything of a deleted subscription, but the letters, which outlive it. */
     clear: () => {
-      outbox.version += 1;
+      memories.forget();
       for (const table of ['lanes', 'leases', 'exceptions', 'attempts', 'history', 'skips', 'jobs'])
         sql.exec(`DELETE FROM ${table}`);
       sql.exec('UPDATE letters SET lane = NULL');

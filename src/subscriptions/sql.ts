@@ -1,17 +1,17 @@
 import type { ObjectStorage } from '../platform.ts';
+import { Memories } from './memory.ts';
 import { laneStatements } from './sql-lanes.ts';
 import { leaseStatements } from './sql-leases.ts';
 import { recordStatements } from './sql-records.ts';
-import { Outbox } from './sql-rows.ts';
 
 /** Every statement on a Subscription's tables (migrations.ts). */
 export function statements(storage: ObjectStorage) {
-  const outbox = new Outbox();
+  const memories = new Memories();
   return {
-    outbox,
-    ...laneStatements(storage, outbox),
-    ...leaseStatements(storage),
-    ...recordStatements(storage, outbox),
+    memories,
+    ...laneStatements(storage, memories),
+    ...leaseStatements(storage, memories),
+    ...recordStatements(storage, memories),
   };
 }
 

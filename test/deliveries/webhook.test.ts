@@ -266,6 +266,24 @@ describe('an answer', () => {
     expect(bench.elapsed).toBe(15_000);
   });
 
+  it('of a known length is read no further than that', async () => {
+    const bench = answering(() => new Response(body('done', false), { headers: { 'content-length': '4' } }));
+    expect(await outcomeOf(bench)).toHaveProperty('response', 'done');
+    expect(bench.elapsed).toBe(0);
+  });
+
+  it('whose length says that there is nothing is not read', async () => {
+    const bench = answering(() => new Response(body('', false), { headers: { 'content-length': '0' } }));
+    expect(await outcomeOf(bench)).toMatchObject({ kind: 'delivered', response: '' });
+    expect(bench.elapsed).toBe(0);
+  });
+
+  it('that is encoded has another length than its header says', async () => {
+    const headers = { 'content-length': '4', 'content-encoding': 'gzip' };
+    const bench = answering(() => new Response('decoded', { headers }));
+    expect(await outcomeOf(bench)).toHaveProperty('response', 'decoded');
+  });
+
   it('200 whose body breaks off is delivered', async () => {
     const broken = new ReadableStream({ start: (controller) => controller.error(new Error('reset')) });
     expect(await outcomeOf(answering(() => new Response(broken)))).toMatchObject({ kind: 'delivered', response: '' });

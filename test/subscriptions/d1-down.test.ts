@@ -58,6 +58,7 @@ describe('P4: D1 is down', () => {
     hub.storage('topic orders').sql.exec('DELETE FROM subscribers');
     hub.restartTopic('orders');
     hub.storage('subscription billing').sql.exec('UPDATE lanes SET parked = NULL');
+    hub.restart('billing');
     await hub.advance(10_000);
     await hub.publish('orders', 1);
     await hub.advance(10_000);

@@ -144,6 +144,7 @@ describe('P4: no lane ever stops in silence', () => {
     await hub.subscribe('billing');
     hub.unreachable.add('orders');
     hub.storage('subscription billing').sql.exec('UPDATE lanes SET parked = NULL');
+    hub.restart('billing');
     const stalled = () => hub.d1.query('SELECT stalled_at IS NOT NULL AS stalled FROM subscriptions');
     await hub.advance(50_000);
     expect(stalled()).toEqual([{ stalled: 0 }]);
