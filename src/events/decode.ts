@@ -63,7 +63,8 @@ export function decodeRequest(input: DecodeInput): DecodeResult {
   }
   if (media?.type === SHORT) {
     if (!isUtf8(media)) return unsupported(`JSON is read in UTF-8 only, not in ${media.charset}.`);
-    return decodeJson(reading, 'short');
+    // Binary mode that lacks a header: as the short form it would lose the attributes in the others.
+    return hasAttributes(input.headers) ? decodeBinary(reading, media) : decodeJson(reading, 'short');
   }
   if (media?.type === LINES) {
     return { outcome: 'not-supported-yet', detail: `Publishing ${LINES} comes later; send ${BATCH}.` };
@@ -89,6 +90,13 @@ function isBinaryMode(headers: Iterable<readonly [string, string]>): boolean {
   if (headers instanceof Headers) return headers.has('ce-specversion');
   for (const [name] of headers) {
     if (name.toLowerCase() === 'ce-specversion') return true;
+  }
+  return false;
+}
+
+function hasAttributes(headers: Iterable<readonly [string, string]>): boolean {
+  for (const [name] of headers) {
+    if (name.toLowerCase().startsWith('ce-')) return true;
   }
   return false;
 }

@@ -97,6 +97,13 @@ describe('binary mode', () => {
     expect(error?.startsWith(expected), `${error}`).toBe(true);
   });
 
+  test('JSON with attributes in headers is never taken for the short form', () => {
+    const headers = { 'ce-type': 'a', 'ce-subject': 'lost otherwise' };
+    expect(errorsOf(decode('application/json', '{"type":"b"}', headers))).toEqual([
+      'ce-specversion is required: "1.0"',
+    ]);
+  });
+
   test('only type and specversion are needed', () => {
     const headers = { 'ce-specversion': '1.0', 'ce-type': 'a' };
     expect(decodedOne(decode(null, '', headers))).toMatchObject({ id: 'made-0', source: '/topics/orders' });
