@@ -28,9 +28,9 @@ export interface DecodeInput {
 
 export type DecodeResult = ({ outcome: 'decoded' } & DecodedEvents) | DecodeRefusal;
 
-/** `detail` says what to change. */
+/** `detail` says what to change; `errors` name the events it is about, where it is about some. */
 export type DecodeRefusal =
-  | { outcome: 'invalid-event'; detail: string; errors: EventError[] }
+  | { outcome: 'invalid-event' | 'event-too-large'; detail: string; errors: EventError[] }
   | {
       outcome:
         | 'invalid-json'

@@ -16,7 +16,7 @@ export class Reading {
   #defaults: EventDefaults | null = null;
   readonly #traceparent: string | null;
   readonly #errors: EventError[] = [];
-  #tooLarge: string | null = null;
+  #tooLarge: number | null = null;
   #decoded = new EventList(0);
 
   constructor(input: DecodeInput) {
@@ -48,7 +48,7 @@ export class Reading {
   take(index: number, attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
     const { eventBytes } = this.limits;
     if (!isLongerThan(written.json, eventBytes)) this.#decoded.add(attributes, data, written);
-    else this.#tooLarge ??= `Event ${index} is over the limit of ${eventBytes} bytes for one event.`;
+    else this.#tooLarge ??= index;
   }
 
   /** Writes out and takes a checked event. */
@@ -65,8 +65,17 @@ export class Reading {
   /** All of the events, or what is wrong with some. */
   result(): DecodeResult {
     if (this.#errors.length > 0) return invalid(this.#errors);
-    if (this.#tooLarge !== null) return { outcome: 'payload-too-large', detail: this.#tooLarge };
+    if (this.#tooLarge !== null) return this.#refuseSize(this.#tooLarge);
     return { outcome: 'decoded', ...this.#decoded.packed() };
+  }
+
+  #refuseSize(index: number): DecodeRefusal {
+    const { eventBytes } = this.limits;
+    return {
+      outcome: 'event-too-large',
+      detail: `Event ${index} is over the limit of ${eventBytes} bytes for one event.`,
+      errors: [{ path: `[${index}]`, message: `must be at most ${eventBytes} bytes` }],
+    };
   }
 }
 

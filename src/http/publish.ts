@@ -10,7 +10,7 @@ import { noBody, readBytes } from './body.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
 import { traceparentOf } from './headers.ts';
-import { invalid, Problem, type ProblemCode } from './problem.ts';
+import { invalid, notSupportedYet, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { refuseReserved, unknownTopic } from './topics.ts';
 
@@ -228,12 +228,18 @@ function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: Appe
 }
 
 function refusal(decoded: DecodeRefusal): Problem {
-  if (decoded.outcome === 'invalid-event')
-    return new Problem('invalid-event', decoded.detail, { errors: decoded.errors });
-  const code: ProblemCode = decoded.outcome === 'too-many-events' ? 'payload-too-large' : decoded.outcome;
-  const errors =
-    code === 'not-supported-yet' ? [{ path: 'content-type', message: 'not supported by this version yet' }] : [];
-  return new Problem(code, decoded.detail, { errors });
+  switch (decoded.outcome) {
+    case 'invalid-event':
+      return new Problem('invalid-event', decoded.detail, { errors: decoded.errors });
+    case 'event-too-large':
+      return new Problem('payload-too-large', decoded.detail, { errors: decoded.errors });
+    case 'too-many-events':
+      return new Problem('payload-too-large', decoded.detail);
+    case 'not-supported-yet':
+      return notSupportedYet('content-type', decoded.detail);
+    default:
+      return new Problem(decoded.outcome, decoded.detail);
+  }
 }
 
 function expectedLastSequence(request: Request): number | null {

@@ -286,9 +286,9 @@ describe('bad requests', () => {
     const around = utf8(decodedTexts(decode(SHORT, { type: 'a', data: '' }))[0] ?? '').byteLength;
     const fits = 'é'.repeat((1_048_576 - around - 1) / 2);
     expect(decode(SHORT, { type: 'a', data: fits }).outcome).toBe('decoded');
-    expect(decode(SHORT, { type: 'a', data: `${fits}éé` }).outcome).toBe('payload-too-large');
+    expect(decode(SHORT, { type: 'a', data: `${fits}éé` }).outcome).toBe('event-too-large');
     expect(decode(SHORT, [{ type: 'a' }, { type: 'a', data: `${fits}éé` }])).toMatchObject({
-      outcome: 'payload-too-large',
+      outcome: 'event-too-large',
       detail: expect.stringContaining('Event 1 '),
     });
     expect(decode(SHORT, new Uint8Array(10 * 1_048_576 + 1)).outcome).toBe('payload-too-large');
