@@ -140,11 +140,11 @@ export class Attaching {
       return;
     }
     const { next } = result;
-    // Where the topic was the subscription's before, its letters from then are in no books any more.
-    const former = sql.letterLane(topic);
+    // Where the topic was the subscription's before, its books from then are closed: both would count the same events.
+    const former = sql.countingLane(topic);
     if (former) {
       sql.uncountLetters(topic, former.id);
-      sql.moveLane(former.id, { dead: -former.dead, origin: former.dead });
+      sql.setLane(former.id, { status: 'uncounted' });
     }
     sql.addLane({
       topic,

@@ -9,7 +9,7 @@ import { sequencesOf } from './leases.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { AttemptView, DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
-import type { ExceptionRow, LaneRow } from './rows.ts';
+import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 
 /** A lane and its log, of one moment. */
 interface LaneStanding {
@@ -132,10 +132,11 @@ export class Views {
       settledAt: null,
       deadLetter: null,
     };
-    const lane = this.#core.present ? sql.letterLane(topic) : null;
-    if (!lane) return base;
-    const exception = sql.exception(lane.id, sequence);
+    if (!this.#core.present) return base;
+    const lane = sql.countingLane(topic);
+    const exception = (lane && sql.exception(lane.id, sequence)) ?? this.#redriven(sql.letter(topic, sequence));
     if (exception) return this.#excepted(base, exception);
+    if (!lane) return base;
     const lease = sql.leasesOf(lane.id).find((candidate) => sequencesOf(candidate).includes(sequence));
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
     const { types } = this.#core.document.filter;
@@ -144,6 +145,12 @@ export class Views {
     const buried = this.#buried(base, topic, sequence);
     if (buried) return buried;
     return sequence >= lane.next ? base : this.#settled(base, topic, sequence, type, recorded);
+  }
+
+  /** The delivery that a letter came back to, unless what it died in was a replay. */
+  #redriven(letter: LetterRow | null): ExceptionRow | null {
+    if (letter?.state !== 'redriven' || letter.replayed || letter.lane === null) return null;
+    return this.#core.sql.exception(letter.lane, letter.sequence);
   }
 
   /** Retrying, or redriven. */

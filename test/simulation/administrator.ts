@@ -31,6 +31,8 @@ export interface Asked {
   sought: boolean;
   deleted: boolean;
   replayed: boolean;
+  /** What the last seek of each topic skipped; null: an answer was lost. */
+  skipped: Map<string, number> | null;
 }
 
 /** Whoever makes, changes, pauses, seeks, replays, redrives, looks and deletes. */
@@ -167,7 +169,13 @@ export class Administrator {
   }
 
   async #put(name: string): Promise<void> {
-    const before = this.asked.get(name) ?? { documents: [], sought: false, deleted: false, replayed: false };
+    const before = this.asked.get(name) ?? {
+      documents: [],
+      sought: false,
+      deleted: false,
+      replayed: false,
+      skipped: new Map(),
+    };
     const last = before.documents.at(-1);
     const document = this.#document(name);
     // Topics change more rarely than the rest: most seeds are to keep to one set, so that their sums can be judged.
@@ -215,6 +223,11 @@ export class Administrator {
     if (asked !== undefined) {
       asked.sought = true;
     }
+    // Until it has answered nobody knows what it did.
+    const before = asked?.skipped ?? null;
+    if (asked !== undefined) {
+      asked.skipped = null;
+    }
     const topic = this.#random.chance(0.5) ? this.#random.pick(this.#plan.topics) : null;
     const to = this.#position();
     await this.#configure(
@@ -222,7 +235,15 @@ export class Administrator {
       'seek',
       [],
       (subscription) => subscription.seek({ topic, to }),
-      (result) => (result.outcome === 'sought' ? 'success' : 'failure'),
+      (result) => {
+        for (const moved of result.outcome === 'sought' ? result.topics : []) {
+          before?.set(moved.topic, moved.skipped);
+        }
+        if (asked !== undefined) {
+          asked.skipped = before;
+        }
+        return result.outcome === 'sought' ? 'success' : 'failure';
+      },
       topic,
     );
   }
@@ -240,8 +261,20 @@ export class Administrator {
     const asked = this.asked.get(name);
     if (asked !== undefined) {
       asked.deleted = true;
+      asked.skipped = asked.skipped?.size === 0 ? asked.skipped : null;
     }
-    await this.#configure(name, 'delete', [], (subscription) => subscription.remove());
+    await this.#configure(
+      name,
+      'delete',
+      [],
+      (subscription) => subscription.remove(),
+      () => {
+        if (asked !== undefined) {
+          asked.skipped = new Map();
+        }
+        return 'success';
+      },
+    );
     await this.#rest();
     await this.#put(name);
   }
@@ -364,7 +397,7 @@ export class Administrator {
   #bases(name: string): Record<string, number> | null {
     const asked = this.asked.get(name);
     const [first, ...later] = asked?.documents ?? [];
-    if (asked === undefined || first === undefined || asked.sought || asked.deleted || asked.replayed) {
+    if (asked === undefined || first === undefined || asked.sought) {
       return null;
     }
     const same = later.every((document) => JSON.stringify(document.topics) === JSON.stringify(first.topics));

@@ -132,8 +132,35 @@ async function finalOf(
     exact: sameTopics && !asked?.sought && !asked?.replayed && !asked?.deleted && !plan.removals,
     counters: { delivered, dead, pending, waiting, filtered, skipped, discarded },
     lag,
+    sequences: await sequencesOf(world, name, administrator),
     fates,
   };
+}
+
+/**
+ * How many sequences the subscription's books have to be about, by its logs: a topic's since its lane began, up to where it
+ * was given up. Null where a seek's answer was lost, or a topic that was sought may have come anew since.
+ */
+async function sequencesOf(world: World, name: string, administrator: Administrator): Promise<number | null> {
+  const asked = administrator.asked.get(name);
+  const topicSets = new Set(asked?.documents.map((document) => JSON.stringify(document.topics)));
+  const skipped = asked?.skipped ?? null;
+  if (skipped === null || (skipped.size > 0 && topicSets.size > 1)) {
+    return null;
+  }
+  const lanes = world
+    .subscriptionHost(name)
+    .storage.sql.exec<{ topic: string; status: string; start: number; next: number }>(
+      "SELECT topic, status, start, next FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching', 'removed')",
+    )
+    .toArray();
+  let sequences = 0;
+  for (const { topic, status, start, next } of lanes) {
+    const { lastSequence } = await world.topicLog(world.outsider('judge'), topic).standing(name);
+    const last = status === 'removed' ? next - 1 : lastSequence;
+    sequences += last - (start - 1) + (skipped.get(topic) ?? 0);
+  }
+  return sequences;
 }
 
 /** Every topic that the subscription names or matches has its lane. */

@@ -142,6 +142,22 @@ describe('P4: a replay', () => {
     expect(await hub.work('billing')).toEqual([2]);
     await hub.advance(100);
     expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    expect(booked(await hub.view('billing'))).toBe(3);
+  });
+
+  test('of what is older than the subscription enters nothing into its books, redriven or not', async () => {
+    const hub = new Hub();
+    await hub.publish('orders', 2);
+    await hub.subscribe('billing', { retry: { scheduleMs: [], jitter: 0 } });
+    await replay(hub);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(1_000);
+    await hub.awaiting(hub.subscription('billing').resume());
+    for (const letter of await hub.lettersOf('billing', 'open')) await hub.subscription('billing').redrive(letter);
+    expect((await hub.work('billing')).sort()).toEqual([1, 2]);
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
+    expect(booked(await hub.view('billing'))).toBe(0);
   });
 
   test('ends where its last event dies with its consumer', async () => {
