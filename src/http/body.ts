@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Later, parseFields, parseJson, withoutLater } from './parse.ts';
+import { type Later, parseFields, parseJson, refuseLater, withoutReadOnly } from './parse.ts';
 import { Problem } from './problem.ts';
 
 /** Of a JSON document that configures something. */
@@ -68,7 +68,9 @@ export async function readJson<S extends z.ZodType>(
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
     throw new Problem('unsupported-media-type', `Send application/json, not ${type}.`);
   }
-  return parseFields(schema, withoutLater(parseJson(utf8(bytes)), readOnly, later), 'body');
+  const body = withoutReadOnly(parseJson(utf8(bytes)), readOnly);
+  refuseLater(body, later);
+  return parseFields(schema, body, 'body');
 }
 
 /** The content type without its parameters, in lower case; '' if there is none. */

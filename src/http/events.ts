@@ -82,7 +82,7 @@ export const eventsRoutes: Route[] = [
         .optional()
         .meta({ description: 'How long to wait for a first event, at most 60s.' }),
     },
-    laterQuery: { filter: [], token: [] },
+    laterQuery: { filter: z.string(), token: z.string() },
     body: noBody,
     laterAccept: ['text/event-stream', 'websocket'],
     scopes: 'read:{topic}',

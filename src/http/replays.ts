@@ -12,7 +12,7 @@ import { Problem } from './problem.ts';
 import { rateLimitBody, replayAnswer, replayOut, toRateLimit } from './replay-schema.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
-import { filterField } from './subscription-schema.ts';
+import { celLater, filterField } from './subscription-schema.ts';
 
 /** Replays: a range of a topic, once more, to one subscription. */
 
@@ -43,7 +43,7 @@ const start = route({
     filter: filterField,
     rateLimit: rateLimitBody.nullable().default(null),
   }),
-  laterBody: { 'filter.cel': [null] },
+  laterBody: { 'filter.cel': celLater },
   needs: ({ topic }) => [{ scope: 'replays' }, { scope: 'read', on: topic }],
   scopes: 'replays, and read on the topic and on every topic pattern the subscription names',
   responses: { 202: replayAnswer },

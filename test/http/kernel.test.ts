@@ -112,8 +112,8 @@ describe('P8 explained: every refusal says what to change', () => {
       errors: [{ path: 'retention.maxAge' }],
     });
     for (const [field, value] of [
-      ['retention', { maxWeight: 1 }],
       ['validation', 'warn'],
+      ['validation', 'enforce'],
       ['compaction', true],
       ['partitions', 4],
     ] as const) {
@@ -122,6 +122,21 @@ describe('P8 explained: every refusal says what to change', () => {
         errors: [{ path: field }],
       });
     }
+  });
+
+  it.each([
+    ['retention', 'for ever', 'retention'],
+    ['retention', { maxWeight: 1 }, 'retention.maxWeight'],
+    ['retention', { maxAge: 'long' }, 'retention.maxAge'],
+    ['retention', { maxEvents: -1 }, 'retention.maxEvents'],
+    ['validation', 'zz', 'validation'],
+    ['compaction', 'true', 'compaction'],
+    ['partitions', 0, 'partitions'],
+    ['partitions', '1', 'partitions'],
+    ['partitions', 1.5, 'partitions'],
+  ])('knows a bad value of what comes later from a promised one: %s %j', async (field, value, path) => {
+    const answer = await hub.call('PUT', '/v1/topics/later', { body: { [field]: value } });
+    expect(answer).toMatchObject({ status: 400, json: { code: 'invalid-request', errors: [{ path }] } });
   });
 
   it.each([

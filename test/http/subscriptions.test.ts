@@ -148,6 +148,20 @@ describe('PUT /v1/subscriptions/{name}', () => {
   });
 
   it.each([
+    ['filter.cel', { ...MINIMAL, filter: { cel: 1 } }],
+    ['transform', { ...MINIMAL, transform: ['data'] }],
+    ['ordering', { ...MINIMAL, ordering: 'x' }],
+    ['delivery.kind', { ...MINIMAL, delivery: { ...MINIMAL.delivery, kind: 'x' } }],
+    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'x' } }],
+    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 0 } } }],
+    ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 0 } }],
+    ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: 'yes' } }],
+  ])('says of %s that a value nobody promised is wrong', async (path, body) => {
+    const refused = await put(body);
+    expect(refused).toMatchObject({ status: 400, body: { code: 'invalid-request', errors: [{ path }] } });
+  });
+
+  it.each([
     'http://billing.example.net/',
     'https://10.0.0.1/',
     'https://[::1]/',
