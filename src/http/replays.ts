@@ -8,7 +8,7 @@ import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
 import type { Hub } from './hub.ts';
-import { Problem } from './problem.ts';
+import { invalid, Problem } from './problem.ts';
 import { rateLimitBody, replayAnswer, replayOut, toRateLimit } from './replay-schema.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
@@ -27,6 +27,20 @@ const params = { id: z.string().max(64) };
 const scopes = 'replays, and read on its topic';
 const needs = () => [{ scope: 'replays' as const }];
 
+/** What a GET returns beside what was asked for; ignored when it is sent back. */
+const READ_ONLY_FIELDS = [
+  'id',
+  'status',
+  'total',
+  'delivered',
+  'failed',
+  'filtered',
+  'remaining',
+  'createdAt',
+  'endedAt',
+  'error',
+];
+
 const start = route({
   method: 'POST',
   path: '/v1/topics/{topic}/replays',
@@ -37,12 +51,14 @@ const start = route({
   params: { topic: nameField },
   query: {},
   body: z.strictObject({
+    topic: nameField.optional().describe('Read-only: must be the topic in the path.'),
     subscription: nameField,
     from: positionSchema,
     to: positionSchema.optional(),
     filter: filterField,
     rateLimit: rateLimitBody.nullable().default(null),
   }),
+  readOnly: READ_ONLY_FIELDS,
   laterBody: { 'filter.cel': celLater },
   needs: ({ topic }) => [{ scope: 'replays' }, { scope: 'read', on: topic }],
   scopes: 'replays, and read on the topic and on every topic pattern the subscription names',
@@ -58,6 +74,9 @@ const start = route({
   audit: ({ params: { topic }, body }) => ({ action: 'replay.create', target: `${topic} to ${body.subscription}` }),
   handler: async ({ params: { topic }, body }, context) => {
     const { hub } = context;
+    if (body.topic !== undefined && body.topic !== topic) {
+      throw invalid([{ path: 'topic', message: 'is not the topic in the path; leave it out' }]);
+    }
     if ((await hub.topic(topic).describe()) === null) {
       throw new Problem('unknown-topic', `There is no topic "${topic}".`);
     }

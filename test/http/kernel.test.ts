@@ -124,6 +124,16 @@ describe('P8 explained: every refusal says what to change', () => {
     }
   });
 
+  it('makes a key of what a GET returns of another', async () => {
+    await keyWith('first', 'read:orders');
+    const { json } = await hub.call('GET', '/v1/keys?limit=1000');
+    const first = json.items.find(({ name }: { name: string }) => name === 'first');
+    const again = await hub.call('POST', '/v1/keys', { body: { ...first, name: 'second' } });
+    expect(again).toMatchObject({ status: 201, json: { name: 'second', scopes: ['read:orders'] } });
+    const misspelt = await hub.call('POST', '/v1/keys', { body: { ...first, name: 'third', made: 1 } });
+    expect(misspelt).toMatchObject({ status: 400, json: { errors: [{ path: 'made' }] } });
+  });
+
   it.each([
     ['retention', 'for ever', 'retention'],
     ['retention', { maxWeight: 1 }, 'retention.maxWeight'],

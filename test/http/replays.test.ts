@@ -44,6 +44,21 @@ const post = (body: unknown = BODY, key?: string) =>
 const asked = () => hub.subscription('billing').startReplay.mock.lastCall?.[0];
 
 describe('POST /v1/topics/{topic}/replays', () => {
+  it('takes back what a GET gave, as a replay like that one', async () => {
+    const { body: first } = await post({ ...BODY, filter: { types: ['order.*'] }, rateLimit: { perSecond: 5 } });
+    expect((await post(first)).status).toBe(202);
+    expect(asked()).toMatchObject({
+      from: { kind: 'sequence', sequence: 1 },
+      to: { kind: 'sequence', sequence: 9 },
+      types: ['order.*'],
+      rateLimit: { count: 5, spanMs: 1_000 },
+    });
+    expect(await post({ ...BODY, topic: 'refunds' })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-request', errors: [{ path: 'topic' }] },
+    });
+  });
+
   it('starts a replay and says how far it is', async () => {
     const made = await post();
     expect(made).toMatchObject({
