@@ -4,7 +4,7 @@ import { readJson } from './body.ts';
 import { Context, type Exchange, type Needed } from './context.ts';
 import { etagOf, refuseLaterHeaders } from './headers.ts';
 import { type Later, parseFields, parseQuery } from './parse.ts';
-import type { ProblemCode } from './problem.ts';
+import type { DeclaredProblem } from './problem.ts';
 
 /*
  * How a resource is written: its file exports `const somethingRoutes: Route[] = [route({ … }), …]`, and app.ts mounts it.
@@ -77,7 +77,7 @@ export interface RouteDescription {
   /** Media types of the answer, where it is not JSON alone. */
   produces?: readonly string[];
   /** What it may refuse with, beyond what every route may. */
-  problems?: readonly ProblemCode[];
+  problems?: readonly DeclaredProblem[];
 }
 
 interface RouteSpec<P extends Shape, Q extends Shape, B extends z.ZodType, R extends Responses>
