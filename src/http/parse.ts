@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { type InputError, invalid, notSupportedYet, Problem } from './problem.ts';
+import { jsonFaultAt } from '../json-fault.ts';
+import { type InputError, invalid, notSupportedYet } from './problem.ts';
+import { wording } from './wording.ts';
 
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -16,7 +18,7 @@ export function parseFields<S extends z.ZodType>(
   value: unknown,
   where: 'path' | 'query' | 'body',
 ): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: wording });
   if (result.success) return result.data;
   throw invalid(inputErrors(result.error, where === 'query' ? 'unknown parameter' : 'unknown field'));
 }
@@ -69,23 +71,29 @@ function isObject(value: Json): value is { [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @throws Problem `invalid-json` */
+/** @throws Problem `invalid-json`, which says where and quotes nothing: it may be a secret */
 export function parseJson(text: string): Json {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new Problem(
+  } catch {
+    throw invalid(
+      [{ path: '', message: `The body is not JSON: ${whereIn(text, jsonFaultAt(text) ?? 0)}.` }],
       'invalid-json',
-      `The body is not JSON: ${error instanceof Error ? error.message : 'cannot be parsed'}`,
     );
   }
+}
+
+function whereIn(text: string, at: number): string {
+  const lines = text.slice(0, at).split('\n');
+  const place = `line ${lines.length}, column ${(lines.at(-1) ?? '').length + 1}`;
+  return at === text.length ? `it ends too early, at ${place}` : `look at ${place}`;
 }
 
 function inputErrors(error: z.ZodError, unknown: string): InputError[] {
   return error.issues.flatMap((issue): InputError[] =>
     issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: unknown }))
-      : [{ path: pathOf(issue.path), message: issue.message }],
+      : [{ path: pathOf(issue.path), message: issue.path.length === 0 ? `The body ${issue.message}.` : issue.message }],
   );
 }
 

@@ -206,6 +206,53 @@ describe('P8 explained: every refusal says what to change', () => {
     expect((await put(broken, json)).json).toMatchObject({ status: 400, code: 'incomplete-body' });
   });
 
+  it.each([
+    ['{"name":"billing","secret":whsec_MfKQ9r8GKYqrTwjU}', 'line 1, column 28'],
+    ['{\n  "description": "whsec_MfKQ9r8GKYqrTwjU', 'line 2, column 18'],
+    ['{"a":"whsec_MfKQ9r8GKYqrTwjU",', 'too early, at line 1, column 31'],
+  ])('says where a body stops being JSON and quotes nothing of it: %s', async (body, where) => {
+    const headers = { 'content-type': 'application/json' };
+    const { text, json } = await hub.call('PUT', '/v1/topics/a', { body, headers });
+    expect(json).toMatchObject({
+      code: 'invalid-json',
+      detail: expect.stringContaining(where),
+      errors: [{ path: '' }],
+    });
+    expect(text).not.toContain('whsec');
+  });
+
+  it.each<[object | string, string, string]>([
+    [{}, 'name', 'is required'],
+    [{ name: 'k' }, 'scopes', 'is required'],
+    [{ name: 1, scopes: [] }, 'name', 'must be a string'],
+    [{ name: 'k', scopes: 'admin' }, 'scopes', 'must be an array'],
+    [{ name: 'k', scopes: [] }, 'scopes', 'must not be empty'],
+    [{ name: 'k', scopes: Array(51).fill('admin') }, 'scopes', 'must have at most 50 entries'],
+    ['[]', '', 'The body must be an object.'],
+  ])('has words of its own for what is wrong: %j', async (body, path, message) => {
+    const answer = await hub.call('POST', '/v1/keys', { body, headers: { 'content-type': 'application/json' } });
+    expect(answer.json.errors).toContainEqual({ path, message });
+  });
+
+  it.each([
+    ['/v1/topics?limit=1001', 'limit', 'must be at most 1000'],
+    ['/v1/topics?limit=0', 'limit', 'must be at least 1'],
+    ['/v1/topics/a/events?order=up', 'order', 'must be one of "asc", "desc"'],
+    ['/v1/topics/a/events?type=', 'type[0]', 'must not be empty'],
+  ])('has them for a query too: %s', async (path, name, message) => {
+    expect((await hub.call('GET', path)).json.errors).toContainEqual({ path: name, message });
+  });
+
+  it('names the header or the body that it does not take', async () => {
+    const put = (body: unknown, headers = {}) => hub.call('PUT', '/v1/topics/a', { body, headers });
+    const json = { 'content-type': 'application/json' };
+    expect((await put('a', { 'content-type': 'text/xml' })).json.errors).toMatchObject([{ path: 'content-type' }]);
+    expect((await put('{}', { ...json, 'content-encoding': 'gzip' })).json.errors).toMatchObject([
+      { path: 'content-encoding' },
+    ]);
+    expect((await put(`"${'x'.repeat(1024 * 1024)}"`, json)).json.errors).toMatchObject([{ path: '' }]);
+  });
+
   it('carries a request id, its own or a sane one of the caller', async () => {
     const given = await hub.call('GET', '/healthz', { headers: { 'x-request-id': 'abc-123' } });
     expect(given.headers.get('x-request-id')).toBe('abc-123');
