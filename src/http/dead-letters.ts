@@ -33,6 +33,7 @@ const list = route({
   needsOfInput: ({ query }) => needsOfTopic(query.topic),
   scopes: 'dead-letters; lists those of topics the key may read',
   responses: { 200: listOf(letterAnswer) },
+  problems: ['invalid-range'],
   handler: async ({ query }, context) => {
     const filter = toFilter(query, query.state);
     const { letters, next } = await readableLetters(context, filter, query.cursor, query.limit);
@@ -125,7 +126,7 @@ const redriveAll = route({
   needsOfInput: ({ body }) => needsOfTopic(body.topic),
   scopes: 'dead-letters; takes those of topics the key may read',
   responses: { 202: jobAnswer },
-  problems: ['filter-required', SUBSCRIPTION_GONE],
+  problems: ['filter-required', 'invalid-range', SUBSCRIPTION_GONE],
   audit: ({ body }) => ({ action: 'dead-letter.redrive-all', target: targetOf(body) }),
   handler: async ({ body }, context) => ({
     status: 202,
@@ -169,7 +170,7 @@ const discardAll = route({
   needsOfInput: ({ query }) => needsOfTopic(query.topic),
   scopes: 'dead-letters; takes those of topics the key may read',
   responses: { 202: jobAnswer },
-  problems: ['filter-required'],
+  problems: ['filter-required', 'invalid-range'],
   audit: ({ query }) => ({ action: 'dead-letter.discard-all', target: targetOf(query) }),
   handler: async ({ query }, context) => ({
     status: 202,

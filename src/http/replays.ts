@@ -113,7 +113,7 @@ function startedOrRefuse(
         `The subscription "${subscription}" does not have the topic "${topic}".`,
       );
     case 'invalid-range':
-      throw new Problem('invalid-range', '`to` lies before `from`.');
+      throw invalid([{ path: 'to', message: 'lies before `from`' }], 'invalid-range');
     case 'position-ahead': {
       const starts = from.kind === 'sequence' && from.sequence > result.lastSequence;
       throw positionProblem({ ...result, topic }, starts ? 'from' : 'to');

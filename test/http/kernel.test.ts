@@ -243,6 +243,16 @@ describe('P8 explained: every refusal says what to change', () => {
     expect((await hub.call('GET', path)).json.errors).toContainEqual({ path: name, message });
   });
 
+  it.each([
+    ['?from=1&since=2026-01-01T00:00:00Z', ['from', 'since']],
+    ['?from=2&until=1', ['until']],
+  ])('names what is wrong with a range: %s', async (query, paths) => {
+    await hub.call('POST', '/v1/topics/ranges/events', { body: [{ type: 'a' }, { type: 'b' }] });
+    const { json } = await hub.call('GET', `/v1/topics/ranges/events${query}`);
+    expect(json.code).toBe('invalid-range');
+    expect(json.errors.map(({ path }: { path: string }) => path)).toEqual(paths);
+  });
+
   it('names the header or the body that it does not take', async () => {
     const put = (body: unknown, headers = {}) => hub.call('PUT', '/v1/topics/a', { body, headers });
     const json = { 'content-type': 'application/json' };

@@ -144,7 +144,7 @@ describe('POST /v1/topics/{topic}/replays', () => {
     startReplay.mockResolvedValueOnce({ outcome: 'topic-not-subscribed' });
     expect(await post()).toMatchObject({ status: 409, body: { code: 'topic-not-subscribed' } });
     startReplay.mockResolvedValueOnce({ outcome: 'invalid-range' });
-    expect(await post()).toMatchObject({ status: 400, body: { code: 'invalid-range' } });
+    expect(await post()).toMatchObject({ status: 400, body: { code: 'invalid-range', errors: [{ path: 'to' }] } });
     startReplay.mockResolvedValueOnce({ outcome: 'sequence-expired', firstSequence: 5 });
     expect(await post()).toMatchObject({ status: 410, body: { code: 'sequence-expired', firstSequence: 5 } });
     startReplay.mockResolvedValueOnce({ outcome: 'position-ahead', lastSequence: 5 });

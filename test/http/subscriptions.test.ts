@@ -389,6 +389,7 @@ describe('a subscription', () => {
     for (const bad of [
       '?status=ok',
       '?status=99',
+      '?status=600',
       '?sequence=0',
       '?sequence=x',
       '?limit=0',
