@@ -139,7 +139,7 @@ function parametersOf(route: RouteDescription, schemas: Components): Parameter[]
   if (route.guarded) {
     add('if-match', 'header', false, {
       type: 'string',
-      description: 'The etag of a GET: 412 if it has changed since.',
+      description: 'The etag of a GET: 412 if it has changed since. `*`: 412 if it is not there.',
     });
   }
   return parameters;

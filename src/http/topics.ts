@@ -7,6 +7,7 @@ import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
 import type { Later } from './parse.ts';
 import { Problem } from './problem.ts';
@@ -126,11 +127,13 @@ export const topicsRoutes: Route[] = [
     responses: { 200: topicView, 201: topicView },
     problems: ['reserved-topic'],
     audit: ({ params }, status) => ({ action: status === 201 ? 'topic.create' : 'topic.update', target: params.topic }),
-    handler: async ({ params, body: wanted }, { hub, ifMatch }) => {
+    handler: async ({ params, body: wanted }, { hub, guard }) => {
       refuseReserved(params.topic);
       const config = { description: wanted.description, deduplicationWindowMs: wanted.deduplicationWindow };
-      const result = await hub.topic(params.topic).configure(config, ifMatch);
-      if (result.outcome === 'precondition-failed') {
+      const topic = hub.topic(params.topic);
+      const current = async () => (await topic.describe())?.etag ?? null;
+      const result = await putGuarded(guard, current, (ifMatch) => topic.configure(config, ifMatch));
+      if (result === null) {
         throw new Problem('precondition-failed', 'The topic is not as If-Match says: GET it again.');
       }
       const headers = etagHeader(result.topic.etag);

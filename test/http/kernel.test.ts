@@ -277,6 +277,16 @@ describe('P8 explained: every refusal says what to change', () => {
     const odd = await hub.call('PUT', '/v1/topics/later', { body: {}, headers: { 'if-match': 'x' } });
     expect(odd.json).toMatchObject({ code: 'invalid-request', errors: [{ path: 'if-match' }] });
   });
+
+  it('takes If-Match: * for what is there, and for nothing else', async () => {
+    const put = (topic: string, ifMatch: string) =>
+      hub.call('PUT', `/v1/topics/${topic}`, { body: { description: 'x' }, headers: { 'if-match': ifMatch } });
+    expect(await put('not-there', '*')).toMatchObject({ status: 412, json: { code: 'precondition-failed' } });
+    expect((await hub.call('GET', '/v1/topics/not-there')).status).toBe(404);
+    await hub.call('PUT', '/v1/topics/there', { body: {} });
+    expect(await put('there', '*')).toMatchObject({ status: 200, json: { description: 'x' } });
+    expect((await put('there', '"*"')).status).toBe(412);
+  });
 });
 
 describe('failures below', () => {

@@ -200,6 +200,16 @@ describe('PUT /v1/subscriptions/{name}', () => {
     const guarded = await put(MINIMAL, { headers: { 'if-match': '"e0"' } });
     expect(guarded).toMatchObject({ status: 412, body: { code: 'precondition-failed' } });
     expect(answer.mock.lastCall?.[0].ifMatch).toBe('e0');
+    const anything = { headers: { 'if-match': '*' } };
+    hub.subscription('billing').describe.mockResolvedValueOnce(null);
+    const calls = answer.mock.calls.length;
+    expect((await put(MINIMAL, anything)).status).toBe(412);
+    expect(answer.mock.calls).toHaveLength(calls);
+    // Changed between the look and the change: it is still there, and looked at again.
+    hub.subscription('billing').describe.mockResolvedValue(subscriptionView('billing', ['orders']));
+    answer.mockResolvedValueOnce({ outcome: 'precondition-failed' });
+    expect((await put(MINIMAL, anything)).status).toBeLessThan(300);
+    expect(answer.mock.lastCall?.[0].ifMatch).toBe('e1');
     answer.mockResolvedValueOnce({ outcome: 'position-ahead', topic: 'orders', lastSequence: 5 });
     expect(await put(MINIMAL)).toMatchObject({ status: 400, body: { code: 'position-ahead', lastSequence: 5 } });
     answer.mockResolvedValueOnce({ outcome: 'sequence-expired', topic: 'orders', firstSequence: 9 });
