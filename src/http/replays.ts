@@ -22,6 +22,8 @@ const REPLAY_ID_BYTES = 16;
 /** Replays looked through for one page: a key that may read few of many topics gets short pages. */
 const REPLAYS_EXAMINED_MAX = 10_000;
 const REPLAYS_AT_ONCE = 500;
+/** Pages looked through for one with something on it. */
+const PAGES_EXAMINED_MAX = 20;
 
 const params = { id: z.string().max(64) };
 const scopes = 'replays, and read on its topic';
@@ -135,12 +137,19 @@ const list = route({
   scopes: 'replays; lists those of topics the key may read',
   responses: { 200: listOf(replayAnswer) },
   handler: async ({ query: { limit, cursor } }, context) => {
-    const { found, next } = await readableReplays(context, cursor, limit);
-    const replays = await mapBounded(found, ({ id, subscription }) =>
-      context.hub.subscription(subscription).replay(id),
-    );
-    const items = replays.filter((replay) => replay !== null).map(replayOut);
-    return { status: 200, body: { items, next } };
+    let place = cursor;
+    for (let pages = 1; ; pages++) {
+      const { found, next } = await readableReplays(context, place, limit);
+      const replays = await mapBounded(found, ({ id, subscription }) =>
+        context.hub.subscription(subscription).replay(id),
+      );
+      // Those of a deleted subscription are gone with it, though the catalogue still has them.
+      const items = replays.filter((replay) => replay !== null).map(replayOut);
+      if (items.length > 0 || next === null || pages === PAGES_EXAMINED_MAX) {
+        return { status: 200, body: { items, next } };
+      }
+      place = next;
+    }
   },
 });
 

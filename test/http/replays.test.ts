@@ -179,6 +179,17 @@ describe('a replay', () => {
     expect((await hub.call('GET', '/v1/replays?cursor=!')).status).toBe(400);
   });
 
+  it('of a deleted subscription makes no empty page', async () => {
+    const pages: string[][] = [];
+    let cursor = '';
+    do {
+      const { body } = await hub.call('GET', `/v1/replays?limit=1${cursor}`);
+      pages.push(body.items.map(({ id }: { id: string }) => id));
+      cursor = body.next === null ? '' : `&cursor=${body.next}`;
+    } while (cursor !== '');
+    expect(pages).toEqual([['rpl_d'], ['rpl_c'], ['rpl_a']]);
+  });
+
   it('is read by its id', async () => {
     expect((await hub.call('GET', '/v1/replays/rpl_a')).body).toMatchObject({ id: 'rpl_a', delivered: 4 });
     for (const id of ['rpl_b', 'rpl_z']) {
