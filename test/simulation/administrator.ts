@@ -201,9 +201,16 @@ export class Administrator {
 
   #document(name: string): SubscriptionDocument {
     const { random } = this.#world.scheduler;
-    const from: Position = random.chance(0.6) ? { kind: 'earliest' } : { kind: 'latest' };
+    const topics = random.pick(TOPIC_SETS);
+    let from: Position = random.chance(0.6) ? { kind: 'earliest' } : { kind: 'latest' };
+    // A named topic refuses what lies beyond its end.
+    if (topics.every((topic) => /[*>]/.test(topic)) && random.chance(0.5)) {
+      const future = this.#world.scheduler.now() + 3_600_000;
+      const sequence = random.between(1, 30);
+      from = random.chance(0.7) ? { kind: 'sequence', sequence } : { kind: 'time', time: future };
+    }
     return {
-      topics: random.pick(TOPIC_SETS),
+      topics,
       from,
       filter: { types: random.pick(FILTERS) },
       maxInFlight: random.pick([1, 2, 8, 64]),
