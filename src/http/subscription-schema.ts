@@ -116,7 +116,11 @@ export const subscriptionBody = z
       .min(1)
       .max(TOPICS_MAX)
       .describe('Topic names and patterns: `*` is one token, a final `>` one or more.'),
-    from: positionSchema.prefault('latest').describe('Where topics new to the subscription start.'),
+    from: positionSchema
+      .prefault('latest')
+      .describe(
+        'Where topics new to the subscription start. One that a pattern finds starts no later than its first event recorded since the pattern was made.',
+      ),
     filter: filterField,
     transform: z.null().optional(),
     ordering: z.literal('none').optional(),
