@@ -2,6 +2,7 @@
  * npm run dev: the hub on this machine, for daily work. State is kept in .wrangler/state; anything after `--` goes to
  * `wrangler dev` and wins over what is set here.
  */
+import { reach } from './hub/dev-arguments.ts';
 import { type DevServer, startDevServer } from './hub/dev-server.ts';
 
 const PARENT_CHECK_EVERY_MS = 500;
@@ -35,7 +36,7 @@ try {
     Admin key  ${server.adminKey}
     Reference  ${server.url}/docs
 
-  Webhooks may reach this machine's loopback addresses. Ctrl-C stops the hub.
+  ${reach(server.allowedHosts)} Ctrl-C stops the hub.
 `);
   process.exitCode = await server.ended;
 } catch (error) {

@@ -50,6 +50,18 @@ export function devArguments(given: readonly string[], configuredFlags: readonly
   return { dev: ['dev', ...defaults, ...given], shared, ip: options.get('ip')?.at(-1) ?? DEFAULT_IP, vars };
 }
 
+/** What webhooks may reach, in a sentence. */
+export function reach(allowedHosts: string): string {
+  const hosts = allowedHosts
+    .split(',')
+    .map((host) => host.trim())
+    .filter((host) => host !== '');
+  if (allowedHosts === LOOPBACK_HOSTS) return "Webhooks may reach this machine's loopback addresses.";
+  return hosts.length === 0
+    ? 'Webhooks may reach public hosts only.'
+    : `Webhooks may reach public hosts, and ${hosts.join(', ')}.`;
+}
+
 /** `--name value`, `--name=value`, `-n value`; a name may come again, or take several values. */
 function readOptions(args: readonly string[]): Map<string, string[]> {
   const options = new Map<string, string[]>();

@@ -17,6 +17,8 @@ export interface DevServer {
   url: string;
   /** The admin key that is in force. */
   adminKey: string;
+  /** The hosts that webhooks may reach beside public ones, as `WEBHOOK_ALLOW_HOSTS` has them. */
+  allowedHosts: string;
   /** Ends the hub, workerd included. */
   stop(): Promise<void>;
   /** Settles when the hub has ended, with its exit code. */
@@ -57,7 +59,13 @@ export async function startDevServer(given: readonly string[]): Promise<DevServe
   await answers(`${url}/healthz`, ended);
   const sweep = setInterval(() => void fireCron(url), SWEEP_EVERY_MS);
   void ended.then(() => clearInterval(sweep));
-  return { url, adminKey: args.vars.ADMIN_KEY ?? secrets.ADMIN_KEY ?? '', stop, ended };
+  return {
+    url,
+    adminKey: args.vars.ADMIN_KEY ?? secrets.ADMIN_KEY ?? '',
+    allowedHosts: args.vars.WEBHOOK_ALLOW_HOSTS ?? '',
+    stop,
+    ended,
+  };
 }
 
 function failed(reason: string): never {

@@ -1,3 +1,4 @@
+import { jsonFaultIn } from '../json-fault.ts';
 import { compact } from './json-text.ts';
 
 export type JsonResult =
@@ -43,9 +44,8 @@ export function readJson(body: Uint8Array, depthMax: number, parsed: UnboundedJs
   if (short.outcome === 'too-deep') return short;
   try {
     return { outcome: 'json', text: short.text, value: parsed === null ? JSON.parse(text) : parsed.value };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : 'it cannot be parsed';
-    return { outcome: 'invalid-json', detail: `The body is not JSON: ${reason}.` };
+  } catch {
+    return { outcome: 'invalid-json', detail: `The body is not JSON: ${jsonFaultIn(text)}.` };
   }
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type Later, parseFields, parseJson, withoutLater } from './parse.ts';
-import { Problem } from './problem.ts';
+import { type Later, parseFields, parseJson, refuseLater, withoutReadOnly } from './parse.ts';
+import { invalid, Problem } from './problem.ts';
 
 /** Of a JSON document that configures something. */
 export const DOCUMENT_MAX_BYTES = 1024 * 1024;
@@ -66,9 +66,12 @@ export async function readJson<S extends z.ZodType>(
   if (bytes.byteLength === 0) return parseFields(schema, {}, 'body');
   const type = mediaType(request);
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
-    throw new Problem('unsupported-media-type', `Send application/json, not ${type}.`);
+    const message = `must be application/json, not ${type}`;
+    throw invalid([{ path: 'content-type', message }], 'unsupported-media-type');
   }
-  return parseFields(schema, withoutLater(parseJson(utf8(bytes)), readOnly, later), 'body');
+  const body = withoutReadOnly(parseJson(utf8(bytes)), readOnly);
+  refuseLater(body, later);
+  return parseFields(schema, body, 'body');
 }
 
 /** The content type without its parameters, in lower case; '' if there is none. */
@@ -89,12 +92,13 @@ export async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>)
 export function refuseEncoding(request: Request): void {
   const encoding = request.headers.get('content-encoding');
   if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') {
-    throw new Problem('unsupported-media-type', 'Send the body without a content-encoding.');
+    throw invalid([{ path: 'content-encoding', message: 'must be left out' }], 'unsupported-media-type');
   }
 }
 
 function tooLarge(maxBytes: number): Problem {
-  return new Problem('payload-too-large', `The body is larger than ${maxBytes} bytes.`, { extra: { maxBytes } });
+  const message = `The body is larger than ${maxBytes} bytes.`;
+  return new Problem('payload-too-large', message, { errors: [{ path: '', message }], extra: { maxBytes } });
 }
 
 /** @throws Problem `invalid-json` */
@@ -102,7 +106,7 @@ function utf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
-    throw new Problem('invalid-json', 'The body is not UTF-8.');
+    throw invalid([{ path: '', message: 'The body is not UTF-8.' }], 'invalid-json');
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Caller } from '../access/authenticate.ts';
 import { allows, describeNeed, type Need } from '../access/scopes.ts';
+import type { Guard } from './guard.ts';
 import type { Hub } from './hub.ts';
 import { Problem } from './problem.ts';
 
@@ -23,16 +24,16 @@ export class Context {
   readonly url: URL;
   readonly requestId: string;
   readonly caller: Caller;
-  /** The etag in `If-Match`, without its quotes; null: unguarded. */
-  readonly ifMatch: string | null;
+  /** What `If-Match` asks for. */
+  readonly guard: Guard;
 
-  constructor(exchange: Exchange, ifMatch: string | null) {
+  constructor(exchange: Exchange, guard: Guard) {
     this.hub = exchange.hub;
     this.request = exchange.request;
     this.url = exchange.url;
     this.requestId = exchange.requestId;
     this.caller = exchange.caller;
-    this.ifMatch = ifMatch;
+    this.guard = guard;
   }
 
   /** True if the caller's key grants it. */

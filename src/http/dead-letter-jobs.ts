@@ -21,7 +21,9 @@ export async function startJobs(
 ): Promise<{ job: string; count: number }> {
   const { state: _, ...asked } = filter;
   if (Object.values(asked).every((value) => value === null)) {
-    throw new Problem('filter-required', `Say which to ${action}: subscription, topic, reason, since or until.`);
+    throw new Problem('filter-required', `Say which to ${action}: subscription, topic, reason, since or until.`, {
+      errors: Object.keys(asked).map((path) => ({ path, message: 'is one of those of which one is required' })),
+    });
   }
   const { hub } = context;
   const letters = new DeadLetters(hub.db);

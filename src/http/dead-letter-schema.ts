@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { DeadLetter, LetterFilter, LetterState } from '../dead-letters/letters.ts';
 import { nameField, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
+import { invalid } from './problem.ts';
 
 /** Dead letters on the wire. */
 
@@ -20,8 +21,12 @@ export const stateField = z.enum(STATES).default('open');
 
 type LetterFields = z.output<z.ZodObject<typeof letterFields>>;
 
+/** @throws Problem `invalid-range` */
 export function toFilter(fields: LetterFields, state: LetterState): LetterFilter {
   const { subscription = null, topic = null, reason = null, since = null, until = null } = fields;
+  if (since !== null && until !== null && until < since) {
+    throw invalid([{ path: 'until', message: 'lies before `since`' }], 'invalid-range');
+  }
   return { subscription, topic, reason, since, until, state };
 }
 

@@ -7,7 +7,7 @@ import { jobAnswer, letterAnswer, letterFields, letterText, stateField, toFilter
 import { cursorOf, listOf, listQuery, placeOf } from './fields.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { subscriptionGone } from './subscription-problems.ts';
+import { SUBSCRIPTION_GONE, subscriptionGone } from './subscription-problems.ts';
 
 /** Dead letters: deliveries that were given up on, until a person redrives or discards them. */
 
@@ -33,6 +33,7 @@ const list = route({
   needsOfInput: ({ query }) => needsOfTopic(query.topic),
   scopes: 'dead-letters; lists those of topics the key may read',
   responses: { 200: listOf(letterAnswer) },
+  problems: ['invalid-range'],
   handler: async ({ query }, context) => {
     const filter = toFilter(query, query.state);
     const { letters, next } = await readableLetters(context, filter, query.cursor, query.limit);
@@ -101,7 +102,7 @@ const redrive = route({
   needs,
   scopes,
   responses: { 202: z.object({ id: z.string(), status: z.literal('pending') }) },
-  problems: ['unknown-dead-letter', 'unknown-subscription', 'not-redrivable'],
+  problems: ['unknown-dead-letter', SUBSCRIPTION_GONE, 'not-redrivable'],
   audit: (input) => ({ action: 'dead-letter.redrive', target: input.params.id }),
   handler: async ({ params: { id } }, context) => {
     const { subscription, topic, sequence, event, resolvedAt, discardedAt } = await letterOf(id, context);
@@ -125,7 +126,7 @@ const redriveAll = route({
   needsOfInput: ({ body }) => needsOfTopic(body.topic),
   scopes: 'dead-letters; takes those of topics the key may read',
   responses: { 202: jobAnswer },
-  problems: ['filter-required', 'unknown-subscription'],
+  problems: ['filter-required', 'invalid-range', SUBSCRIPTION_GONE],
   audit: ({ body }) => ({ action: 'dead-letter.redrive-all', target: targetOf(body) }),
   handler: async ({ body }, context) => ({
     status: 202,
@@ -169,7 +170,7 @@ const discardAll = route({
   needsOfInput: ({ query }) => needsOfTopic(query.topic),
   scopes: 'dead-letters; takes those of topics the key may read',
   responses: { 202: jobAnswer },
-  problems: ['filter-required'],
+  problems: ['filter-required', 'invalid-range'],
   audit: ({ query }) => ({ action: 'dead-letter.discard-all', target: targetOf(query) }),
   handler: async ({ query }, context) => ({
     status: 202,

@@ -82,7 +82,7 @@ export const eventsRoutes: Route[] = [
         .optional()
         .meta({ description: 'How long to wait for a first event, at most 60s.' }),
     },
-    laterQuery: { filter: [], token: [] },
+    laterQuery: { filter: z.string(), token: z.string() },
     body: noBody,
     laterAccept: ['text/event-stream', 'websocket'],
     scopes: 'read:{topic}',
@@ -92,7 +92,7 @@ export const eventsRoutes: Route[] = [
     problems: ['unknown-topic', 'invalid-range', 'sequence-expired'],
     handler: async ({ params: { topic }, query }, { hub, request }) => {
       const starts = [query.from, query.after, query.since].filter((start) => start !== undefined);
-      if (starts.length > 1) throw new Problem('invalid-range', 'Give one of from, after and since.');
+      if (starts.length > 1) throw twoStarts(query);
       const streams = preferred(request) === LINES;
       const read: ReadRequest = {
         v: 1,
@@ -161,8 +161,17 @@ function pageOrRefuse(topic: string, result: ReadResult): Page {
     case 'sequence-expired':
       throw expired(topic, result.firstSequence);
     case 'invalid-range':
-      throw new Problem('invalid-range', 'The range ends before it begins.');
+      throw new Problem('invalid-range', 'The range ends before it begins.', {
+        errors: [{ path: 'until', message: 'lies before the start' }],
+      });
   }
+}
+
+function twoStarts(query: { from?: unknown; after?: unknown; since?: unknown }): Problem {
+  const given = (['from', 'after', 'since'] as const).filter((name) => query[name] !== undefined);
+  return new Problem('invalid-range', 'Give one of from, after and since.', {
+    errors: given.map((path) => ({ path, message: 'is one of several starts; give one' })),
+  });
 }
 
 /** The first of the types asked for that there is; JSON for whoever asks for anything else. */

@@ -1,19 +1,21 @@
+import type { Guard } from './guard.ts';
 import { invalid, notSupportedYet } from './problem.ts';
 
-/** The etag a request is guarded with. Guards that would go unheeded are refused: to ignore one is to break a promise. */
-export function etagOf(request: Request, guarded: boolean): string | null {
+/** What a request is guarded with. Guards that would go unheeded are refused: to ignore one is to break a promise. */
+export function guardOf(request: Request, guarded: boolean): Guard {
   const mutates = request.method !== 'GET' && request.method !== 'HEAD';
-  if (!mutates) return null;
+  if (!mutates) return 'none';
   for (const header of ['if-none-match', 'if-unmodified-since', ...(guarded ? [] : ['if-match'])]) {
     if (request.headers.has(header)) throw notSupportedYet(header);
   }
   const value = request.headers.get('if-match');
-  if (value === null) return null;
+  if (value === null) return 'none';
+  if (value.trim() === '*') return 'exists';
   const etag = /^\s*(?:W\/)?"([\x21\x23-\x7e]{1,128})"\s*$/.exec(value)?.[1];
   if (etag === undefined) {
-    throw invalid([{ path: 'if-match', message: 'must be the etag of a GET, in its quotes' }]);
+    throw invalid([{ path: 'if-match', message: 'must be the etag of a GET, in its quotes, or *' }]);
   }
-  return etag;
+  return { etag };
 }
 
 /** The header of an answer whose resource has this etag. */

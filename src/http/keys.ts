@@ -64,6 +64,7 @@ export const keysRoutes: Route[] = [
     params: {},
     query: {},
     body: newKey,
+    readOnly: ['createdAt'],
     scopes: 'admin',
     needs: adminOnly,
     responses: { 201: newKeyView },

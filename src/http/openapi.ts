@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { VERSION } from '../version.ts';
 import { noBody } from './body.ts';
 import type { Json } from './parse.ts';
-import { PROBLEMS, type ProblemCode } from './problem.ts';
+import { type DeclaredProblem, PROBLEMS, type ProblemCode } from './problem.ts';
 import type { RouteDescription } from './route.ts';
 
 /** The OpenAPI 3.1 document, made from the routes and their zod schemas. */
@@ -139,7 +139,7 @@ function parametersOf(route: RouteDescription, schemas: Components): Parameter[]
   if (route.guarded) {
     add('if-match', 'header', false, {
       type: 'string',
-      description: 'The etag of a GET: 412 if it has changed since.',
+      description: 'The etag of a GET: 412 if it has changed since. `*`: 412 if it is not there.',
     });
   }
   return parameters;
@@ -173,22 +173,24 @@ function responsesOf(route: RouteDescription, schemas: Components): Operation['r
             content: Object.fromEntries(types.map((type) => [type, { schema: schemas.of(schema, 'output') }])),
           };
   }
-  const codes = problemsOf(route);
-  for (const status of new Set(codes.map((code) => PROBLEMS[code].status))) {
-    const here = codes.filter((code) => PROBLEMS[code].status === status);
+  const problems = problemsOf(route).map((problem) =>
+    typeof problem === 'string' ? { code: problem, status: PROBLEMS[problem].status } : problem,
+  );
+  for (const status of new Set(problems.map((problem) => problem.status))) {
+    const here = problems.filter((problem) => problem.status === status);
     responses[status] = {
-      description: here.join(', '),
+      description: here.map(({ code }) => code).join(', '),
       content: { 'application/problem+json': { schema: schemas.of(problemSchema, 'output') } },
     };
   }
   return responses;
 }
 
-function problemsOf(route: RouteDescription): ProblemCode[] {
+function problemsOf(route: RouteDescription): DeclaredProblem[] {
   const own = route.problems ?? [];
   if (route.open) return ['invalid-request', ...own];
   return [
-    ...new Set<ProblemCode>([
+    ...new Set<DeclaredProblem>([
       ...COMMON_PROBLEMS,
       ...(route.method === 'GET' ? [] : BODY_PROBLEMS),
       ...(route.guarded ? (['precondition-failed'] as const) : []),

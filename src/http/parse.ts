@@ -1,14 +1,16 @@
 import { z } from 'zod';
-import { type InputError, invalid, notSupportedYet, Problem } from './problem.ts';
+import { jsonFaultIn } from '../json-fault.ts';
+import { type InputError, invalid, notSupportedYet } from './problem.ts';
+import { wording } from './wording.ts';
 
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /**
- * Fields or parameters that api.md promises and this version does not have: refused, unless the value is one of those
- * listed (the defaults), which is dropped. Paths into objects are dotted: `delivery.format`.
+ * What api.md promises and this version does not have: the values of a field or parameter that are refused for that. Any
+ * other value is the schema's to judge, which knows the default alone. Paths into objects are dotted: `delivery.format`.
  */
-export type Later = Record<string, readonly Json[]>;
+export type Later = Record<string, z.ZodType>;
 
 /** @throws Problem `invalid-request` naming each field that is wrong */
 export function parseFields<S extends z.ZodType>(
@@ -16,7 +18,7 @@ export function parseFields<S extends z.ZodType>(
   value: unknown,
   where: 'path' | 'query' | 'body',
 ): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: wording });
   if (result.success) return result.data;
   throw invalid(inputErrors(result.error, where === 'query' ? 'unknown parameter' : 'unknown field'));
 }
@@ -28,10 +30,9 @@ export function parseQuery<S extends z.ZodObject>(schema: S, search: URLSearchPa
   for (const name of new Set(search.keys())) {
     const given = search.getAll(name);
     const [first = ''] = given;
-    const accepted = Object.hasOwn(later, name) ? later[name] : undefined;
-    if (accepted !== undefined) {
-      if (given.some((value) => !accepted.includes(value))) throw notSupportedYet(name);
-    } else if (isRepeatable(Object.hasOwn(schema.shape, name) ? schema.shape[name] : undefined)) {
+    if (Object.hasOwn(later, name) && given.some((value) => later[name]?.safeParse(value).success))
+      throw notSupportedYet(name);
+    if (isRepeatable(Object.hasOwn(schema.shape, name) ? schema.shape[name] : undefined)) {
       values[name] = given;
     } else if (given.length > 1) {
       errors.push({ path: name, message: 'given more than once' });
@@ -48,61 +49,34 @@ function isRepeatable(schema: unknown): boolean {
   return schema instanceof z.ZodArray;
 }
 
-/** Drops what a PUT ignores and refuses what comes later. Returns the body to parse; the given one stays as it is. */
-export function withoutLater(body: Json, readOnly: readonly string[], later: Later): Json {
+/** The body without what a GET returns beside what can be set. The given one stays as it is. */
+export function withoutReadOnly(body: Json, readOnly: readonly string[]): Json {
   if (!isObject(body)) return body;
-  const kept = Object.fromEntries(Object.entries(body).filter(([name]) => !readOnly.includes(name)));
-  return Object.entries(later).reduce(
-    (value, [path, accepted]) => dropLater(value, path.split('.'), path, accepted),
-    kept,
-  );
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !readOnly.includes(name)));
 }
 
-function dropLater(
-  value: { [key: string]: Json },
-  [name = '', ...rest]: string[],
-  path: string,
-  accepted: readonly Json[],
-): { [key: string]: Json } {
-  const child = Object.hasOwn(value, name) ? value[name] : undefined;
-  if (child === undefined) return value;
-  if (rest.length > 0) return isObject(child) ? { ...value, [name]: dropLater(child, rest, path, accepted) } : value;
-  if (!accepted.some((one) => sameJson(one, child))) throw notSupportedYet(path);
-  const { [name]: _, ...others } = value;
-  return others;
-}
-
-/** Key order doesn't count. */
-function sameJson(a: Json, b: Json): boolean {
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return (
-      Array.isArray(a) &&
-      Array.isArray(b) &&
-      a.length === b.length &&
-      a.every((item, i) => sameJson(item, b[i] ?? null))
-    );
+/** @throws Problem `not-supported-yet` naming the first field whose value comes later */
+export function refuseLater(body: Json, later: Later): void {
+  for (const [path, values] of Object.entries(later)) {
+    const value = path.split('.').reduce<Json | undefined>((at, name) => memberOf(at, name), body);
+    if (value !== undefined && values.safeParse(value).success) throw notSupportedYet(path);
   }
-  if (!isObject(a) || !isObject(b)) return a === b;
-  const names = Object.keys(a);
-  return (
-    names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && sameJson(a[name] ?? null, b[name] ?? null))
-  );
+}
+
+function memberOf(value: Json | undefined, name: string): Json | undefined {
+  return value !== undefined && isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
 function isObject(value: Json): value is { [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @throws Problem `invalid-json` */
+/** @throws Problem `invalid-json`, which says where and quotes nothing: it may be a secret */
 export function parseJson(text: string): Json {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new Problem(
-      'invalid-json',
-      `The body is not JSON: ${error instanceof Error ? error.message : 'cannot be parsed'}`,
-    );
+  } catch {
+    throw invalid([{ path: '', message: `The body is not JSON: ${jsonFaultIn(text)}.` }], 'invalid-json');
   }
 }
 
@@ -110,7 +84,7 @@ function inputErrors(error: z.ZodError, unknown: string): InputError[] {
   return error.issues.flatMap((issue): InputError[] =>
     issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: unknown }))
-      : [{ path: pathOf(issue.path), message: issue.message }],
+      : [{ path: pathOf(issue.path), message: issue.path.length === 0 ? `The body ${issue.message}.` : issue.message }],
   );
 }
 

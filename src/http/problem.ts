@@ -43,7 +43,10 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** One thing that is wrong with the input: `path` is a field (`delivery.url`, `[3].type`), parameter or header. */
+/** What a route may refuse with: a code, with its status where that is not the code's usual one. */
+export type DeclaredProblem = ProblemCode | { code: ProblemCode; status: number };
+
+/** One thing that is wrong with the input: `path` is a field (`delivery.url`, `[3].type`), parameter or header; '' is the body. */
 export interface InputError {
   path: string;
   message: string;

@@ -8,11 +8,11 @@ import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
 import type { Hub } from './hub.ts';
-import { Problem } from './problem.ts';
+import { invalid, Problem } from './problem.ts';
 import { rateLimitBody, replayAnswer, replayOut, toRateLimit } from './replay-schema.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
-import { filterField } from './subscription-schema.ts';
+import { celLater, filterField } from './subscription-schema.ts';
 
 /** Replays: a range of a topic, once more, to one subscription. */
 
@@ -22,10 +22,26 @@ const REPLAY_ID_BYTES = 16;
 /** Replays looked through for one page: a key that may read few of many topics gets short pages. */
 const REPLAYS_EXAMINED_MAX = 10_000;
 const REPLAYS_AT_ONCE = 500;
+/** Pages looked through for one with something on it. */
+const PAGES_EXAMINED_MAX = 20;
 
 const params = { id: z.string().max(64) };
 const scopes = 'replays, and read on its topic';
 const needs = () => [{ scope: 'replays' as const }];
+
+/** What a GET returns beside what was asked for; ignored when it is sent back. */
+const READ_ONLY_FIELDS = [
+  'id',
+  'status',
+  'total',
+  'delivered',
+  'failed',
+  'filtered',
+  'remaining',
+  'createdAt',
+  'endedAt',
+  'error',
+];
 
 const start = route({
   method: 'POST',
@@ -37,13 +53,15 @@ const start = route({
   params: { topic: nameField },
   query: {},
   body: z.strictObject({
+    topic: nameField.optional().describe('Read-only: must be the topic in the path.'),
     subscription: nameField,
     from: positionSchema,
     to: positionSchema.optional(),
     filter: filterField,
     rateLimit: rateLimitBody.nullable().default(null),
   }),
-  laterBody: { 'filter.cel': [null] },
+  readOnly: READ_ONLY_FIELDS,
+  laterBody: { 'filter.cel': celLater },
   needs: ({ topic }) => [{ scope: 'replays' }, { scope: 'read', on: topic }],
   scopes: 'replays, and read on the topic and on every topic pattern the subscription names',
   responses: { 202: replayAnswer },
@@ -58,6 +76,9 @@ const start = route({
   audit: ({ params: { topic }, body }) => ({ action: 'replay.create', target: `${topic} to ${body.subscription}` }),
   handler: async ({ params: { topic }, body }, context) => {
     const { hub } = context;
+    if (body.topic !== undefined && body.topic !== topic) {
+      throw invalid([{ path: 'topic', message: 'is not the topic in the path; leave it out' }]);
+    }
     if ((await hub.topic(topic).describe()) === null) {
       throw new Problem('unknown-topic', `There is no topic "${topic}".`);
     }
@@ -94,7 +115,7 @@ function startedOrRefuse(
         `The subscription "${subscription}" does not have the topic "${topic}".`,
       );
     case 'invalid-range':
-      throw new Problem('invalid-range', '`to` lies before `from`.');
+      throw invalid([{ path: 'to', message: 'lies before `from`' }], 'invalid-range');
     case 'position-ahead': {
       const starts = from.kind === 'sequence' && from.sequence > result.lastSequence;
       throw positionProblem({ ...result, topic }, starts ? 'from' : 'to');
@@ -116,12 +137,19 @@ const list = route({
   scopes: 'replays; lists those of topics the key may read',
   responses: { 200: listOf(replayAnswer) },
   handler: async ({ query: { limit, cursor } }, context) => {
-    const { found, next } = await readableReplays(context, cursor, limit);
-    const replays = await mapBounded(found, ({ id, subscription }) =>
-      context.hub.subscription(subscription).replay(id),
-    );
-    const items = replays.filter((replay) => replay !== null).map(replayOut);
-    return { status: 200, body: { items, next } };
+    let place = cursor;
+    for (let pages = 1; ; pages++) {
+      const { found, next } = await readableReplays(context, place, limit);
+      const replays = await mapBounded(found, ({ id, subscription }) =>
+        context.hub.subscription(subscription).replay(id),
+      );
+      // Those of a deleted subscription are gone with it, though the catalogue still has them.
+      const items = replays.filter((replay) => replay !== null).map(replayOut);
+      if (items.length > 0 || next === null || pages === PAGES_EXAMINED_MAX) {
+        return { status: 200, body: { items, next } };
+      }
+      place = next;
+    }
   },
 });
 

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { recordAudit } from '../access/audit.ts';
 import { readJson } from './body.ts';
 import { Context, type Exchange, type Needed } from './context.ts';
-import { etagOf, refuseLaterHeaders } from './headers.ts';
+import { guardOf, refuseLaterHeaders } from './headers.ts';
 import { type Later, parseFields, parseQuery } from './parse.ts';
-import type { ProblemCode } from './problem.ts';
+import type { DeclaredProblem } from './problem.ts';
 
 /*
  * How a resource is written: its file exports `const somethingRoutes: Route[] = [route({ … }), …]`, and app.ts mounts it.
@@ -69,7 +69,7 @@ export interface RouteDescription {
   laterHeaders?: readonly string[];
   /** Media types in `Accept` (and `websocket` for an upgrade) refused as `not-supported-yet`. */
   laterAccept?: readonly string[];
-  /** Takes `If-Match`: the handler must heed `context.ifMatch`. */
+  /** Takes `If-Match`: the handler must heed `context.guard`. */
   guarded?: true;
   /** In words, where it is not plain: `read:{topic}`. */
   scopes: string;
@@ -77,7 +77,7 @@ export interface RouteDescription {
   /** Media types of the answer, where it is not JSON alone. */
   produces?: readonly string[];
   /** What it may refuse with, beyond what every route may. */
-  problems?: readonly ProblemCode[];
+  problems?: readonly DeclaredProblem[];
 }
 
 interface RouteSpec<P extends Shape, Q extends Shape, B extends z.ZodType, R extends Responses>
@@ -119,7 +119,7 @@ export function route<P extends Shape, Q extends Shape, B extends z.ZodType, R e
     ...description,
     async answer(exchange) {
       const params = parseParams(exchange.pathParams);
-      const context = new Context(exchange, etagOf(exchange.request, spec.guarded ?? false));
+      const context = new Context(exchange, guardOf(exchange.request, spec.guarded ?? false));
       for (const need of needs?.(params) ?? []) context.require(need);
       refuseLaterHeaders(exchange.request, spec.laterHeaders ?? [], spec.laterAccept ?? []);
       const query =

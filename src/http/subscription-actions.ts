@@ -196,8 +196,8 @@ const attemptStatus = z
   .transform((value, context): number | AttemptOutcome => {
     const outcome = OUTCOMES.find((known) => known === value);
     if (outcome !== undefined) return outcome;
-    if (/^[1-9]\d\d$/.test(value)) return Number(value);
-    context.addIssue(`is an HTTP status or one of ${OUTCOMES.join(', ')}`);
+    if (/^[1-5]\d\d$/.test(value)) return Number(value);
+    context.addIssue(`must be an HTTP status from 100 to 599, or one of ${OUTCOMES.join(', ')}`);
     return z.NEVER;
   })
   .optional();

@@ -1,10 +1,13 @@
-import { Problem } from './problem.ts';
+import { type DeclaredProblem, Problem } from './problem.ts';
 
 /** The refusals that several resources share because a subscription gives them. */
 
 export function unknownSubscription(name: string): Problem {
   return new Problem('unknown-subscription', `There is no subscription "${name}".`);
 }
+
+/** {@link subscriptionGone}, for the routes that declare it. */
+export const SUBSCRIPTION_GONE: DeclaredProblem = { code: 'unknown-subscription', status: 409 };
 
 /** In answer to a request for one thing that the subscription would have to do, and can't for not being there. */
 export function subscriptionGone(name: string): Problem {

@@ -7,6 +7,7 @@ import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
+import { rateLimitBody } from './replay-schema.ts';
 
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
@@ -88,19 +89,25 @@ export const READ_ONLY_FIELDS = [
   'latency',
 ];
 
-/** What api.md promises and comes later, with the values that ask for nothing new. */
+/** An expression in a filter comes later. */
+export const celLater = z.string();
+
+/** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
-  'filter.cel': [null],
-  transform: [null],
-  ordering: ['none'],
-  'delivery.kind': ['webhook'],
-  'delivery.format': ['structured'],
-  'delivery.rateLimit': [null],
-  'delivery.maxBatch': [1],
-  'delivery.handshake': [false],
+  'delivery.kind': z.enum(['queue', 'service', 'pull']),
+  'filter.cel': celLater,
+  transform: z.union([
+    z.string(),
+    z.strictObject({ data: z.unknown(), headers: z.unknown(), path: z.unknown() }).partial(),
+  ]),
+  ordering: z.enum(['key', 'topic']),
+  'delivery.format': z.enum(['binary', 'batch', 'data']),
+  'delivery.rateLimit': rateLimitBody,
+  'delivery.maxBatch': z.int().min(2),
+  'delivery.handshake': z.literal(true),
 };
 
-/** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Those of {@link LATER_FIELDS} stand here for the docs: they were judged before. */
+/** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
 export const subscriptionBody = z
   .strictObject({
     name: nameField.optional().describe('Read-only: must be the name in the path.'),
@@ -109,7 +116,11 @@ export const subscriptionBody = z
       .min(1)
       .max(TOPICS_MAX)
       .describe('Topic names and patterns: `*` is one token, a final `>` one or more.'),
-    from: positionSchema.prefault('latest').describe('Where topics new to the subscription start.'),
+    from: positionSchema
+      .prefault('latest')
+      .describe(
+        'Where topics new to the subscription start. One that a pattern finds starts no later than its first event recorded since the pattern was made.',
+      ),
     filter: filterField,
     transform: z.null().optional(),
     ordering: z.literal('none').optional(),

@@ -6,6 +6,7 @@ import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
+import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
@@ -103,8 +104,12 @@ const put = route({
       throw invalid([{ path: 'name', message: 'is not the name in the path; leave it out' }]);
     }
     checkUrl(body, context);
-    const request = { v: 1 as const, name, document: toDocument(body), ifMatch: context.ifMatch };
-    const { outcome, view, secret } = putOrRefuse(await context.hub.subscription(name).put(request));
+    const subscription = context.hub.subscription(name);
+    const current = async () => (await subscription.describe())?.etag ?? null;
+    const request = { v: 1 as const, name, document: toDocument(body) };
+    const { outcome, view, secret } = putOrRefuse(
+      await putGuarded(context.guard, current, (ifMatch) => subscription.put({ ...request, ifMatch })),
+    );
     const headers = etagHeader(view.etag);
     return outcome === 'created'
       ? { status: 201, body: subscriptionOut(view, secret), headers }
@@ -112,13 +117,14 @@ const put = route({
   },
 });
 
-function putOrRefuse(result: PutResult) {
+function putOrRefuse(result: Exclude<PutResult, { outcome: 'precondition-failed' }> | null) {
+  if (result === null) {
+    throw new Problem('precondition-failed', 'The subscription is not as If-Match says: GET it again.');
+  }
   switch (result.outcome) {
     case 'created':
     case 'replaced':
       return result;
-    case 'precondition-failed':
-      throw new Problem('precondition-failed', 'The subscription has changed since: GET it again and send its etag.');
     case 'position-ahead':
     case 'sequence-expired':
       throw positionProblem(result, 'from');

@@ -7,7 +7,9 @@ import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
+import type { Later } from './parse.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 
@@ -20,7 +22,28 @@ const configFields = z.strictObject({
   deduplicationWindow: durationSchema(0, WINDOW_MAX_MS)
     .prefault('24h')
     .meta({ description: 'How long the pair (`source`, `id`) is remembered.' }),
+  retention: z
+    .strictObject({
+      maxAge: z.null().optional(),
+      maxEvents: z.null().optional(),
+      maxBytes: z.null().optional(),
+    })
+    .nullable()
+    .optional(),
+  validation: z.literal('off').optional(),
+  compaction: z.literal(false).optional(),
+  partitions: z.literal(1).optional(),
 });
+
+/** The values that api.md promises and that come later; {@link configFields} takes the defaults. */
+const LATER_FIELDS: Later = {
+  'retention.maxAge': durationSchema(1, Number.MAX_SAFE_INTEGER),
+  'retention.maxEvents': z.int().min(1),
+  'retention.maxBytes': z.int().min(1),
+  validation: z.enum(['warn', 'enforce']),
+  compaction: z.literal(true),
+  partitions: z.int().min(2),
+};
 
 const topicView = z
   .object({
@@ -97,26 +120,20 @@ export const topicsRoutes: Route[] = [
     query: {},
     body: configFields,
     readOnly: READ_ONLY,
-    laterBody: {
-      'retention.maxAge': [null],
-      'retention.maxEvents': [null],
-      'retention.maxBytes': [null],
-      retention: [null, {}],
-      validation: ['off'],
-      compaction: [false],
-      partitions: [1],
-    },
+    laterBody: LATER_FIELDS,
     guarded: true,
     scopes: 'topics:{topic}',
     needs: ({ topic }) => [{ scope: 'topics', on: topic }],
     responses: { 200: topicView, 201: topicView },
     problems: ['reserved-topic'],
     audit: ({ params }, status) => ({ action: status === 201 ? 'topic.create' : 'topic.update', target: params.topic }),
-    handler: async ({ params, body: wanted }, { hub, ifMatch }) => {
+    handler: async ({ params, body: wanted }, { hub, guard }) => {
       refuseReserved(params.topic);
       const config = { description: wanted.description, deduplicationWindowMs: wanted.deduplicationWindow };
-      const result = await hub.topic(params.topic).configure(config, ifMatch);
-      if (result.outcome === 'precondition-failed') {
+      const topic = hub.topic(params.topic);
+      const current = async () => (await topic.describe())?.etag ?? null;
+      const result = await putGuarded(guard, current, (ifMatch) => topic.configure(config, ifMatch));
+      if (result === null) {
         throw new Problem('precondition-failed', 'The topic is not as If-Match says: GET it again.');
       }
       const headers = etagHeader(result.topic.etag);

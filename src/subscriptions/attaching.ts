@@ -93,14 +93,11 @@ export class Attaching {
     await this.#oneAtATime(topic, async () => {
       const { present } = this.#core;
       if (!present || !this.#followed(topic) || this.#core.sql.liveLane(topic)) return;
-      const { from } = present.document;
       const attachment = this.#note(topic);
-      let result = await this.#attach(topic, attachment, false, from.kind === 'latest' ? this.#since(topic) : from);
-      // One position can't fit every topic a pattern matches: past the end means what comes, expired what is left.
-      if (result.outcome !== 'attached') {
-        const kind = result.outcome === 'position-ahead' ? 'latest' : 'earliest';
-        result = await this.#attach(topic, attachment, false, { kind });
-      }
+      const from = await this.#start(topic, present.document.from);
+      let result = await this.#attach(topic, attachment, false, from);
+      // One position can't fit every topic a pattern matches: where it is expired, what is left.
+      if (result.outcome !== 'attached') result = await this.#attach(topic, attachment, false, { kind: 'earliest' });
       this.#core.tx(() => {
         if (this.#followed(topic)) this.addLane({ topic, attachment, exact: false, result }, this.#core.document);
         else this.#core.sql.addDetachment(attachment, topic, this.#core.now());
@@ -118,13 +115,33 @@ export class Attaching {
     return this.#patterns(topic).length > 0;
   }
 
+  /**
+   * Where a pattern's lane starts: at its position, yet never behind what was recorded since the pattern was made. Its topics
+   * have events that were acknowledged since, before anybody attached them.
+   */
+  async #start(topic: string, from: Position): Promise<Position> {
+    const since: Position = { kind: 'time', time: this.#since(topic) };
+    switch (from.kind) {
+      case 'earliest':
+        return from;
+      case 'latest':
+        return since;
+      case 'time':
+        return { kind: 'time', time: Math.min(from.time, since.time) };
+      case 'sequence': {
+        const made = await this.#core.ask(topic, (log) => log.resolve(since, 'start'));
+        return made.outcome === 'resolved' && made.sequence <= from.sequence ? since : from;
+      }
+    }
+  }
+
   /** Where `latest` was when the pattern was made can only be told by time. */
-  #since(topic: string): Position {
+  #since(topic: string): number {
     const row = this.#core.row;
     const since = JSON.parse(row?.patterns_since ?? '{}') as Record<string, number>;
     const made = row?.created_at ?? 0;
     const time = Math.min(...this.#patterns(topic).map((pattern) => since[pattern] ?? made));
-    return { kind: 'time', time: time - PATTERN_SLACK_MS };
+    return time - PATTERN_SLACK_MS;
   }
 
   /** Only inside `tx`. */
@@ -140,11 +157,11 @@ export class Attaching {
       return;
     }
     const { next } = result;
-    // Where the topic was the subscription's before, its letters from then are in no books any more.
-    const former = sql.letterLane(topic);
+    // Where the topic was the subscription's before, its books from then are closed: both would count the same events.
+    const former = sql.countingLane(topic);
     if (former) {
       sql.uncountLetters(topic, former.id);
-      sql.moveLane(former.id, { dead: -former.dead, origin: former.dead });
+      sql.setLane(former.id, { status: 'uncounted' });
     }
     sql.addLane({
       topic,

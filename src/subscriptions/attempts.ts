@@ -87,12 +87,12 @@ export class Attempts {
     }
   }
 
-  /** The newest recorded attempt at one event, or null. */
-  newestOf(topic: string, sequence: number): AttemptView | null {
+  /** The newest recorded attempt at one event that is wanted, or null. */
+  newestOf(topic: string, sequence: number, wanted: (attempt: AttemptView) => boolean): AttemptView | null {
     for (let before = Number.MAX_SAFE_INTEGER; ; ) {
       const rows = this.#core.sql.attemptsOf(topic, sequence, before, ATTEMPT_ROWS_AT_ONCE);
       for (const row of rows) {
-        const newest = parse(row).findLast((attempt) => attempt.sequence === sequence);
+        const newest = parse(row).findLast((attempt) => attempt.sequence === sequence && wanted(attempt));
         if (newest) return newest;
         before = row.id;
       }

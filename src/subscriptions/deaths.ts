@@ -32,21 +32,22 @@ export class Deaths {
     const before = sql.letter(lane.topic, sequence);
     sql.deleteException(lane.id, sequence);
     sql.moveLane(lane.id, { dead: 1, ...(from === 'waiting' ? {} : { [from]: -1 }) });
-    // A replay's death opens a letter too. What the live lane has under way again keeps its letter to itself; what it
-    // counted as discarded is open again, and so counted as dead.
-    const isReplay = lane.replay !== null;
-    if (isReplay && before?.state === 'redriven') {
+    // What dies in a replay or uncounted opens a letter too. What another lane has under way again keeps its letter to
+    // itself; what it counted as discarded is open again, and so counted as dead.
+    const isAside = lane.replay !== null || lane.status === 'uncounted';
+    const counting = before && before.lane !== lane.id ? before.lane : null;
+    if (isAside && before?.state === 'redriven' && counting !== null) {
       this.endIfDone(lane.id);
       return;
     }
-    if (isReplay && before?.state === 'discarded' && before.lane !== null) {
-      sql.moveLane(before.lane, { dead: 1, discarded: -1 });
+    if (isAside && before?.state === 'discarded' && counting !== null) {
+      sql.moveLane(counting, { dead: 1, discarded: -1 });
     }
     const wasReplayed = before === null || before.state === 'resolved' || before.replayed === 1;
     sql.putLetter({
       topic: lane.topic,
       sequence,
-      lane: isReplay ? (before?.lane ?? null) : lane.id,
+      lane: isAside ? counting : lane.id,
       state: 'open',
       reason,
       attempts: death.attempts,
@@ -60,10 +61,10 @@ export class Deaths {
       event: death.event ?? before?.event ?? null,
       version: this.#core.letterVersion(),
       dirty: 1,
-      replayed: isReplay && wasReplayed ? 1 : 0,
+      replayed: isAside && wasReplayed ? 1 : 0,
     });
     // The log has to keep the event until D1 has it: the live lane tells it where it parks anew.
-    const live = isReplay ? sql.liveLane(lane.topic) : null;
+    const live = isAside ? sql.liveLane(lane.topic) : null;
     if (live && live.parked !== null) sql.setLane(live.id, { parked: null });
     this.endIfDone(lane.id);
   }
@@ -88,25 +89,23 @@ export class Deaths {
   }
 
   /**
-   * Puts a dead letter back into the live lane; the schedule starts afresh, attempts count on. Resolved, discarded or
-   * pending already: nothing changes.
+   * Puts a dead letter back into the lane that counts it; the schedule starts afresh, attempts count on. One that no lane
+   * counts (of a replay, from before a seek, of a former subscription) goes through a lane that is in no sums: what the
+   * live books say of its event stays as it is. Resolved, discarded or pending already: nothing changes.
    */
   redrive(letter: { topic: string; sequence: number; event: string }): void {
     const { sql } = this.#core;
     const row = sql.letter(letter.topic, letter.sequence);
     if (row?.state !== 'open') return;
-    const lane = this.#letterLane(letter.topic);
     // What comes anyway resolves the letter when it is delivered.
-    if (!lane || (row.lane === null && this.#pending(lane, letter.sequence))) return;
+    if (row.lane === null && this.#isPending(letter.topic, letter.sequence)) return;
+    const lane = row.lane ?? this.#uncountedLane(letter.topic);
     const now = this.#core.now();
     const version = this.#core.letterVersion();
-    sql.putLetter({ ...row, lane: lane.id, state: 'redriven', redriven_at: now, version, dirty: 1 });
-    // It leaves the books of the lane that counts it; in any other lane's it is entered anew.
-    const counted = row.lane === lane.id;
-    if (row.lane !== null && !counted) sql.moveLane(row.lane, { dead: -1, origin: 1 });
-    sql.moveLane(lane.id, { retrying: 1, ...(counted ? { dead: -1 } : { origin: -1 }) });
+    sql.putLetter({ ...row, lane, state: 'redriven', redriven_at: now, version, dirty: 1 });
+    sql.moveLane(lane, { retrying: 1, dead: row.lane === null ? 0 : -1 });
     sql.putException({
-      lane: lane.id,
+      lane,
       sequence: letter.sequence,
       attempts: row.attempts,
       tries: 0,
@@ -120,16 +119,16 @@ export class Deaths {
     });
   }
 
-  /** The lane that a redriven letter goes through; one that reads nothing where the topic is not subscribed any more. */
-  #letterLane(topic: string): LaneRow | null {
+  /** A lane that reads nothing and only carries redriven letters. */
+  #uncountedLane(topic: string): number {
     const { sql } = this.#core;
-    const present = sql.letterLane(topic);
-    if (present) return present;
+    const present = sql.uncountedLane(topic);
+    if (present) return present.id;
     const now = this.#core.now();
-    const id = sql.addLane({
+    return sql.addLane({
       topic,
       replay: null,
-      status: 'removed',
+      status: 'uncounted',
       attachment: '',
       exact: 0,
       origin: 0,
@@ -146,12 +145,13 @@ export class Deaths {
       error: null,
       mirrored: 1,
     });
-    return sql.lane(id);
   }
 
-  /** Will the lane deliver this event anyway? */
-  #pending(lane: LaneRow, sequence: number): boolean {
-    if (lane.status !== 'removed' && sequence >= lane.next) return true;
+  /** Will live delivery bring this event anyway? */
+  #isPending(topic: string, sequence: number): boolean {
+    const lane = this.#core.sql.liveLane(topic);
+    if (!lane) return false;
+    if (sequence >= lane.next) return true;
     if (this.#core.sql.exception(lane.id, sequence)) return true;
     return this.#core.sql
       .leasesOf(lane.id)

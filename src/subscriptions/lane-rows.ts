@@ -13,7 +13,6 @@ const COUNTERS = [
   'failed',
   'in_flight',
   'retrying',
-  'origin',
 ] as const satisfies (keyof LaneChange)[];
 
 /** Rows of lanes as they are on disk, kept in step with what is written: they are wide, and every transition asks for one. */

@@ -31,7 +31,8 @@ export class LetterWork {
     if (lane && row.state === 'redriven' && this.#takeOut(lane, letter.sequence) !== null)
       sql.moveLane(lane.id, { discarded: 1 });
     const version = this.#core.letterVersion();
-    sql.putLetter({ ...row, state: 'discarded', discarded_at: this.#core.now(), version, dirty: 1 });
+    const counting = lane?.status === 'uncounted' ? null : row.lane;
+    sql.putLetter({ ...row, lane: counting, state: 'discarded', discarded_at: this.#core.now(), version, dirty: 1 });
   }
 
   /** Takes one delivery out of a lane, leased or retrying; null if it is neither. */

@@ -27,7 +27,11 @@ export type SubscriptionRow = {
   patterns_since: string;
 };
 
-export type LaneStatus = 'attaching' | 'active' | 'removed' | 'done' | 'cancelled' | 'failed';
+/**
+ * Of a live lane: `attaching`, `active`; `removed` where its topic was given up; `uncounted` where it only carries redriven
+ * letters, and is in no sums. Of a replay: `active`, `done`, `cancelled`, `failed`.
+ */
+export type LaneStatus = 'attaching' | 'active' | 'removed' | 'uncounted' | 'done' | 'cancelled' | 'failed';
 
 export type LaneRow = {
   id: number;
@@ -127,8 +131,5 @@ export type AttemptsRow = {
 
 /** The counters of a lane that a transition may change, as differences. */
 export type LaneChange = Partial<
-  Pick<
-    LaneRow,
-    'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'origin'
-  >
+  Pick<LaneRow, 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying'>
 >;

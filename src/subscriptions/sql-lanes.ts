@@ -58,17 +58,30 @@ export function laneStatements(storage: ObjectStorage, memories: Memories) {
     // Lanes
     lane,
     liveLane: (topic: string) => first(rowsOf(live(topic))),
-    /** The lane that carries redriven letters of a topic, subscribed or not any more. */
-    letterLane: (topic: string) =>
+    /** The lane that keeps the books of a topic, subscribed or not any more. */
+    countingLane: (topic: string) =>
       first(
         sql
-          .exec<LaneRow>('SELECT * FROM lanes WHERE topic = ? AND replay IS NULL ORDER BY id DESC LIMIT 1', topic)
+          .exec<LaneRow>(
+            "SELECT * FROM lanes WHERE topic = ? AND replay IS NULL AND status <> 'uncounted' ORDER BY id DESC LIMIT 1",
+            topic,
+          )
+          .toArray(),
+      ),
+    /** A lane of the topic that is in no sums. */
+    uncountedLane: (topic: string) =>
+      first(
+        sql
+          .exec<LaneRow>(
+            "SELECT * FROM lanes WHERE topic = ? AND replay IS NULL AND status = 'uncounted' ORDER BY id DESC LIMIT 1",
+            topic,
+          )
           .toArray(),
       ),
     liveLanesAfter: (id: number, limit: number) =>
       sql.exec<LaneRow>(`SELECT * FROM lanes WHERE id > ? AND ${LIVE} ORDER BY id LIMIT ${limit}`, id).toArray(),
     replayLane: (replay: string) => first(sql.exec<LaneRow>('SELECT * FROM lanes WHERE replay = ?', replay).toArray()),
-    /** The books of everything but the replays. */
+    /** The books of everything but the replays, and the letters that nothing counts. */
     totals: () =>
       sql
         .exec<
@@ -79,7 +92,7 @@ export function laneStatements(storage: ObjectStorage, memories: Memories) {
         >(
           `SELECT ${['delivered', 'filtered', 'skipped', 'discarded', 'dead', 'failed', 'in_flight', 'retrying']
             .map((column) => `coalesce(sum(${column}), 0) AS ${column}`)
-            .join(', ')} FROM lanes WHERE replay IS NULL`,
+            .join(', ')} FROM lanes WHERE replay IS NULL AND status <> 'uncounted'`,
         )
         .one(),
     activeReplays: (topic: string) =>

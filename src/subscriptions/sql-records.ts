@@ -71,9 +71,9 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
           version,
         ),
       ),
-    /** A seek: the lane's letters are counted no more. */
+    /** The lane's letters are counted no more; those that it carries at present stay with it until they are settled. */
     uncountLetters: (topic: string, lane: number) =>
-      sql.exec('UPDATE letters SET lane = NULL WHERE topic = ? AND lane = ?', topic, lane),
+      sql.exec("UPDATE letters SET lane = NULL WHERE topic = ? AND lane = ? AND state <> 'redriven'", topic, lane),
 
     // Attempts
     lastAttempts: () =>

@@ -8,8 +8,8 @@ import type { Lanes } from './lanes.ts';
 import { sequencesOf } from './leases.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
-import type { AttemptView, DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
-import type { ExceptionRow, LaneRow } from './rows.ts';
+import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
+import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 
 /** A lane and its log, of one moment. */
 interface LaneStanding {
@@ -119,10 +119,11 @@ export class Views {
     }));
   }
 
-  /** What became of one event here, traced to its attempts. */
+  /** What became of one event here, traced to its attempts. What a replay does with it is the replay's to say. */
   delivery(topic: string, sequence: number, type: string): DeliveryView {
     const { sql } = this.#core;
-    const recorded = this.#attempts.newestOf(topic, sequence);
+    const letter = sql.letter(topic, sequence);
+    const recorded = this.#attempts.newestOf(topic, sequence, (attempt) => attempt.replay === null);
     const base: DeliveryView = {
       status: 'not-subscribed',
       attempts: recorded?.attempt ?? 0,
@@ -130,20 +131,27 @@ export class Views {
       lastError: recorded?.error ?? null,
       nextAttemptAt: null,
       settledAt: null,
-      deadLetter: null,
+      deadLetter: letter?.state === 'open' ? deadLetterId(this.#core.ports.name, topic, sequence) : null,
     };
-    const lane = this.#core.present ? sql.letterLane(topic) : null;
-    if (!lane) return base;
-    const exception = sql.exception(lane.id, sequence);
+    if (!this.#core.present) return base;
+    const lane = sql.countingLane(topic);
+    const exception = (lane && sql.exception(lane.id, sequence)) ?? this.#redriven(letter);
     if (exception) return this.#excepted(base, exception);
+    if (!lane) return base;
     const lease = sql.leasesOf(lane.id).find((candidate) => sequencesOf(candidate).includes(sequence));
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
     const { types } = this.#core.document.filter;
     if (sequence >= lane.next && lane.status !== 'removed')
       return { ...base, status: typeMatches(types, type) ? 'pending' : 'filtered' };
-    const buried = this.#buried(base, topic, sequence);
+    const buried = letter && this.#buried(base, letter);
     if (buried) return buried;
-    return sequence >= lane.next ? base : this.#settled(base, topic, sequence, type, recorded);
+    return sequence >= lane.next ? base : this.#settled(base, topic, sequence, type);
+  }
+
+  /** The delivery that a letter came back to, unless what it died in was a replay. */
+  #redriven(letter: LetterRow | null): ExceptionRow | null {
+    if (letter?.state !== 'redriven' || letter.replayed || letter.lane === null) return null;
+    return this.#core.sql.exception(letter.lane, letter.sequence);
   }
 
   /** Retrying, or redriven. */
@@ -161,9 +169,8 @@ export class Views {
   }
 
   /** Dead or discarded, unless that was a replay's affair. */
-  #buried(base: DeliveryView, topic: string, sequence: number): DeliveryView | null {
-    const letter = this.#core.sql.letter(topic, sequence);
-    if (!letter || letter.replayed || (letter.state !== 'open' && letter.state !== 'discarded')) return null;
+  #buried(base: DeliveryView, letter: LetterRow): DeliveryView | null {
+    if (letter.replayed || (letter.state !== 'open' && letter.state !== 'discarded')) return null;
     return {
       ...base,
       status: letter.state === 'open' ? 'dead' : 'discarded',
@@ -171,23 +178,29 @@ export class Views {
       lastStatus: letter.last_status,
       lastError: letter.last_error,
       settledAt: letter.discarded_at ?? letter.died_at,
-      deadLetter: deadLetterId(this.#core.ports.name, topic, sequence),
+      deadLetter: deadLetterId(this.#core.ports.name, letter.topic, letter.sequence),
     };
   }
 
   /** What was decided when the lane passed it. */
-  #settled(
-    base: DeliveryView,
-    topic: string,
-    sequence: number,
-    type: string,
-    recorded: AttemptView | null,
-  ): DeliveryView {
+  #settled(base: DeliveryView, topic: string, sequence: number, type: string): DeliveryView {
     const decided = this.#core.sql.decided(topic, sequence);
     if (!decided) return base;
     if (decided.types === null || this.#core.sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
     if (!typeMatches(JSON.parse(decided.types) as string[], type)) return { ...base, status: 'filtered' };
-    const settledAt = recorded ? recorded.at + recorded.latencyMs : null;
-    return { ...base, status: 'delivered', attempts: Math.max(1, base.attempts), settledAt };
+    // A replay's letter that was redriven and failed has newer attempts than the one that was taken.
+    const taken = this.#attempts.newestOf(
+      topic,
+      sequence,
+      ({ replay, outcome }) => replay === null && outcome === 'delivered',
+    );
+    return {
+      ...base,
+      status: 'delivered',
+      attempts: Math.max(1, base.attempts),
+      lastStatus: taken?.status ?? null,
+      lastError: null,
+      settledAt: taken ? taken.at + taken.latencyMs : null,
+    };
   }
 }

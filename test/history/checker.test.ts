@@ -115,6 +115,7 @@ function well(): Parts {
       exact: true,
       counters: { ...ZERO, delivered: 2, filtered: 1 },
       lag: 0,
+      sequences: 3,
       fates: [
         { topic: 'orders', sequence: 1, fate: 'delivered' },
         { topic: 'orders', sequence: 2, fate: 'delivered' },
@@ -338,6 +339,12 @@ describe('The history checker finds, of a subscription,', () => {
     const parts = well();
     parts.looks[1] = look(90, { delivered: 3, filtered: 1 }, 3);
     expect(rules(parts)).toContain('sum');
+  });
+
+  it('a final sum that is not the number of sequences', () => {
+    const parts = well();
+    parts.subscription.sequences = 2;
+    expect(rules(parts)).toEqual(['sum']);
   });
 
   it('a cursor that moved back', () => {

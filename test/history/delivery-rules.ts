@@ -280,7 +280,13 @@ export function checkFinal(
 }
 
 function checkFinalCounters(subscription: FinalSubscription, counted: Counters, violations: Violation[]): void {
-  const { name, counters, running, lag } = subscription;
+  const { name, counters, running, lag, sequences } = subscription;
+  if (sequences !== null && sumOf(counters) !== sequences) {
+    violations.push({
+      rule: 'sum',
+      detail: `${name} sums up to ${sumOf(counters)} where there are ${sequences}: ${JSON.stringify(counters)}`,
+    });
+  }
   if (running && (counters.pending > 0 || counters.waiting > 0 || lag > 0)) {
     violations.push({
       rule: 'drained',

@@ -134,6 +134,8 @@ export interface FinalSubscription {
   running: boolean;
   counters: Counters;
   lag: number;
+  /** How many sequences there are since its start or last seek, what that skipped too; null where nobody knows. */
+  sequences: number | null;
   /** Its single events and letters add up to its counters: no seek, no replay's letters, no topic that came or went. */
   exact: boolean;
   /** What became of every sequence since its start or last seek. */

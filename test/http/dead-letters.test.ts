@@ -88,6 +88,19 @@ describe('GET /v1/dead-letters', () => {
     }
   });
 
+  it('refuses a range that ends before it begins, listed, redriven or discarded', async () => {
+    const range = { since: '2030-01-01T00:00:00Z', until: '2020-01-01T00:00:00Z' };
+    const query = new URLSearchParams(range);
+    for (const answer of [
+      await list(`?${query}`),
+      await hub.call('DELETE', `/v1/dead-letters?${query}`),
+      await hub.call('POST', '/v1/dead-letters/redrive', range),
+    ]) {
+      expect(answer).toMatchObject({ status: 400, body: { code: 'invalid-range', errors: [{ path: 'until' }] } });
+    }
+    expect((await list('?since=2020-01-01T00:00:00Z&until=2020-01-01T00:00:00Z')).status).toBe(200);
+  });
+
   it('shows only those of topics the key may read, page by page', async () => {
     await letters.put(
       Array.from({ length: 9 }, (_, index) =>
@@ -196,11 +209,17 @@ describe('redriving', () => {
   it('needs a filter', async () => {
     expect(await hub.call('POST', '/v1/dead-letters/redrive', {})).toMatchObject({
       status: 400,
-      body: { code: 'filter-required' },
+      body: {
+        code: 'filter-required',
+        errors: expect.arrayContaining([expect.objectContaining({ path: 'subscription' })]),
+      },
     });
     expect(await hub.call('DELETE', '/v1/dead-letters')).toMatchObject({
       status: 400,
-      body: { code: 'filter-required' },
+      body: {
+        code: 'filter-required',
+        errors: expect.arrayContaining([expect.objectContaining({ path: 'subscription' })]),
+      },
     });
     expect((await hub.call('POST', '/v1/dead-letters/redrive', { state: 'all' })).status).toBe(400);
     expect((await hub.call('DELETE', '/v1/dead-letters?state=open&topic=orders')).status).toBe(400);

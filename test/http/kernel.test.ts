@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ADMIN_KEY, WholeHub } from './whole-hub.ts';
 
 const hub = new WholeHub();
@@ -37,15 +37,16 @@ describe('P7 closed: no key, no entry', () => {
   );
 
   it('tells an expired key from a missing scope', async () => {
-    const soon = new Date(Date.now() + 20).toISOString();
+    const soon = new Date(Date.now() + 500).toISOString();
     const { json } = await hub.call('POST', '/v1/keys', {
       body: { name: 'brief', scopes: ['read:>'], expiresAt: soon },
     });
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect((await hub.call('GET', '/v1/topics', { key: json.key })).json).toMatchObject({
-      status: 401,
-      detail: 'The key has expired.',
-    });
+    const expired = async () =>
+      expect((await hub.call('GET', '/v1/topics', { key: json.key })).json).toMatchObject({
+        status: 401,
+        detail: 'The key has expired.',
+      });
+    await vi.waitFor(expired, { timeout: 10_000 });
   });
 
   it('checks scopes before it says whether a thing exists', async () => {
@@ -112,8 +113,8 @@ describe('P8 explained: every refusal says what to change', () => {
       errors: [{ path: 'retention.maxAge' }],
     });
     for (const [field, value] of [
-      ['retention', { maxWeight: 1 }],
       ['validation', 'warn'],
+      ['validation', 'enforce'],
       ['compaction', true],
       ['partitions', 4],
     ] as const) {
@@ -122,6 +123,31 @@ describe('P8 explained: every refusal says what to change', () => {
         errors: [{ path: field }],
       });
     }
+  });
+
+  it('makes a key of what a GET returns of another', async () => {
+    await keyWith('first', 'read:orders');
+    const { json } = await hub.call('GET', '/v1/keys?limit=1000');
+    const first = json.items.find(({ name }: { name: string }) => name === 'first');
+    const again = await hub.call('POST', '/v1/keys', { body: { ...first, name: 'second' } });
+    expect(again).toMatchObject({ status: 201, json: { name: 'second', scopes: ['read:orders'] } });
+    const misspelt = await hub.call('POST', '/v1/keys', { body: { ...first, name: 'third', made: 1 } });
+    expect(misspelt).toMatchObject({ status: 400, json: { errors: [{ path: 'made' }] } });
+  });
+
+  it.each([
+    ['retention', 'for ever', 'retention'],
+    ['retention', { maxWeight: 1 }, 'retention.maxWeight'],
+    ['retention', { maxAge: 'long' }, 'retention.maxAge'],
+    ['retention', { maxEvents: -1 }, 'retention.maxEvents'],
+    ['validation', 'zz', 'validation'],
+    ['compaction', 'true', 'compaction'],
+    ['partitions', 0, 'partitions'],
+    ['partitions', '1', 'partitions'],
+    ['partitions', 1.5, 'partitions'],
+  ])('knows a bad value of what comes later from a promised one: %s %j', async (field, value, path) => {
+    const answer = await hub.call('PUT', '/v1/topics/later', { body: { [field]: value } });
+    expect(answer).toMatchObject({ status: 400, json: { code: 'invalid-request', errors: [{ path }] } });
   });
 
   it.each([
@@ -181,6 +207,63 @@ describe('P8 explained: every refusal says what to change', () => {
     expect((await put(broken, json)).json).toMatchObject({ status: 400, code: 'incomplete-body' });
   });
 
+  it.each([
+    ['{"name":"billing","secret":whsec_MfKQ9r8GKYqrTwjU}', 'line 1, column 28'],
+    ['{\n  "description": "whsec_MfKQ9r8GKYqrTwjU', 'line 2, column 18'],
+    ['{"a":"whsec_MfKQ9r8GKYqrTwjU",', 'too early, at line 1, column 31'],
+  ])('says where a body stops being JSON and quotes nothing of it: %s', async (body, where) => {
+    const headers = { 'content-type': 'application/json' };
+    const { text, json } = await hub.call('PUT', '/v1/topics/a', { body, headers });
+    expect(json).toMatchObject({
+      code: 'invalid-json',
+      detail: expect.stringContaining(where),
+      errors: [{ path: '' }],
+    });
+    expect(text).not.toContain('whsec');
+  });
+
+  it.each<[object | string, string, string]>([
+    [{}, 'name', 'is required'],
+    [{ name: 'k' }, 'scopes', 'is required'],
+    [{ name: 1, scopes: [] }, 'name', 'must be a string'],
+    [{ name: 'k', scopes: 'admin' }, 'scopes', 'must be an array'],
+    [{ name: 'k', scopes: [] }, 'scopes', 'must not be empty'],
+    [{ name: 'k', scopes: Array(51).fill('admin') }, 'scopes', 'must have at most 50 entries'],
+    ['[]', '', 'The body must be an object.'],
+  ])('has words of its own for what is wrong: %j', async (body, path, message) => {
+    const answer = await hub.call('POST', '/v1/keys', { body, headers: { 'content-type': 'application/json' } });
+    expect(answer.json.errors).toContainEqual({ path, message });
+  });
+
+  it.each([
+    ['/v1/topics?limit=1001', 'limit', 'must be at most 1000'],
+    ['/v1/topics?limit=0', 'limit', 'must be at least 1'],
+    ['/v1/topics/a/events?order=up', 'order', 'must be one of "asc", "desc"'],
+    ['/v1/topics/a/events?type=', 'type[0]', 'must not be empty'],
+  ])('has them for a query too: %s', async (path, name, message) => {
+    expect((await hub.call('GET', path)).json.errors).toContainEqual({ path: name, message });
+  });
+
+  it.each([
+    ['?from=1&since=2026-01-01T00:00:00Z', ['from', 'since']],
+    ['?from=2&until=1', ['until']],
+  ])('names what is wrong with a range: %s', async (query, paths) => {
+    await hub.call('POST', '/v1/topics/ranges/events', { body: [{ type: 'a' }, { type: 'b' }] });
+    const { json } = await hub.call('GET', `/v1/topics/ranges/events${query}`);
+    expect(json.code).toBe('invalid-range');
+    expect(json.errors.map(({ path }: { path: string }) => path)).toEqual(paths);
+  });
+
+  it('names the header or the body that it does not take', async () => {
+    const put = (body: unknown, headers = {}) => hub.call('PUT', '/v1/topics/a', { body, headers });
+    const json = { 'content-type': 'application/json' };
+    expect((await put('a', { 'content-type': 'text/xml' })).json.errors).toMatchObject([{ path: 'content-type' }]);
+    expect((await put('{}', { ...json, 'content-encoding': 'gzip' })).json.errors).toMatchObject([
+      { path: 'content-encoding' },
+    ]);
+    expect((await put(`"${'x'.repeat(1024 * 1024)}"`, json)).json.errors).toMatchObject([{ path: '' }]);
+  });
+
   it('carries a request id, its own or a sane one of the caller', async () => {
     const given = await hub.call('GET', '/healthz', { headers: { 'x-request-id': 'abc-123' } });
     expect(given.headers.get('x-request-id')).toBe('abc-123');
@@ -194,6 +277,16 @@ describe('P8 explained: every refusal says what to change', () => {
     expect(answer.json).toMatchObject({ code: 'not-supported-yet', errors: [{ path: 'if-match' }] });
     const odd = await hub.call('PUT', '/v1/topics/later', { body: {}, headers: { 'if-match': 'x' } });
     expect(odd.json).toMatchObject({ code: 'invalid-request', errors: [{ path: 'if-match' }] });
+  });
+
+  it('takes If-Match: * for what is there, and for nothing else', async () => {
+    const put = (topic: string, ifMatch: string) =>
+      hub.call('PUT', `/v1/topics/${topic}`, { body: { description: 'x' }, headers: { 'if-match': ifMatch } });
+    expect(await put('not-there', '*')).toMatchObject({ status: 412, json: { code: 'precondition-failed' } });
+    expect((await hub.call('GET', '/v1/topics/not-there')).status).toBe(404);
+    await hub.call('PUT', '/v1/topics/there', { body: {} });
+    expect(await put('there', '*')).toMatchObject({ status: 200, json: { description: 'x' } });
+    expect((await put('there', '"*"')).status).toBe(412);
   });
 });
 

@@ -30,6 +30,14 @@ describe('the OpenAPI document', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
+  it('declares a refusal under the status that it is given with', () => {
+    for (const path of ['/v1/dead-letters/redrive', '/v1/dead-letters/{id}/redrive']) {
+      const responses = document.paths[path]?.post?.responses;
+      expect(responses?.[409]?.description, path).toContain('unknown-subscription');
+      expect(responses?.[404]?.description ?? '', path).not.toContain('unknown-subscription');
+    }
+  });
+
   it('names every parameter of every path', () => {
     for (const route of ROUTES) {
       const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);

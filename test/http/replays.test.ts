@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { Catalog } from '../../src/catalog/catalog.ts';
 import type { ReplayView } from '../../src/subscriptions/protocol.ts';
 import { FakeHub } from './fake-hub.ts';
@@ -44,6 +45,21 @@ const post = (body: unknown = BODY, key?: string) =>
 const asked = () => hub.subscription('billing').startReplay.mock.lastCall?.[0];
 
 describe('POST /v1/topics/{topic}/replays', () => {
+  it('takes back what a GET gave, as a replay like that one', async () => {
+    const { body: first } = await post({ ...BODY, filter: { types: ['order.*'] }, rateLimit: { perSecond: 5 } });
+    expect((await post(first)).status).toBe(202);
+    expect(asked()).toMatchObject({
+      from: { kind: 'sequence', sequence: 1 },
+      to: { kind: 'sequence', sequence: 9 },
+      types: ['order.*'],
+      rateLimit: { count: 5, spanMs: 1_000 },
+    });
+    expect(await post({ ...BODY, topic: 'refunds' })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-request', errors: [{ path: 'topic' }] },
+    });
+  });
+
   it('starts a replay and says how far it is', async () => {
     const made = await post();
     expect(made).toMatchObject({
@@ -129,7 +145,7 @@ describe('POST /v1/topics/{topic}/replays', () => {
     startReplay.mockResolvedValueOnce({ outcome: 'topic-not-subscribed' });
     expect(await post()).toMatchObject({ status: 409, body: { code: 'topic-not-subscribed' } });
     startReplay.mockResolvedValueOnce({ outcome: 'invalid-range' });
-    expect(await post()).toMatchObject({ status: 400, body: { code: 'invalid-range' } });
+    expect(await post()).toMatchObject({ status: 400, body: { code: 'invalid-range', errors: [{ path: 'to' }] } });
     startReplay.mockResolvedValueOnce({ outcome: 'sequence-expired', firstSequence: 5 });
     expect(await post()).toMatchObject({ status: 410, body: { code: 'sequence-expired', firstSequence: 5 } });
     startReplay.mockResolvedValueOnce({ outcome: 'position-ahead', lastSequence: 5 });
@@ -162,6 +178,19 @@ describe('a replay', () => {
     expect(await list('', hub.keyWith('replays'))).toEqual({ items: [], next: null });
     expect((await hub.call('GET', '/v1/replays', undefined, { key: hub.keyWith('read:>') })).status).toBe(403);
     expect((await hub.call('GET', '/v1/replays?cursor=!')).status).toBe(400);
+  });
+
+  it('of a deleted subscription makes no empty page', async () => {
+    const page = z.object({ items: z.array(z.object({ id: z.string() })), next: z.string().nullable() });
+    const pages: string[][] = [];
+    let cursor = '';
+    do {
+      const { body } = await hub.call('GET', `/v1/replays?limit=1${cursor}`);
+      const { items, next } = page.parse(body);
+      pages.push(items.map(({ id }) => id));
+      cursor = next === null ? '' : `&cursor=${next}`;
+    } while (cursor !== '');
+    expect(pages).toEqual([['rpl_d'], ['rpl_c'], ['rpl_a']]);
   });
 
   it('is read by its id', async () => {

@@ -148,6 +148,20 @@ describe('PUT /v1/subscriptions/{name}', () => {
   });
 
   it.each([
+    ['filter.cel', { ...MINIMAL, filter: { cel: 1 } }],
+    ['transform', { ...MINIMAL, transform: ['data'] }],
+    ['ordering', { ...MINIMAL, ordering: 'x' }],
+    ['delivery.kind', { ...MINIMAL, delivery: { ...MINIMAL.delivery, kind: 'x' } }],
+    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'x' } }],
+    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 0 } } }],
+    ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 0 } }],
+    ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: 'yes' } }],
+  ])('says of %s that a value nobody promised is wrong', async (path, body) => {
+    const refused = await put(body);
+    expect(refused).toMatchObject({ status: 400, body: { code: 'invalid-request', errors: [{ path }] } });
+  });
+
+  it.each([
     'http://billing.example.net/',
     'https://10.0.0.1/',
     'https://[::1]/',
@@ -186,6 +200,16 @@ describe('PUT /v1/subscriptions/{name}', () => {
     const guarded = await put(MINIMAL, { headers: { 'if-match': '"e0"' } });
     expect(guarded).toMatchObject({ status: 412, body: { code: 'precondition-failed' } });
     expect(answer.mock.lastCall?.[0].ifMatch).toBe('e0');
+    const anything = { headers: { 'if-match': '*' } };
+    hub.subscription('billing').describe.mockResolvedValueOnce(null);
+    const calls = answer.mock.calls.length;
+    expect((await put(MINIMAL, anything)).status).toBe(412);
+    expect(answer.mock.calls).toHaveLength(calls);
+    // Changed between the look and the change: it is still there, and looked at again.
+    hub.subscription('billing').describe.mockResolvedValue(subscriptionView('billing', ['orders']));
+    answer.mockResolvedValueOnce({ outcome: 'precondition-failed' });
+    expect((await put(MINIMAL, anything)).status).toBeLessThan(300);
+    expect(answer.mock.lastCall?.[0].ifMatch).toBe('e1');
     answer.mockResolvedValueOnce({ outcome: 'position-ahead', topic: 'orders', lastSequence: 5 });
     expect(await put(MINIMAL)).toMatchObject({ status: 400, body: { code: 'position-ahead', lastSequence: 5 } });
     answer.mockResolvedValueOnce({ outcome: 'sequence-expired', topic: 'orders', firstSequence: 9 });
@@ -375,6 +399,7 @@ describe('a subscription', () => {
     for (const bad of [
       '?status=ok',
       '?status=99',
+      '?status=600',
       '?sequence=0',
       '?sequence=x',
       '?limit=0',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { devArguments } from '../../scripts/hub/dev-arguments.ts';
+import { devArguments, reach } from '../../scripts/hub/dev-arguments.ts';
 import { configuredFlags } from '../../scripts/hub/wrangler.ts';
 
 const FLAGS = ['global_fetch_strictly_public'];
@@ -34,6 +34,15 @@ describe('npm run dev', () => {
     const { dev, vars } = devArguments(['--var', 'A:1', 'WEBHOOK_ALLOW_HOSTS:example.test:8080'], FLAGS);
     expect(vars).toEqual({ A: '1', WEBHOOK_ALLOW_HOSTS: 'example.test:8080' });
     expect(valuesOf(dev, '--var')).toEqual(['A:1']);
+  });
+
+  it('says what webhooks may reach as it is', () => {
+    const said = (...given: string[]) => reach(devArguments(given, FLAGS).vars.WEBHOOK_ALLOW_HOSTS ?? '');
+    expect(said()).toContain('loopback');
+    const given = said('--var', 'WEBHOOK_ALLOW_HOSTS:example.test:8080, b.test');
+    expect(given).toContain('example.test:8080, b.test');
+    expect(given).not.toContain('loopback');
+    expect(said('--var', 'WEBHOOK_ALLOW_HOSTS:')).toContain('public hosts only');
   });
 
   it('leaves the flags to a person who names some', () => {

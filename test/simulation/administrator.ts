@@ -31,6 +31,8 @@ export interface Asked {
   sought: boolean;
   deleted: boolean;
   replayed: boolean;
+  /** What the last seek of each topic skipped; null: an answer was lost. */
+  skipped: Map<string, number> | null;
 }
 
 /** Whoever makes, changes, pauses, seeks, replays, redrives, looks and deletes. */
@@ -167,7 +169,13 @@ export class Administrator {
   }
 
   async #put(name: string): Promise<void> {
-    const before = this.asked.get(name) ?? { documents: [], sought: false, deleted: false, replayed: false };
+    const before: Asked = this.asked.get(name) ?? {
+      documents: [],
+      sought: false,
+      deleted: false,
+      replayed: false,
+      skipped: new Map(),
+    };
     const last = before.documents.at(-1);
     const document = this.#document(name);
     // Topics change more rarely than the rest: most seeds are to keep to one set, so that their sums can be judged.
@@ -193,9 +201,16 @@ export class Administrator {
 
   #document(name: string): SubscriptionDocument {
     const { random } = this.#world.scheduler;
-    const from: Position = random.chance(0.6) ? { kind: 'earliest' } : { kind: 'latest' };
+    const topics = random.pick(TOPIC_SETS);
+    let from: Position = random.chance(0.6) ? { kind: 'earliest' } : { kind: 'latest' };
+    // A named topic refuses what lies beyond its end.
+    if (topics.every((topic) => /[*>]/.test(topic)) && random.chance(0.5)) {
+      const future = this.#world.scheduler.now() + 3_600_000;
+      const sequence = random.between(1, 30);
+      from = random.chance(0.7) ? { kind: 'sequence', sequence } : { kind: 'time', time: future };
+    }
     return {
-      topics: random.pick(TOPIC_SETS),
+      topics,
       from,
       filter: { types: random.pick(FILTERS) },
       maxInFlight: random.pick([1, 2, 8, 64]),
@@ -215,6 +230,11 @@ export class Administrator {
     if (asked !== undefined) {
       asked.sought = true;
     }
+    // Until it has answered nobody knows what it did.
+    const before = asked?.skipped ?? null;
+    if (asked !== undefined) {
+      asked.skipped = null;
+    }
     const topic = this.#random.chance(0.5) ? this.#random.pick(this.#plan.topics) : null;
     const to = this.#position();
     await this.#configure(
@@ -222,7 +242,15 @@ export class Administrator {
       'seek',
       [],
       (subscription) => subscription.seek({ topic, to }),
-      (result) => (result.outcome === 'sought' ? 'success' : 'failure'),
+      (result) => {
+        for (const moved of result.outcome === 'sought' ? result.topics : []) {
+          before?.set(moved.topic, moved.skipped);
+        }
+        if (asked !== undefined) {
+          asked.skipped = before;
+        }
+        return result.outcome === 'sought' ? 'success' : 'failure';
+      },
       topic,
     );
   }
@@ -240,8 +268,20 @@ export class Administrator {
     const asked = this.asked.get(name);
     if (asked !== undefined) {
       asked.deleted = true;
+      asked.skipped = asked.skipped?.size === 0 ? asked.skipped : null;
     }
-    await this.#configure(name, 'delete', [], (subscription) => subscription.remove());
+    await this.#configure(
+      name,
+      'delete',
+      [],
+      (subscription) => subscription.remove(),
+      () => {
+        if (asked !== undefined) {
+          asked.skipped = new Map();
+        }
+        return 'success';
+      },
+    );
     await this.#rest();
     await this.#put(name);
   }
@@ -364,7 +404,7 @@ export class Administrator {
   #bases(name: string): Record<string, number> | null {
     const asked = this.asked.get(name);
     const [first, ...later] = asked?.documents ?? [];
-    if (asked === undefined || first === undefined || asked.sought || asked.deleted || asked.replayed) {
+    if (asked === undefined || first === undefined || asked.sought) {
       return null;
     }
     const same = later.every((document) => JSON.stringify(document.topics) === JSON.stringify(first.topics));

@@ -54,18 +54,20 @@ function hasTable(storage: NodeStorage, table: string): boolean {
 }
 
 const LANE = "json_object('id', id, 'topic', topic, 'replay', replay, 'status', status, 'next', next)";
-const COUNTED = "status NOT IN ('cancelled', 'failed', 'removed')";
+const COUNTED = "status NOT IN ('cancelled', 'failed', 'removed', 'uncounted')";
 
 /** Each finds nothing unless a rule is broken. */
 const RULES: Record<string, string> = {
   'lane-sum': `SELECT ${LANE} AS detail FROM lanes WHERE ${COUNTED}
     AND delivered + dead + in_flight + retrying + filtered + skipped + discarded <> next - 1 - origin`,
-  'in-flight': `SELECT ${LANE} AS detail FROM lanes WHERE ${COUNTED}
+  // Only a seek counts sequences from before its start, as skipped; nothing else may enter the books beside the cursor.
+  origin: `SELECT ${LANE} AS detail FROM lanes WHERE start - 1 - origin NOT BETWEEN 0 AND skipped`,
+  'in-flight': `SELECT ${LANE} AS detail FROM lanes WHERE status NOT IN ('cancelled', 'failed', 'removed')
     AND in_flight <> (SELECT coalesce(sum(count), 0) FROM leases WHERE lane = lanes.id)`,
   'lease-count': 'SELECT sequences AS detail FROM leases WHERE count <> json_array_length(sequences) OR count = 0',
   'lease-once': `SELECT lane || ' ' || value AS detail FROM leases, json_each(sequences) GROUP BY lane, value HAVING count(*) > 1`,
   'lease-examined': `SELECT lane || ' ' || value AS detail FROM leases JOIN lanes ON lanes.id = lane, json_each(sequences)
-    WHERE value >= next AND status <> 'removed'`,
+    WHERE value >= next AND status NOT IN ('removed', 'uncounted')`,
   'lease-orphan': 'SELECT lane AS detail FROM leases WHERE lane NOT IN (SELECT id FROM lanes)',
   retrying: `SELECT ${LANE} AS detail FROM lanes
     WHERE retrying <> (SELECT count(*) FROM exceptions WHERE lane = lanes.id AND lease IS NULL)`,
@@ -73,7 +75,7 @@ const RULES: Record<string, string> = {
     SELECT 1 FROM leases, json_each(sequences) WHERE leases.id = exceptions.lease AND value = exceptions.sequence)`,
   'exception-orphan':
     "SELECT lane || ' ' || sequence AS detail FROM exceptions WHERE lane NOT IN (SELECT id FROM lanes)",
-  'dead-count': `SELECT ${LANE} AS detail FROM lanes WHERE replay IS NULL AND status <> 'removed'
+  'dead-count': `SELECT ${LANE} AS detail FROM lanes WHERE replay IS NULL AND status NOT IN ('removed', 'uncounted')
     AND dead <> (SELECT count(*) FROM letters WHERE lane = lanes.id AND state = 'open')`,
   'one-live-lane': `SELECT topic AS detail FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching')
     GROUP BY topic HAVING count(*) > 1`,
@@ -129,7 +131,7 @@ export function leftToDo(world: World): string | null {
 const BUSY = `
   SELECT 'lane ' || lanes.status AS what, lanes.id AS id FROM lanes, subscription WHERE parked IS NULL AND lanes.status IN ('active', 'attaching')
     AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT 'pending', id FROM lanes WHERE status = 'active' AND (in_flight > 0 OR retrying > 0)
+  UNION ALL SELECT 'pending', id FROM lanes WHERE status IN ('active', 'uncounted') AND (in_flight > 0 OR retrying > 0)
     AND (SELECT document IS NOT NULL AND NOT paused AND disabled_reason IS NULL FROM subscription)
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1 OR attach_after IS NOT NULL

@@ -2,7 +2,7 @@ import { DeadLetters, letterState } from '../../src/dead-letters/letters.ts';
 import type { DeliveryStatus } from '../../src/subscriptions/protocol.ts';
 import { check } from '../history/checker.ts';
 import type { Fate, FinalLetter, FinalSubscription, History, SeenEvent, Violation } from '../history/operations.ts';
-import type { Administrator } from './administrator.ts';
+import type { Administrator, Asked } from './administrator.ts';
 import type { Plan } from './plan.ts';
 import { contentOf, dataOf, readOnce } from './readers.ts';
 import type { Recorder } from './recorder.ts';
@@ -44,7 +44,7 @@ export async function judge(
   const subscriptions: FinalSubscription[] = [];
   for (const name of plan.subscriptions) {
     await administrator.look(name);
-    const final = await finalOf(world, plan, administrator, name, values, violations);
+    const final = await finalOf(world, plan, administrator, name, values, recorder, violations);
     if (final !== null) {
       subscriptions.push(final);
     }
@@ -88,6 +88,7 @@ async function finalOf(
   administrator: Administrator,
   name: string,
   values: Map<string, Map<number, SeenEvent>>,
+  recorder: Recorder,
   violations: Violation[],
 ): Promise<FinalSubscription | null> {
   const party = world.outsider('judge');
@@ -103,6 +104,7 @@ async function finalOf(
     )
     .toArray();
   checkLanes(plan, view.document.topics, lanes, values, name, violations);
+  checkBarrier(lanes, plan, administrator.asked.get(name), name, recorder, violations);
   const fates: FinalSubscription['fates'] = [];
   for (const lane of lanes) {
     for (const event of values.get(lane.topic)?.values() ?? []) {
@@ -127,8 +129,67 @@ async function finalOf(
     exact: sameTopics && !asked?.sought && !asked?.replayed && !asked?.deleted && !plan.removals,
     counters: { delivered, dead, pending, waiting, filtered, skipped, discarded },
     lag,
+    sequences: await sequencesOf(world, name, administrator),
     fates,
   };
+}
+
+/** No lane leaves out what was acknowledged after the subscription was made, whatever its position. */
+function checkBarrier(
+  lanes: { topic: string; start: number }[],
+  plan: Plan,
+  asked: Asked | undefined,
+  name: string,
+  recorder: Recorder,
+  violations: Violation[],
+): void {
+  const topicSets = new Set(asked?.documents.map((document) => JSON.stringify(document.topics)));
+  if (asked === undefined || asked.sought || asked.deleted || plan.removals || topicSets.size > 1) {
+    return;
+  }
+  const made = recorder.operations.find(
+    (operation) =>
+      operation.kind === 'configure' &&
+      operation.subscription === name &&
+      operation.action === 'put' &&
+      operation.outcome === 'success',
+  );
+  for (const operation of made === undefined ? [] : recorder.operations) {
+    if (operation.kind !== 'publish' || operation.start <= (made?.end ?? 0)) {
+      continue;
+    }
+    const start = lanes.find((lane) => lane.topic === operation.topic)?.start ?? 0;
+    const left = operation.receipts.find((receipt) => !receipt.duplicate && receipt.sequence < start);
+    if (left !== undefined) {
+      violations.push({ rule: 'barrier', detail: `${name} begins ${operation.topic} after ${left.sequence}` });
+    }
+  }
+}
+
+/**
+ * How many sequences the subscription's books have to be about, by its logs: a topic's since its lane began, up to where it
+ * was given up. Null where a seek's answer was lost, or a topic that was sought may have come anew since.
+ */
+async function sequencesOf(world: World, name: string, administrator: Administrator): Promise<number | null> {
+  const asked = administrator.asked.get(name);
+  const topicSets = new Set(asked?.documents.map((document) => JSON.stringify(document.topics)));
+  const skipped = asked?.skipped ?? null;
+  if (skipped === null || (skipped.size > 0 && topicSets.size > 1)) {
+    return null;
+  }
+  const lanes = world
+    .subscriptionHost(name)
+    .storage.sql.exec<{ topic: string; status: string; start: number; next: number }>(
+      "SELECT topic, status, start, next FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching', 'removed')",
+    )
+    .toArray();
+  let sequences = 0;
+  for (const { topic, status, start, next } of lanes) {
+    const { lastSequence } = await world.topicLog(world.outsider('judge'), topic).standing(name);
+    const last = status === 'removed' ? next - 1 : lastSequence;
+    sequences += last - (start - 1) + (skipped.get(topic) ?? 0);
+  }
+  return sequences;
 }
 
 /** Every topic that the subscription names or matches has its lane. */

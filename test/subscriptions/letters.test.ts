@@ -103,7 +103,7 @@ describe('P4: a dead letter', () => {
     expect(await hub.lettersOf('billing', 'open')).toMatchObject([{ id: letter.id, attempts: 1 }]);
   });
 
-  test('from before a seek is redriven into the new books', async () => {
+  test('from before a seek is redriven beside the new books', async () => {
     const hub = await withLetters(2);
     await hub.publish('orders', 1);
     await hub.work('billing');
@@ -111,11 +111,63 @@ describe('P4: a dead letter', () => {
     expect(await hub.view('billing')).toMatchObject({ dead: 0, delivered: 0, cursor: 3 });
     expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('dead');
     for (const letter of await hub.lettersOf('billing', 'open')) await hub.subscription('billing').redrive(letter);
-    expect(await hub.view('billing')).toMatchObject({ pending: 2, cursor: 3 });
+    expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('retrying');
+    expect(await hub.view('billing')).toMatchObject({ pending: 0, cursor: 3 });
     expect((await hub.work('billing')).sort()).toEqual([1, 2]);
     await hub.advance(1_000);
-    expect(await hub.view('billing')).toMatchObject({ delivered: 2, dead: 0, pending: 0 });
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 0, dead: 0, pending: 0 });
+    expect(booked(view)).toBe(0);
     expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
+  });
+
+  test('that nothing counts dies and comes back as often as it likes beside the books', async () => {
+    const hub = await withLetters(2);
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    const letters = await hub.lettersOf('billing', 'open');
+    for (let turn = 0; turn < 2; turn++) {
+      await hub.clock.advance(1_000);
+      for (const letter of letters) await hub.subscription('billing').redrive(letter);
+      // A receiver that fails is sent one at a time.
+      for (const _ of letters) {
+        await hub.awaiting(hub.subscription('billing').resume());
+        await hub.work('billing', (event) => hub.failed(event));
+      }
+      await hub.advance(1_000);
+      expect(await hub.lettersOf('billing', 'open')).toHaveLength(2);
+      expect(booked(await hub.view('billing'))).toBe(1);
+    }
+    const [first, second] = letters;
+    if (!first || !second) throw new Error('There are no letters.');
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.subscription('billing').redrive(first);
+    await hub.subscription('billing').discard(first);
+    await hub.subscription('billing').discard(second);
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect(await hub.work('billing')).toEqual([]);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 1, dead: 0, discarded: 0 });
+    expect(booked(view)).toBe(1);
+    expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('discarded');
+  });
+
+  test('that is redriven beside the books stays so where a seek brings its event again', async () => {
+    const hub = await withLetters(1);
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
+    await hub.awaiting(hub.subscription('billing').pause());
+    const [letter] = await hub.lettersOf('billing', 'open');
+    if (!letter) throw new Error('There is no letter.');
+    await hub.subscription('billing').redrive(letter);
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'earliest' } }));
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect(await hub.work('billing')).toEqual([1, 1]);
+    await hub.advance(1_000);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 1, dead: 0, pending: 0 });
+    expect(booked(view)).toBe(1);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
   });
 
   test('whose event is about to be delivered again anyway is not sent twice, and is resolved by that', async () => {
@@ -177,6 +229,7 @@ describe('P4: a dead letter', () => {
     for (const letter of letters) expect(await hub.subscription('billing').redrive(letter)).toBe(true);
     expect((await hub.work('billing')).sort()).toEqual([1, 2]);
     await hub.advance(1_000);
+    expect(booked(await hub.view('billing'))).toBe(0);
     expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
   });
 
@@ -222,11 +275,28 @@ describe('P4: a dead letter', () => {
     expect(await hub.work('billing', (event) => hub.failed(event))).toEqual([1]);
     expect(await hub.view('billing')).toMatchObject({ dead: 1, pending: 0 });
     await hub.advance(1_000);
-    // Subscribed anew, it goes through the new lane.
+    // Subscribed anew, the topic has new books.
     await hub.subscribe('billing', { ...NO_RETRY, topics: ['invoices', 'orders'] });
     await hub.clock.advance(1_000);
     await hub.subscription('billing').redrive(letter);
     expect(await hub.work('billing')).toEqual([1]);
-    expect(await hub.view('billing')).toMatchObject({ dead: 0, pending: 0, delivered: 1 });
+    await hub.advance(1_000);
+    expect(booked(await hub.view('billing'))).toBe(0);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+  });
+
+  test('that is redriven while its topic is subscribed anew from the start is counted by the new lane alone', async () => {
+    const hub = await withLetters(2);
+    await hub.subscribe('billing', { ...NO_RETRY, topics: ['invoices'] });
+    await hub.awaiting(hub.subscription('billing').pause());
+    for (const letter of await hub.lettersOf('billing', 'open')) await hub.subscription('billing').redrive(letter);
+    await hub.subscribe('billing', { ...NO_RETRY, topics: ['orders'], from: { kind: 'earliest' } });
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect((await hub.work('billing')).sort()).toEqual([1, 1, 2, 2]);
+    await hub.advance(1_000);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 2, dead: 0, pending: 0 });
+    expect(booked(view)).toBe(2);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
   });
 });

@@ -66,7 +66,6 @@ function write(sql: Statements, random: SeededRandom): void {
   const change: LaneChange = {
     ...(random.chance(0.5) ? { in_flight: random.between(-2, 2) } : {}),
     ...(random.chance(0.5) ? { retrying: random.between(0, 2) } : {}),
-    ...(random.chance(0.2) ? { origin: 1 } : {}),
   };
   const exception = { lane, sequence, attempts: 1, tries: 1, due, lease: null, redriven: random.below(2), event: null };
   const writes = [

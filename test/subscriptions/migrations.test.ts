@@ -105,7 +105,10 @@ describe('the schema of a subscription', () => {
         0,
       ],
       ["SELECT * FROM lanes WHERE topic = ? AND replay IS NULL AND status IN ('attaching', 'active')", 'orders'],
-      ['SELECT * FROM lanes WHERE topic = ? AND replay IS NULL ORDER BY id DESC LIMIT 1', 'orders'],
+      [
+        "SELECT * FROM lanes WHERE topic = ? AND replay IS NULL AND status <> 'uncounted' ORDER BY id DESC LIMIT 1",
+        'orders',
+      ],
       ["SELECT * FROM lanes WHERE status = 'attaching' AND id > ? ORDER BY id LIMIT 1", 0],
       ['SELECT coalesce(sum(retrying), 0) FROM lanes WHERE retrying > 0'],
       ['SELECT * FROM lanes WHERE mirrored = 0 LIMIT 1'],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Position } from '../../src/events/position.ts';
 import { ATTACH_AT_ONCE } from '../../src/subscriptions/limits.ts';
 import type { ReadOrParkRequest } from '../../src/topics/protocol.ts';
 import { booked, Hub } from './harness.ts';
@@ -55,6 +56,44 @@ describe('P4: a topic and a pattern that matches it always find each other', () 
     mirrorFails = false;
     await hub.advance(60_000);
     expect(await hub.work('audit')).toEqual([1]);
+  });
+
+  test.each<{ what: string; from: Position }>([
+    { what: 'past its end', from: { kind: 'sequence', sequence: 50 } },
+    { what: 'in the middle of it', from: { kind: 'sequence', sequence: 3 } },
+    { what: 'at its start', from: { kind: 'sequence', sequence: 1 } },
+    { what: 'in the future', from: { kind: 'time', time: Date.parse('2100-01-01T00:00:00Z') } },
+    { what: 'in the past', from: { kind: 'time', time: 0 } },
+  ])(
+    'the pattern is there first, from a position $what: nothing that was acknowledged since is left out',
+    async ({ from }) => {
+      const hub = new Hub();
+      await hub.subscribe('audit', { topics: ['orders.*'], from });
+      await hub.clock.advance(5_000);
+      // The topic can't be announced yet: it has several events before anybody attaches it.
+      hub.d1.failure = 'before';
+      await hub.publish('orders.eu', 4);
+      await hub.advance(10_000);
+      hub.d1.failure = null;
+      await hub.advance(60_000);
+      await hub.publish('orders.eu', 1);
+      expect(await hub.work('audit')).toEqual([1, 2, 3, 4, 5]);
+      expect(booked(await hub.view('audit'))).toBe(5);
+    },
+  );
+
+  test('the topic is there first: a number within it counts, one past its end means what comes', async () => {
+    for (const [sequence, delivered] of [
+      [3, [3, 4, 5]],
+      [50, [5]],
+    ] as const) {
+      const hub = new Hub();
+      await hub.publish('orders.eu', 4);
+      await hub.advance(10_000);
+      await hub.subscribe('audit', { topics: ['orders.*'], from: { kind: 'sequence', sequence } });
+      await hub.publish('orders.eu', 1);
+      expect((await hub.work('audit')).sort()).toEqual(delivered);
+    }
   });
 
   test('several who attach the same topic at once leave one lane, which its log knows', async () => {

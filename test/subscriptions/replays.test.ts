@@ -142,6 +142,73 @@ describe('P4: a replay', () => {
     expect(await hub.work('billing')).toEqual([2]);
     await hub.advance(100);
     expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    expect(booked(await hub.view('billing'))).toBe(3);
+  });
+
+  test('of what is older than the subscription enters nothing into its books, redriven or not', async () => {
+    const hub = new Hub();
+    await hub.publish('orders', 2);
+    await hub.subscribe('billing', { retry: { scheduleMs: [], jitter: 0 } });
+    await replay(hub);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(1_000);
+    await hub.awaiting(hub.subscription('billing').resume());
+    for (const letter of await hub.lettersOf('billing', 'open')) await hub.subscription('billing').redrive(letter);
+    expect((await hub.work('billing')).sort()).toEqual([1, 2]);
+    await hub.advance(1_000);
+    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(2);
+    expect(booked(await hub.view('billing'))).toBe(0);
+  });
+
+  test('that fails is not the live delivery: its row says what live delivery did, and names the open letter', async () => {
+    const hub = await delivered(0);
+    await hub.put('billing', { retry: { scheduleMs: [], jitter: 0 } });
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    const before = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    expect(before).toMatchObject({ status: 'delivered', lastStatus: 200, deadLetter: null });
+    await hub.advance(1_000);
+    await replay(hub);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(100);
+    const [letter] = await hub.lettersOf('billing', 'open');
+    if (!letter) throw new Error('There is no letter.');
+    const died = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    expect(died).toEqual({ ...before, deadLetter: letter.id });
+    // A redrive of it that fails changes nothing of what was delivered.
+    await hub.awaiting(hub.subscription('billing').resume());
+    await hub.subscription('billing').redrive(letter);
+    const redriven = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    expect(redriven).toMatchObject({ status: 'delivered', lastStatus: 200, deadLetter: null });
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(100);
+    const again = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    expect(again).toMatchObject({
+      status: 'delivered',
+      lastStatus: 200,
+      lastError: null,
+      settledAt: before.settledAt,
+      deadLetter: letter.id,
+    });
+  });
+
+  test('of what is older than the subscription names the open letter of an event it was not subscribed to', async () => {
+    const hub = new Hub();
+    await hub.publish('orders', 1);
+    await hub.subscribe('billing', { retry: { scheduleMs: [], jitter: 0 } });
+    await replay(hub);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(100);
+    const [letter] = await hub.lettersOf('billing', 'open');
+    expect(await hub.subscription('billing').delivery('orders', 1, 'order.created')).toEqual({
+      status: 'not-subscribed',
+      attempts: 0,
+      lastStatus: null,
+      lastError: null,
+      nextAttemptAt: null,
+      settledAt: null,
+      deadLetter: letter?.id,
+    });
   });
 
   test('ends where its last event dies with its consumer', async () => {

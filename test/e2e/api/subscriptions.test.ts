@@ -267,6 +267,16 @@ describe('what a subscription refuses', () => {
   ])('%s comes later: %j', async (path, change) => {
     (await put('refused', delivery(change))).refused(400, 'not-supported-yet', path);
   });
+
+  it.each([
+    ['delivery.kind', { kind: 'pigeon' }],
+    ['delivery.format', { format: 'xml' }],
+    ['delivery.rateLimit', { rateLimit: 50 }],
+    ['delivery.maxBatch', { maxBatch: '10' }],
+    ['delivery.handshake', { handshake: 'yes' }],
+  ])('%s was never promised: %j', async (path, change) => {
+    (await put('refused', delivery(change))).refused(400, 'invalid-request', path);
+  });
 });
 
 describe('the routes of a subscription that is not there', () => {

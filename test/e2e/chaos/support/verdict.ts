@@ -82,6 +82,7 @@ export async function verdict(api: ApiClient, recorder: Recorder, topics: Iterab
       running: view.status === 'active',
       counters: countersOf(view),
       lag: view.lag,
+      sequences: null,
       exact: true,
       fates: all,
     });
