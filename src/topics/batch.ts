@@ -49,7 +49,7 @@ export function cutInto(events: NewEvents, sizes: readonly number[]): NewEvents[
 }
 
 /** The JSON array of the keys of several lists of events, one after the other; null where none has any. */
-export function keysTogether(parts: readonly { count: number; keys: string | null }[]): string | null {
+function keysTogether(parts: readonly { count: number; keys: string | null }[]): string | null {
   if (parts.every(({ keys }) => keys === null)) return null;
   return `[${parts.map(({ count, keys }) => keys?.slice(1, -1) ?? Array(count).fill('null').join(',')).join(',')}]`;
 }

@@ -18,7 +18,7 @@ export const SQL_JSON_CHARS_MAX = MIB / 2;
 export const TOPIC_FULL_BYTES = 9_000_000_000;
 /** The window of a topic made by publishing to it. */
 export const DEDUPLICATION_WINDOW_DEFAULT_MS = 24 * 60 * 60 * SECOND_MS;
-/** So many of the youngest events are looked up in memory; then their identities become a run, and their keys rows. */
+/** So many of the youngest events are looked up in memory; then their identities become a run. */
 export const YOUNG_EVENTS_MAX = 4096;
 /** Runs of identities that are merged into one. */
 export const RUNS_MERGED = 8;
@@ -26,6 +26,14 @@ export const RUNS_MERGED = 8;
 export const EVENTS_A_RUN_WORK = 512;
 /** Pages of a run that is too old cleared away in one piece of work. */
 export const RUN_PAGES_CLEARED = 64;
+/** So many events wait until their keys go into the table of keys. */
+export const KEYS_WAITING_MAX = 32_768;
+/** Rows of keys written in one commit, or up to twice as many. */
+export const KEY_ROWS_A_PIECE = 4096;
+/** Characters of keys on their way into the table, as JSON, unless those of a segment are more. */
+export const KEY_CHARS_AT_ONCE = 4 * MIB;
+/** Segments whose keys are read at once. */
+export const KEY_SEGMENTS_AT_ONCE = 1000;
 /** Filters of pages kept in memory, of 1 KiB each. */
 export const FILTERS_KEPT = 16_384;
 

@@ -86,9 +86,11 @@ export const MIGRATIONS: readonly Migration[] = [
       -- For the index: the events' keys, a JSON array with nulls; null where none has one.
       ALTER TABLE segments ADD COLUMN keys TEXT;
 
-      -- Up to this sequence events are in the runs and in keys; those behind it wait, in hashes and keys of their segments.
+      -- Up to here events are in the runs, and in keys; those behind it wait, in hashes and keys of their segments.
       ALTER TABLE meta ADD COLUMN sealed_through INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE meta ADD COLUMN keyed_through INTEGER NOT NULL DEFAULT 0;
       UPDATE meta SET sealed_through = coalesce((SELECT max(first + count - 1) FROM segments), removed_through);
+      UPDATE meta SET keyed_through = sealed_through;
 
       ALTER TABLE meta DROP COLUMN dedup_current;
       ALTER TABLE meta DROP COLUMN dedup_since;

@@ -1,5 +1,6 @@
 import type { AlarmClock } from './alarm-clock.ts';
-import type { EventIndex } from './event-index.ts';
+import type { Identities } from './identities.ts';
+import type { KeyIndex } from './key-index.ts';
 import type { LogState } from './log-state.ts';
 import type { Parks } from './parks.ts';
 import type { TopicLogPorts } from './ports.ts';
@@ -12,7 +13,8 @@ export interface TopicLogParts {
   sql: Statements;
   state: LogState;
   parks: Parks;
-  index: EventIndex;
+  identities: Identities;
+  keys: KeyIndex;
   scanner: Scanner;
   alarm: AlarmClock;
   /**

@@ -24,6 +24,8 @@ export interface TopicLogPorts {
   subscriptions: (name: string) => SubscriptionPort;
   /** From this size on the topic refuses events; `TOPIC_FULL_BYTES` unless told. */
   fullBytes?: number;
-  /** So many events wait for the index; `YOUNG_EVENTS_MAX` unless told. */
+  /** So many events wait until their identities are sealed; `YOUNG_EVENTS_MAX` unless told. */
   youngEventsMax?: number;
+  /** So many events wait until their keys go into the table; `KEYS_WAITING_MAX` unless told. */
+  keysWaitingMax?: number;
 }

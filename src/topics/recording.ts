@@ -27,7 +27,7 @@ export interface Commit {
  * @throws if nothing was committed
  */
 export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
-  const { ports, state, index, parks, transaction } = parts;
+  const { ports, state, identities, parks, transaction } = parts;
   const head = state.head();
   const recordedAt = Math.max(head.recordedAt, ports.clock.now());
   const committed = transaction(() => {
@@ -35,15 +35,15 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       exists: state.exists,
       lastSequence: head.lastSequence,
       full: ports.storage.sql.databaseSize >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
-      recorded: (identity) => index.find(identity, recordedAt),
+      recorded: (identity) => identities.find(identity, recordedAt),
     });
     return plan.inserts.length === 0
-      ? { plan, head, changed: {}, keys: null, arrivals: null, concerned: [] }
+      ? { plan, head, changed: {}, arrivals: null, concerned: [] }
       : store(parts, plan, head, recordedAt);
   });
   state.moved(committed.head);
   state.changed(committed.changed);
-  index.committed(committed.plan.inserts, committed.keys, recordedAt);
+  identities.committed(committed.plan.inserts, recordedAt);
   for (const { park, sequence } of committed.concerned) {
     parks.put({ ...park, owed: sequence });
   }
@@ -52,12 +52,13 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
 }
 
 function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: number) {
-  const { ports, sql, state, index, parks, alarm } = parts;
+  const { ports, sql, state, identities, keys, parks, alarm } = parts;
   const now = ports.clock.now();
   const created = plan.creates ? createTopic(parts, DEFAULT_CONFIG) : {};
   const windowMs = created.window_ms ?? state.meta().window_ms;
   // Before the new events are stored, which are none of those to be sealed.
-  const sealed = index.makeRoom(plan.inserts.length, head.lastSequence, recordedAt, windowMs);
+  const sealed = identities.makeRoom(plan.inserts.length, head.lastSequence, recordedAt, windowMs);
+  const keyed = keys.work(head.lastSequence);
 
   const events = together(plan.taken);
   let end = head;
@@ -76,7 +77,7 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
     sql.setOwed(concerned.map(({ park, sequence }) => [park.name, sequence]));
     alarm.need(now + WAKE_SAFETY_MS);
   }
-  return { plan, head: end, changed: { ...created, ...sealed }, keys: events.keys, arrivals, concerned };
+  return { plan, head: end, changed: { ...created, ...sealed, ...keyed }, arrivals, concerned };
 }
 
 /** Makes the topic, or makes it again. Part of a transaction; answers the columns of `meta` that changed. */

@@ -27,12 +27,12 @@ export function isRemovalUnfinished(sql: Statements, state: LogState): boolean {
  * @throws if a subscription can't be reached
  */
 export async function removeEvents(parts: TopicLogParts): Promise<void> {
-  const { sql, state, index, transaction } = parts;
+  const { sql, state, identities, transaction } = parts;
   while (isRemovalUnfinished(sql, state)) {
     await removeStep(parts);
   }
   if (!state.exists) {
-    transaction(() => index.clear());
+    transaction(() => identities.clear());
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ObjectStorage, SqlRow } from '../platform.ts';
-import { keysTogether } from './batch.ts';
-import { RUN_PAGES_CLEARED, SQL_JSON_CHARS_MAX } from './limits.ts';
+import type { KeyEntry } from './key-index.ts';
+import { KEY_SEGMENTS_AT_ONCE, RUN_PAGES_CLEARED, SQL_JSON_CHARS_MAX } from './limits.ts';
 
 /**
  * Every statement on a log's tables (migrations.ts). Each reads all its rows at once: a cursor left open in the middle locks
@@ -17,6 +17,7 @@ export type MetaRow = {
   removed_through: number;
   removed_recorded_at: number;
   sealed_through: number;
+  keyed_through: number;
 };
 
 /** A segment without its body. */
@@ -24,14 +25,11 @@ export type SegmentRow = { first: number; count: number; recorded_at: number; by
 
 export type FullSegmentRow = { first: number; count: number; recorded_at: number; bytes: number; body: string };
 
-/** A segment as the index has it: the hashes of its events, and their keys as a JSON array, null where none has one. */
-export type IndexedSegmentRow = {
-  first: number;
-  count: number;
-  recorded_at: number;
-  hashes: ArrayBuffer;
-  keys: string | null;
-};
+/** The hashes of a segment's events. */
+export type SegmentHashesRow = { first: number; count: number; recorded_at: number; hashes: ArrayBuffer };
+
+/** The keys of a segment's events as a JSON array, in which null is no key. */
+export type SegmentKeysRow = { first: number; count: number; keys: string };
 
 /** `merges_into`: the run that this one is being merged into. `merged`: while it is being made, the pages of its sources in it. */
 export type RunRow = {
@@ -122,33 +120,32 @@ export function statements(storage: ObjectStorage) {
         segment.keys,
       );
     },
-    /** What the segments behind a sequence have for the index: all of them, so the caller bounds how many there are. */
-    indexedAfter: (sequence: number) =>
-      all<IndexedSegmentRow>(
-        `SELECT first, count, recorded_at, hashes, keys FROM segments
-         WHERE first > ? AND hashes IS NOT NULL ORDER BY first`,
+    /** The hashes of the segments behind a sequence: all of them, so the caller bounds how many there are. */
+    hashesAfter: (sequence: number) =>
+      all<SegmentHashesRow>(
+        'SELECT first, count, recorded_at, hashes FROM segments WHERE first > ? AND hashes IS NOT NULL ORDER BY first',
         sequence,
+      ),
+    /** Of the first segments from behind a sequence up to another those in which an event has a key; [] where none has. */
+    keysAfter: (sequence: number, to: number) =>
+      all<SegmentKeysRow>(
+        `SELECT first, count, keys FROM segments
+         WHERE first > ? AND first <= ? AND keys IS NOT NULL ORDER BY first LIMIT ${KEY_SEGMENTS_AT_ONCE}`,
+        sequence,
+        to,
       ),
     deleteSegments: (from: number, to: number): void => {
       sql.exec('DELETE FROM segments WHERE first BETWEEN ? AND ?', from, to);
     },
 
     // Keys
-    /**
-     * The keys of events whose sequences go on from `first` without gaps, as JSON arrays with nulls; those up to `removed` are
-     * left out. Sorted, so that fewer pages change.
-     */
-    addKeys: (first: number, parts: readonly { count: number; keys: string | null }[], removed: number): void => {
-      const insert = `INSERT INTO keys (key, sequence)
-        SELECT value, ?2 + key FROM json_each(?1) WHERE value IS NOT NULL AND ?2 + key > ?3 ORDER BY 1, 2`;
-      let start = first;
-      for (const group of grouped(parts, ({ keys }) => keys?.length ?? 0)) {
-        const json = keysTogether(group);
-        if (json !== null) sql.exec(insert, json, start, removed);
-        start += group.reduce((sum, { count }) => sum + count, 0);
-      }
+    /** Those that aren't there yet, but for sequences up to `removed`. Sorted, so that fewer pages change. */
+    addKeys: (entries: readonly KeyEntry[], removed: number): void => {
+      const insert = `INSERT OR IGNORE INTO keys (key, sequence)
+        SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE value ->> 1 > ? ORDER BY 1, 2`;
+      for (const json of jsonChunks(entries)) sql.exec(insert, json, removed);
     },
-    deleteKeys: (entries: [key: string, sequence: number][]): void => {
+    deleteKeys: (entries: readonly KeyEntry[]): void => {
       for (const json of jsonChunks(entries)) {
         sql.exec('DELETE FROM keys WHERE (key, sequence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))', json);
       }

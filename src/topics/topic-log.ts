@@ -4,11 +4,13 @@ import { AlarmClock } from './alarm-clock.ts';
 import { announce, isUnannounced } from './announcing.ts';
 import { assertAppendable } from './append.ts';
 import { Chore } from './chore.ts';
-import { EventIndex } from './event-index.ts';
 import { GroupCommit } from './group-commit.ts';
+import { Identities } from './identities.ts';
+import { KeyIndex } from './key-index.ts';
 import {
   ALARM_FALLBACK_MS,
   ALARM_WAIT_MS,
+  KEYS_WAITING_MAX,
   NAMED_SUBSCRIBERS_MAX,
   PAGE_EVENTS_MAX,
   REMOVE_WAIT_MS,
@@ -77,7 +79,8 @@ export class TopicLog implements TopicLogApi {
       sql,
       state,
       parks: new Parks(sql),
-      index: new EventIndex(sql, state, ports.youngEventsMax ?? YOUNG_EVENTS_MAX),
+      identities: new Identities(sql, state, ports.youngEventsMax ?? YOUNG_EVENTS_MAX),
+      keys: new KeyIndex(sql, state, ports.keysWaitingMax ?? KEYS_WAITING_MAX),
       scanner: new Scanner(topic, sql),
       alarm: new AlarmClock(storage, clock, () => this.#earliest()),
       transaction: (closure) => this.#transaction(closure),
@@ -351,7 +354,8 @@ export class TopicLog implements TopicLogApi {
   #forget(): void {
     this.#parts.state.forget();
     this.#parts.parks.forget();
-    this.#parts.index.forget();
+    this.#parts.identities.forget();
+    this.#parts.keys.forget();
     this.#parts.alarm.forget();
   }
 }

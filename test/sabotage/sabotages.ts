@@ -22,7 +22,6 @@ export const SABOTAGES: readonly Sabotage[] = [
               plan,
               head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.inserts.length },
               changed: {},
-              keys: null,
               arrivals: null,
               concerned: [],
             });`,
@@ -78,13 +77,13 @@ export const SABOTAGES: readonly Sabotage[] = [
           void ports.clock.sleep(5).then(() => {
             parts.transaction(() =>
               ports.storage.sql.exec('UPDATE segments SET hashes = ? WHERE first = ?', segment.hashes, segment.first));
-            index.forget();
+            identities.forget();
           });`,
       },
       {
         file: 'src/topics/recording.ts',
-        find: 'index.committed(committed.plan.inserts, committed.keys, recordedAt);',
-        replace: 'index.forget();',
+        find: 'identities.committed(committed.plan.inserts, recordedAt);',
+        replace: 'identities.forget();',
       },
     ],
   },

@@ -31,7 +31,7 @@ export class TableWatch {
   }
 }
 
-/** Each log's index has the keys of all its events that are not young any more, and no others. */
+/** Each log's table of keys has those of all its events up to where it says, and none that no event has. */
 export function checkKeys(world: World, violations: Violation[]): void {
   for (const { name, storage } of world.topics.values()) {
     if (!hasTable(storage, 'segments')) continue;
@@ -39,9 +39,9 @@ export function checkKeys(world: World, violations: Violation[]): void {
       .exec<{ entry: string }>(
         `WITH stored AS (SELECT json_extract(line.value, '$.subject') AS key, segments.first + line.key AS sequence
            FROM segments, json_each('[' || replace(body, char(10), ',') || ']') AS line),
-         expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= sealed_through)
+         expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= keyed_through)
          SELECT 'lacks ' || key || ' ' || sequence AS entry FROM (SELECT * FROM expected EXCEPT SELECT * FROM keys)
-         UNION ALL SELECT 'has ' || key || ' ' || sequence FROM (SELECT * FROM keys EXCEPT SELECT * FROM expected)`,
+         UNION ALL SELECT 'has ' || key || ' ' || sequence FROM (SELECT * FROM keys EXCEPT SELECT * FROM stored)`,
       )
       .toArray();
     for (const { entry } of found) violations.push({ rule: 'keys', detail: `the index of ${name} ${entry}` });

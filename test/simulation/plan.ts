@@ -28,7 +28,7 @@ export interface Plan {
   changesOfFilter: boolean;
   replays: boolean;
   interventions: boolean;
-  /** How many of a log's events wait for its index. */
+  /** How many of a log's events wait until their identities and keys are put in order. */
   youngEventsMax: number;
 }
 

@@ -35,7 +35,7 @@ export class World {
 
   readonly #youngEventsMax: number;
 
-  /** @param youngEventsMax how many of a log's events wait for its index */
+  /** @param youngEventsMax how many of a log's events wait until their identities and keys are put in order */
   constructor(scheduler: Scheduler, youngEventsMax: number) {
     this.scheduler = scheduler;
     this.#youngEventsMax = youngEventsMax;
@@ -97,6 +97,7 @@ export class World {
         catalog: new Catalog(this.network.database(party)),
         subscriptions: (name) => this.subscription(party, name),
         youngEventsMax: this.#youngEventsMax,
+        keysWaitingMax: this.#youngEventsMax,
       });
     });
     this.topics.set(topic, host);

@@ -143,7 +143,7 @@ describe('appending', () => {
 
   test('each key stands beside the sequence of its event, also where they take several statements', async () => {
     const harness = new Harness();
-    harness.youngEventsMax = 1_000;
+    harness.keysWaitingMax = 1_000;
     harness.restart();
     const keyOf = (sequence: number) => (sequence % 3 === 0 ? null : `${sequence}`.padStart(1_024, 'k'));
     const events = Array.from({ length: 999 }, (_, index) => event({ key: keyOf(index + 2) }));

@@ -69,6 +69,7 @@ export class Harness {
   onAppeared: (name: string) => Promise<void> = async () => {};
   fullBytes: number | null = null;
   youngEventsMax: number | null = null;
+  keysWaitingMax: number | null = null;
   #alarming = false;
   log: TopicLog;
 
@@ -112,6 +113,7 @@ export class Harness {
       }),
       ...(this.fullBytes === null ? {} : { fullBytes: this.fullBytes }),
       ...(this.youngEventsMax === null ? {} : { youngEventsMax: this.youngEventsMax }),
+      ...(this.keysWaitingMax === null ? {} : { keysWaitingMax: this.keysWaitingMax }),
     });
   }
 

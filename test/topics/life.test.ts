@@ -272,7 +272,7 @@ describe('the alarm', () => {
 describe('the schema', () => {
   test('it has the index by key that ordering will read', async () => {
     const harness = new Harness();
-    harness.youngEventsMax = 1;
+    harness.keysWaitingMax = 1;
     harness.restart();
     await harness.log.append(append([event({ key: 'a' }), event({ key: 'b' }), event(), event({ key: 'a' })]));
     await harness.publish('a');

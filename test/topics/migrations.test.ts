@@ -51,6 +51,7 @@ describe('the schema of a log', () => {
   test.each([0, 1, 12, 5000])('P3 a state of %i events written after migration 1 goes on', async (events) => {
     const harness = new Harness(firstState(events));
     harness.youngEventsMax = 50;
+    harness.keysWaitingMax = 50;
     harness.restart();
     const again = (index: number) => event({ id: `old-${index}`, key: `k${index % 7}` });
     const some = [...new Set([0, 1, 11, 777, 4999])].filter((index) => index < events);

@@ -6,26 +6,18 @@ import { EVENTS_A_RUN_WORK } from './limits.ts';
 import type { LogState } from './log-state.ts';
 import type { MetaRow, Statements } from './sql.ts';
 
-/** What the index needs of the youngest events. */
-interface Young {
-  /** By identity, of each the last. */
-  entries: Map<string, IdentityEntry>;
-  /** Of all events that are not sealed, in the order of the log, as JSON arrays; null where none has a key. */
-  keys: { count: number; keys: string | null }[];
-}
-
 /**
- * The log's index: which pairs of source and id were recorded in the deduplication window, and which sequences have which
- * key. The youngest events are looked up in memory, which is read from their segments when first needed. When there are
- * enough of them they are *sealed*: their identities become a run (identity-runs.ts) and their keys rows, many at a time,
- * because a table sorted by hash or key is written in as many places as it is given entries.
+ * Which pairs of source and id were recorded in the deduplication window. The youngest events are looked up in memory, which
+ * is read from their segments when first needed. When there are enough of them they are *sealed*: their identities become a
+ * run (identity-runs.ts), because a table sorted by hash would be written in as many places as it is given entries.
  */
-export class EventIndex {
+export class Identities {
   readonly #sql: Statements;
   readonly #state: LogState;
   readonly #runs: IdentityRuns;
   readonly #youngMax: number;
-  #young: Young | null = null;
+  /** By identity, of each the last. */
+  #young: Map<string, IdentityEntry> | null = null;
 
   constructor(sql: Statements, state: LogState, youngMax: number) {
     this.#sql = sql;
@@ -38,7 +30,7 @@ export class EventIndex {
   find(identity: string, now: number): Recorded | undefined {
     const { created_at, window_ms, removed_through } = this.#state.meta();
     if (created_at === null) return undefined;
-    const entry = this.#loaded().entries.get(identity) ?? this.#runs.find(probeOf(identity), now, window_ms);
+    const entry = this.#loaded().get(identity) ?? this.#runs.find(probeOf(identity), now, window_ms);
     // What went with a deleted topic is forgotten with it.
     const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < window_ms;
     return counts ? entry : undefined;
@@ -57,16 +49,15 @@ export class EventIndex {
     return sealed;
   }
 
-  /** These were committed. @param own their keys: a JSON array, null where none has one */
-  committed(events: readonly SequencedEvent[], own: string | null, recordedAt: number): void {
+  /** These were committed. */
+  committed(events: readonly SequencedEvent[], recordedAt: number): void {
     const [first] = events;
     if (first === undefined) return;
     // Everything before them may have been sealed on this occasion.
-    if (this.#state.meta().sealed_through === first.sequence - 1) this.#young = { entries: new Map(), keys: [] };
-    const { entries, keys } = this.#loaded();
-    keys.push({ count: events.length, keys: own });
+    if (this.#state.meta().sealed_through === first.sequence - 1) this.#young = new Map();
+    const young = this.#loaded();
     for (const { sequence, identity, content } of events) {
-      entries.set(identity, { identity, content, sequence, recordedAt });
+      young.set(identity, { identity, content, sequence, recordedAt });
     }
   }
 
@@ -84,31 +75,28 @@ export class EventIndex {
 
   #seal(lastSequence: number): Partial<MetaRow> {
     const { removed_through } = this.#state.meta();
-    const { entries, keys } = this.#loaded();
-    this.#runs.add([...entries.values()].filter(({ sequence }) => sequence > removed_through));
-    const count = keys.reduce((sum, part) => sum + part.count, 0);
-    this.#sql.addKeys(lastSequence - count + 1, keys, removed_through);
+    const young = [...this.#loaded().values()];
+    this.#runs.add(young.filter(({ sequence }) => sequence > removed_through));
     const columns = { sealed_through: lastSequence };
     this.#sql.setMeta(columns);
     return columns;
   }
 
-  #loaded(): Young {
+  #loaded(): Map<string, IdentityEntry> {
     this.#young ??= this.#load();
     return this.#young;
   }
 
-  #load(): Young {
-    const young: Young = { entries: new Map(), keys: [] };
-    for (const segment of this.#sql.indexedAfter(this.#state.meta().sealed_through)) {
+  #load(): Map<string, IdentityEntry> {
+    const young = new Map<string, IdentityEntry>();
+    for (const segment of this.#sql.hashesAfter(this.#state.meta().sealed_through)) {
       const hashes = textOf(new Uint8Array(segment.hashes));
-      young.keys.push({ count: segment.count, keys: segment.keys });
       for (let index = 0; index < segment.count; index += 1) {
         const sequence = segment.first + index;
         const at = index * EVENT_HASHES_BYTES;
         const identity = hashes.slice(at, at + HASH_BYTES);
         const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
-        young.entries.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
+        young.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
       }
     }
     return young;

@@ -1,0 +1,110 @@
+import { KEY_CHARS_AT_ONCE, KEY_ROWS_A_PIECE } from './limits.ts';
+import type { LogState } from './log-state.ts';
+import type { MetaRow, Statements } from './sql.ts';
+
+/** A key and the sequence of an event that has it. */
+export type KeyEntry = [key: string, sequence: number];
+
+/** Keys on their way into the table. */
+interface Round {
+  pieces: KeyEntry[][];
+  /** The last sequence whose key is among them. */
+  through: number;
+}
+
+/** Keys looked at to find out how they are spread. */
+const SAMPLES = 256;
+
+/**
+ * The table of which sequences have which key. Keys wait in their segments until there are many of them; then they go into
+ * the table by ranges of keys, one range a commit: a table sorted by key changes in as many places as it is given keys, so
+ * that each place should be given as many as may be at once.
+ */
+export class KeyIndex {
+  readonly #sql: Statements;
+  readonly #state: LogState;
+  readonly #waitingMax: number;
+  #round: Round | null = null;
+
+  constructor(sql: Statements, state: LogState, waitingMax: number) {
+    this.#sql = sql;
+    this.#state = state;
+    this.#waitingMax = waitingMax;
+  }
+
+  /** Does a bounded piece of what there is to do. Part of an append's transaction; answers the columns of `meta` that changed. */
+  work(lastSequence: number): Partial<MetaRow> {
+    const { keyed_through, removed_through } = this.#state.meta();
+    if (this.#round === null) {
+      if (lastSequence - keyed_through < this.#waitingMax) return {};
+      this.#round = this.#gather(keyed_through, lastSequence);
+    }
+    const { pieces, through } = this.#round;
+    // Begun anew after a crash it may come to rows that are there already; those of a deleted topic are to be gone.
+    this.#sql.addKeys(pieces.pop() ?? [], removed_through);
+    if (pieces.length > 0) return {};
+    this.#round = null;
+    const columns = { keyed_through: through };
+    this.#sql.setMeta(columns);
+    return columns;
+  }
+
+  /** Forgets what memory holds of the tables. */
+  forget(): void {
+    this.#round = null;
+  }
+
+  /** The keys that wait, or as many of them as may be in memory. */
+  #gather(after: number, lastSequence: number): Round {
+    const entries: KeyEntry[] = [];
+    let chars = 0;
+    let through = after;
+    while (through < lastSequence && chars < KEY_CHARS_AT_ONCE) {
+      const segments = this.#sql.keysAfter(through, lastSequence);
+      for (const { first, count, keys } of segments) {
+        if (chars >= KEY_CHARS_AT_ONCE) break;
+        chars += keys.length;
+        const own: (string | null)[] = JSON.parse(keys);
+        for (const [index, key] of own.entries()) if (key !== null) entries.push([key, first + index]);
+        through = first + count - 1;
+      }
+      // Behind the last of them none has a key.
+      if (segments.length === 0) through = lastSequence;
+    }
+    return { pieces: piecesOf(entries), through };
+  }
+}
+
+/** Cuts entries by ranges of their keys, in about as many pieces as they need; never more than twice as large as meant. */
+export function piecesOf(entries: readonly KeyEntry[]): KeyEntry[][] {
+  const borders = bordersOf(entries, Math.ceil(entries.length / KEY_ROWS_A_PIECE));
+  const ranges: KeyEntry[][] = Array.from({ length: borders.length + 1 }, () => []);
+  for (const entry of entries) ranges[placeOf(entry[0], borders)]?.push(entry);
+  return ranges.flatMap((range) => {
+    const parts = Math.max(1, Math.floor(range.length / KEY_ROWS_A_PIECE));
+    const size = Math.ceil(range.length / parts);
+    return Array.from({ length: parts }, (_, part) => range.slice(part * size, (part + 1) * size));
+  });
+}
+
+/** Keys that cut the entries into so many ranges of about the same size, judged by some of them. */
+function bordersOf(entries: readonly KeyEntry[], ranges: number): string[] {
+  const step = Math.max(1, Math.floor(entries.length / SAMPLES));
+  const samples = entries.filter((_, index) => index % step === 0).map(([key]) => key);
+  samples.sort();
+  const borders = Array.from({ length: ranges - 1 }, (_, index) =>
+    samples.at(Math.floor(((index + 1) * samples.length) / ranges)),
+  );
+  return [...new Set(borders.filter((border) => border !== undefined))];
+}
+
+/** How many of the sorted borders are not greater than the key. */
+function placeOf(key: string, borders: readonly string[]): number {
+  let low = 0;
+  for (let high = borders.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if ((borders[middle] ?? '') <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
