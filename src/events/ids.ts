@@ -1,8 +1,10 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { Message, SHA256_BYTES } from './sha256.ts';
 
 /** Characters of base32 in an id: 130 bits of the hash. */
 const ID_CHARACTERS = 26;
+
+/** What is being hashed. One will do, as nothing is awaited while it is written. */
+const message = new Message();
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
@@ -81,7 +83,11 @@ export function base32(bytes: Uint8Array): string {
 
 /** A JSON array keeps its parts apart, whatever characters are in them. */
 function hashOf(parts: (string | number)[]): Uint8Array {
-  return sha256(utf8ToBytes(JSON.stringify(parts)));
+  const hash = new Uint8Array(SHA256_BYTES);
+  message.begin();
+  message.add(JSON.stringify(parts));
+  message.finish(hash, 0, SHA256_BYTES);
+  return hash;
 }
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

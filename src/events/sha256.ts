@@ -1,5 +1,5 @@
 /**
- * SHA-256 (FIPS 180-4) of texts, for the two hashes of each event that is published. @noble/hashes, which hashes everything
+ * SHA-256 (FIPS 180-4) of texts, for the two hashes of each event that is published and the id of each delivery. @noble/hashes, which hashes everything
  * else, takes more than twice as long for the few hundred bytes of one: it makes an object, views and a copy for each.
  * Nothing here is secret, so that nothing has to be wiped.
  */
@@ -35,7 +35,8 @@ const START = Int32Array.of(
   0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 );
 
-/** Bytes of a hash that are kept. */
+export const SHA256_BYTES = 32;
+/** Bytes that are kept of most hashes. */
 export const SHA256_HALF_BYTES = 16;
 
 /** Messages up to about this many bytes are written into memory that is kept for the next. */
@@ -91,12 +92,12 @@ export class Message {
     this.#length = end + 1;
   }
 
-  /** Writes the first 16 bytes of SHA-256 over all that was added into `out` from `at` on. */
-  finish(out: Uint8Array, at: number): void {
+  /** Writes the first bytes of SHA-256 over all that was added, half of them unless told, into `out` from `at` on. */
+  finish(out: Uint8Array, at: number, bytes = SHA256_HALF_BYTES): void {
     const end = this.#pad();
     state.set(START);
     for (let block = 0; block < end; block += BLOCK_BYTES) compress(this.#view, block);
-    for (let byte = 0; byte < SHA256_HALF_BYTES; byte++) {
+    for (let byte = 0; byte < bytes; byte++) {
       out[at + byte] = (state[byte >>> 2] ?? 0) >>> (24 - (byte & 3) * 8);
     }
     if (this.#bytes.length > KEPT_BYTES) this.#useMemory(new Uint8Array(KEPT_BYTES));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Message, SHA256_HALF_BYTES } from '../../src/events/sha256.ts';
+import { Message, SHA256_BYTES, SHA256_HALF_BYTES } from '../../src/events/sha256.ts';
 import { hex } from './decoding.ts';
 
 const message = new Message();
@@ -24,6 +24,14 @@ test('is SHA-256 at every length around the ends of blocks and of the memory tha
       expect(sha256Half(text), `${length} of ${character}`).toBe(reference(text));
     }
   }
+});
+
+test('is all of SHA-256 if asked', () => {
+  const out = new Uint8Array(SHA256_BYTES + 2);
+  message.begin();
+  message.add('abc');
+  message.finish(out, 1, SHA256_BYTES);
+  expect(hex(out)).toBe(`00${createHash('sha256').update('abc').digest('hex')}00`);
 });
 
 test('is SHA-256 of any text, whatever was hashed before it', () => {
