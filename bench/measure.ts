@@ -52,14 +52,14 @@ export interface Pair {
   ratio: number;
 }
 
-/** Measures two things in turns, in changing order, and gives the medians. */
+/** Measures two things in turns, in changing order, and gives the medians. A round before them is for warming up. */
 export async function alternate(
   rounds: number,
   ours: () => Promise<number>,
   floor: () => Promise<number>,
 ): Promise<Pair> {
   const taken: { ours: number; floor: number }[] = [];
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round <= rounds; round += 1) {
     if (round % 2 === 0) {
       const first = await ours();
       taken.push({ ours: first, floor: await floor() });
@@ -68,10 +68,11 @@ export async function alternate(
       taken.push({ floor: first, ours: await ours() });
     }
   }
+  const warm = taken.slice(1);
   return {
-    ours: median(taken.map((round) => round.ours)),
-    floor: median(taken.map((round) => round.floor)),
-    ratio: median(taken.map((round) => round.ours / round.floor)),
+    ours: median(warm.map((round) => round.ours)),
+    floor: median(warm.map((round) => round.floor)),
+    ratio: median(warm.map((round) => round.ours / round.floor)),
   };
 }
 

@@ -44,7 +44,6 @@ async function run(sections: Section[], quick: boolean): Promise<Row[]> {
   const hub = await Hub.start('src/worker.ts');
   const floor = await startFloor();
   const receiver = await Receiver.open();
-  const found = new Map<string, number>();
   const row = (made: Row) => {
     rows.push(made);
     process.stdout.write(`${line(made)}\n`);
@@ -52,7 +51,7 @@ async function run(sections: Section[], quick: boolean): Promise<Row[]> {
   try {
     for (const section of sections) {
       try {
-        await section.run({ hub, floor, receiver, quick, row, found });
+        await section.run({ hub, floor, receiver, quick, row });
       } catch (error) {
         // The rest is worth having all the same.
         row({ group: `Section ${section.name}`, what: 'did not finish', value: String(error), met: false });

@@ -24,7 +24,7 @@ export const publish: Section = {
   },
 };
 
-async function singles({ hub, floor, quick, row, found }: Bench, count: number, goal: number): Promise<void> {
+async function singles({ hub, floor, quick, row }: Bench, count: number, goal: number): Promise<void> {
   const seconds = quick ? 0.7 : 2;
   const floorConnections = await openAll(floor.port, count);
   const latencies: number[] = [];
@@ -38,7 +38,6 @@ async function singles({ hub, floor, quick, row, found }: Bench, count: number, 
     async () => (await closedLoop(floorConnections, seconds, () => floorRequest('/one', event(true)))).rate,
   );
   closeAll(floorConnections);
-  found.set(`publish ${count}`, pair.ours);
   row({
     group: 'Publish',
     what: `single events, ${count} connection${count === 1 ? '' : 's'}`,

@@ -12,8 +12,6 @@ export interface Bench {
   quick: boolean;
   /** Adds a row to the table. */
   row(row: Row): void;
-  /** What an earlier section found, by name; undefined if it did not run. */
-  found: Map<string, number>;
 }
 
 export interface Section {

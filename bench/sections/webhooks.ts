@@ -10,6 +10,9 @@ import type { Bench, Section } from './section.ts';
 
 const GROUP = 'Webhooks to one fast receiver';
 const TOPIC = 'bench.webhooks';
+/** Has no subscriber. */
+const QUIET_TOPIC = 'bench.webhooks-quiet';
+const CONNECTIONS = 32;
 const GOAL = 0.5;
 /** Headers that the platform sets by itself. */
 const OWN_HEADERS = new Set(['host', 'content-length', 'connection', 'cf-worker']);
@@ -18,6 +21,7 @@ export const webhooks: Section = {
   name: 'webhooks',
   async run(bench) {
     await bench.hub.makeTopic(TOPIC);
+    await bench.hub.makeTopic(QUIET_TOPIC);
     await backlog(bench, 'bench-webhooks', 'timeout 5s, maxInFlight 512', { timeout: '5s', maxInFlight: 512 });
     await backlog(bench, 'bench-defaults', 'as the defaults have it', {});
     await replay(bench);
@@ -30,17 +34,15 @@ async function backlog(
   what: string,
   options: { timeout?: string; maxInFlight?: number },
 ): Promise<void> {
-  const { hub, floor, receiver, quick, row, found } = bench;
+  const { hub, floor, receiver, quick, row } = bench;
   const count = quick ? 2000 : 6000;
+  const rounds = quick ? 2 : 4;
   await hub.subscribe(name, TOPIC, receiver.url, options);
-  const pair = await alternate(
-    quick ? 2 : 4,
-    () => drainRate(hub, receiver, TOPIC, name, count),
-    () => floorRate(floor.port, receiver, count),
-  );
+  const drain = () => drainRate(hub, receiver, TOPIC, name, count);
+  const pair = await alternate(rounds, drain, () => floorRate(floor.port, receiver, count));
+  const publish = async () => (await hub.publishSingles(QUIET_TOPIC, CONNECTIONS, quick ? 0.7 : 2)).rate;
+  const published = await alternate(rounds, drain, publish);
   await hub.unsubscribe(name);
-  const least = found.get('publish 32');
-  found.set('webhooks', Math.max(found.get('webhooks') ?? 0, pair.ours));
   row({
     group: GROUP,
     what: `backlog, ${what}`,
@@ -50,13 +52,14 @@ async function backlog(
     goal: `≥ ${percent(GOAL)}`,
     met: pair.ratio >= GOAL,
   });
-  if (least === undefined) return;
   row({
     group: GROUP,
-    what: '… against the rate of single publishes at 32 connections',
-    value: percent(pair.ours / least),
+    what: `… against single publishes in turn, ${CONNECTIONS} connections`,
+    value: perSecond(published.ours, 'webhooks'),
+    floor: perSecond(published.floor, 'requests'),
+    ratio: percent(published.ratio),
     goal: '≥ 100 %',
-    met: pair.ours >= least,
+    met: published.ratio >= 1,
   });
 }
 
