@@ -1,11 +1,11 @@
-import type { ObjectStorage, Sql } from '../platform.ts';
+import type { ObjectStorage } from '../platform.ts';
 
 /** One step of a Durable Object's SQLite schema. Steps are numbered from 1 by their place; a released one never changes. */
 export interface Migration {
   name: string;
   sql: string;
   /** What can't be said in SQL, in the same transaction. */
-  carry?: (sql: Sql) => void;
+  carry?: (storage: ObjectStorage) => void;
 }
 
 /**
@@ -27,7 +27,7 @@ export function migrate(storage: ObjectStorage, migrations: readonly Migration[]
   migrations.slice(stored).forEach((migration, index) => {
     storage.transactionSync(() => {
       storage.sql.exec(migration.sql);
-      migration.carry?.(storage.sql);
+      migration.carry?.(storage);
       storage.sql.exec('INSERT INTO _migrations (number, name) VALUES (?, ?)', stored + index + 1, migration.name);
     });
   });

@@ -96,8 +96,12 @@ export class Attaching {
       const attachment = this.#note(topic);
       const from = await this.#start(topic, present.document.from);
       let result = await this.#attach(topic, attachment, false, from);
-      // One position can't fit every topic a pattern matches: where it is expired, what is left.
-      if (result.outcome !== 'attached') result = await this.#attach(topic, attachment, false, { kind: 'earliest' });
+      // One position can't fit every topic a pattern matches: where it is expired, what is left. Ahead it is only where the
+      // log's clock is behind: nothing has been recorded since.
+      if (result.outcome !== 'attached') {
+        const kind = result.outcome === 'position-ahead' ? 'latest' : 'earliest';
+        result = await this.#attach(topic, attachment, false, { kind });
+      }
       this.#core.tx(() => {
         if (this.#followed(topic)) this.addLane({ topic, attachment, exact: false, result }, this.#core.document);
         else this.#core.sql.addDetachment(attachment, topic, this.#core.now());

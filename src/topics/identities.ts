@@ -1,6 +1,6 @@
 import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
 import type { Recorded, SequencedEvent } from './append.ts';
-import { type IdentityEntry, probeOf, textOf } from './identity-pages.ts';
+import { type IdentityEntry, textOf } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { EVENTS_A_RUN_WORK } from './limits.ts';
 import type { LogState } from './log-state.ts';
@@ -22,7 +22,7 @@ export class Identities {
   constructor(sql: Statements, state: LogState, youngMax: number) {
     this.#sql = sql;
     this.#state = state;
-    this.#runs = new IdentityRuns(sql);
+    this.#runs = new IdentityRuns(sql, state);
     this.#youngMax = youngMax;
   }
 
@@ -30,7 +30,7 @@ export class Identities {
   find(identity: string, now: number): Recorded | undefined {
     const { created_at, window_ms, removed_through } = this.#state.meta();
     if (created_at === null) return undefined;
-    const entry = this.#loaded().get(identity) ?? this.#runs.find(probeOf(identity), now, window_ms);
+    const entry = this.#loaded().get(identity) ?? this.#runs.find(identity, now, window_ms);
     // What went with a deleted topic is forgotten with it.
     const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < window_ms;
     return counts ? entry : undefined;

@@ -1,8 +1,10 @@
 import { HASH_BYTES } from '../events/hashes.ts';
 
 /**
- * EventIndex packed into sorted pages, each with a filter that tells which it surely does not hold. Pure: bytes in, bytes out.
- * EventIndex are halves of SHA-256, so their first bits cut any number of them into pages of about the same size.
+ * Identities packed into sorted pages, each with a filter that tells which it surely does not hold. Pure: bytes in, bytes out.
+ * An identity's *place*, a number of 32 bits, says where it is sorted; its first bits cut any number of identities into pages
+ * of about the same size. It is made of the identity and a number that is each log's own secret: identities are hashes of what
+ * producers choose, and one who knew the places could choose ids that all fall on one page.
  */
 
 /** An identity and what is known of it. Hashes are 16 characters that stand for a byte each (ISO 8859-1). */
@@ -25,17 +27,18 @@ const FILTER_PROBES = 6;
 /** The filter of a page that holds nothing. */
 export const EMPTY_FILTER = new Uint8Array(FILTER_BITS / 8);
 
-/** EventIndex are sorted by this many bits; of those that are equal in them, one after the other is compared. */
-const SORTED_BITS = 40;
-const LAST_BYTE = 2 ** 8;
-/** Places of entries that fit into a double beside the sorted bits. */
-const PLACES = 2 ** (53 - SORTED_BITS);
+const PLACE_BITS = 32;
+const HIGH_WORD = 2 ** 32;
+/** Entries whose numbers fit into a double beside their places. */
+const SORTED_MAX = 2 ** (53 - PLACE_BITS);
+/** Arguments of one call. */
+const ARGUMENTS_MAX = 8192;
 
 /** Bytes as a text with a character for each. */
 export function textOf(bytes: Uint8Array): string {
   let text = '';
-  for (let at = 0; at < bytes.length; at += PLACES) {
-    const part: string = Reflect.apply(String.fromCharCode, null, bytes.subarray(at, at + PLACES));
+  for (let at = 0; at < bytes.length; at += ARGUMENTS_MAX) {
+    const part: string = Reflect.apply(String.fromCharCode, null, bytes.subarray(at, at + ARGUMENTS_MAX));
     text += part;
   }
   return text;
@@ -68,15 +71,15 @@ export interface Page {
   entries: Uint8Array<ArrayBuffer>;
 }
 
-/** Sorts packed entries into pages by the first `bits` of their identities; pages that would be empty are left out. */
-export function pagesOf(packed: Uint8Array, bits: number): Page[] {
-  const entries = sorted(packed);
+/** Sorts packed entries into pages by the first `bits` of their places; pages that would be empty are left out. */
+export function pagesOf(packed: Uint8Array, bits: number, secret: number): Page[] {
+  const { places, entries } = sorted(packed, secret);
   const pages: Page[] = [];
-  for (let start = 0; start < entries.length; ) {
-    const index = pageIndex(wordAt(entries, start), bits);
-    let end = start + ENTRY_BYTES;
-    while (end < entries.length && pageIndex(wordAt(entries, end), bits) === index) end += ENTRY_BYTES;
-    const page = entries.slice(start, end);
+  for (let start = 0; start < places.length; ) {
+    const index = pageIndex(places[start] ?? 0, bits);
+    let end = start + 1;
+    while (end < places.length && pageIndex(places[end] ?? 0, bits) === index) end += 1;
+    const page = entries.slice(start * ENTRY_BYTES, end * ENTRY_BYTES);
     pages.push({ index, filter: filterOf(page), entries: page });
     start = end;
   }
@@ -97,19 +100,20 @@ export function joined(pages: readonly Uint8Array[]): Uint8Array {
 /** What a look-up of an identity needs of it, taken out of the text once for all pages. */
 export interface Probe {
   identity: string;
-  /** Its first three words of 32 bits: where it is sorted, and where its filter begins and how it goes on. */
-  first: number;
+  place: number;
+  /** Where its bits in a filter begin, and how they go on. */
   start: number;
   step: number;
 }
 
-export function probeOf(identity: string): Probe {
-  return { identity, first: wordOf(identity, 0), start: wordOf(identity, 4), step: wordOf(identity, 8) | 1 };
+export function probeOf(identity: string, secret: number): Probe {
+  const [a, b, c, d] = [wordOf(identity, 0), wordOf(identity, 4), wordOf(identity, 8), wordOf(identity, 12)];
+  return { identity, place: placeOf(a, b, c, d, secret), start: b, step: c | 1 };
 }
 
 /** Which of 2 ** `bits` pages an identity belongs to. */
-export function pageOf({ first }: Probe, bits: number): number {
-  return pageIndex(first, bits);
+export function pageOf({ place }: Probe, bits: number): number {
+  return pageIndex(place, bits);
 }
 
 /** False: the page of this filter does not hold the identity. */
@@ -122,19 +126,16 @@ export function mayHold(filter: Uint8Array, { start, step }: Probe): boolean {
 }
 
 /** The entry of an identity, the one with the highest sequence where there are several; null: the page has none. */
-export function findIn(page: Uint8Array, { identity }: Probe): IdentityEntry | null {
-  const wanted = new Uint8Array(HASH_BYTES);
-  writeText(identity, wanted, 0);
-  const prefix = prefixAt(wanted, 0);
+export function findIn(page: Uint8Array, { identity, place }: Probe, secret: number): IdentityEntry | null {
   let low = 0;
   for (let high = page.length / ENTRY_BYTES; low < high; ) {
     const middle = (low + high) >>> 1;
-    if (prefixAt(page, middle * ENTRY_BYTES) < prefix) low = middle + 1;
+    if (placeAt(page, middle * ENTRY_BYTES, secret) < place) low = middle + 1;
     else high = middle;
   }
   const view = new DataView(page.buffer, page.byteOffset);
   let found: IdentityEntry | null = null;
-  for (let at = low * ENTRY_BYTES; at < page.length && prefixAt(page, at) === prefix; at += ENTRY_BYTES) {
+  for (let at = low * ENTRY_BYTES; at < page.length && placeAt(page, at, secret) === place; at += ENTRY_BYTES) {
     if (textOf(page.subarray(at, at + HASH_BYTES)) !== identity) continue;
     const sequence = view.getFloat64(at + SEQUENCE_AT, true);
     if (found !== null && found.sequence > sequence) continue;
@@ -144,21 +145,22 @@ export function findIn(page: Uint8Array, { identity }: Probe): IdentityEntry | n
   return found;
 }
 
-/** By their first bits. A number holds them and the entry's place, and the engine sorts numbers faster than anything else. */
-function sorted(packed: Uint8Array): Uint8Array {
+/** By their places. A double holds one and the entry's number, and the engine sorts numbers faster than anything else. */
+function sorted(packed: Uint8Array, secret: number): { places: Float64Array; entries: Uint8Array } {
   const count = packed.length / ENTRY_BYTES;
-  if (count > PLACES) throw new Error(`${count} identities are sorted at once; ${PLACES} can be.`);
-  const order = new Float64Array(count);
-  for (let place = 0; place < count; place += 1) order[place] = prefixAt(packed, place * ENTRY_BYTES) * PLACES + place;
-  order.sort();
-  const result = new Uint8Array(packed.length);
-  let at = 0;
-  for (const number of order) {
-    const from = (number % PLACES) * ENTRY_BYTES;
-    result.set(packed.subarray(from, from + ENTRY_BYTES), at);
-    at += ENTRY_BYTES;
+  if (count > SORTED_MAX) throw new Error(`${count} identities are sorted at once; ${SORTED_MAX} can be.`);
+  const places = new Float64Array(count);
+  for (let number = 0; number < count; number += 1) {
+    places[number] = placeAt(packed, number * ENTRY_BYTES, secret) * SORTED_MAX + number;
   }
-  return result;
+  places.sort();
+  const entries = new Uint8Array(packed.length);
+  for (const [rank, both] of places.entries()) {
+    const from = (both % SORTED_MAX) * ENTRY_BYTES;
+    entries.set(packed.subarray(from, from + ENTRY_BYTES), rank * ENTRY_BYTES);
+    places[rank] = Math.floor(both / SORTED_MAX);
+  }
+  return { places, entries };
 }
 
 function filterOf(page: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -174,13 +176,31 @@ function filterOf(page: Uint8Array): Uint8Array<ArrayBuffer> {
   return filter;
 }
 
-function pageIndex(firstWord: number, bits: number): number {
-  return bits === 0 ? 0 : firstWord >>> (32 - bits);
+function pageIndex(place: number, bits: number): number {
+  return bits === 0 ? 0 : place >>> (PLACE_BITS - bits);
 }
 
-/** The first 40 bits at a place, as a number. */
-function prefixAt(bytes: Uint8Array, at: number): number {
-  return (wordAt(bytes, at) >>> 0) * LAST_BYTE + (bytes[at + 4] ?? 0);
+function placeAt(bytes: Uint8Array, at: number, secret: number): number {
+  return placeOf(wordAt(bytes, at), wordAt(bytes, at + 4), wordAt(bytes, at + 8), wordAt(bytes, at + 12), secret);
+}
+
+/** An identity's four words and the secret (up to 48 bits), mixed as MurmurHash3 mixes words of 32 bits (Appleby). */
+function placeOf(a: number, b: number, c: number, d: number, secret: number): number {
+  let hash = secret | 0;
+  hash = mixed(hash, a);
+  hash = mixed(hash, b);
+  hash = mixed(hash, c);
+  hash = mixed(hash, d);
+  hash = mixed(hash, Math.floor(secret / HIGH_WORD));
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function mixed(hash: number, word: number): number {
+  const scattered = Math.imul(word, 0xcc9e2d51);
+  const next = hash ^ Math.imul((scattered << 15) | (scattered >>> 17), 0x1b873593);
+  return (Math.imul((next << 13) | (next >>> 19), 5) + 0xe6546b64) | 0;
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {

@@ -5,12 +5,13 @@ import {
   joined,
   mayHold,
   type Page,
-  type Probe,
   packEntries,
   pageOf,
   pagesOf,
+  probeOf,
 } from './identity-pages.ts';
 import { FILTERS_KEPT, RUN_PAGES_CLEARED } from './limits.ts';
+import type { LogState } from './log-state.ts';
 import { nextWork, pageBits } from './run-work.ts';
 import type { RunRow, Statements } from './sql.ts';
 
@@ -25,23 +26,27 @@ import type { RunRow, Statements } from './sql.ts';
  */
 export class IdentityRuns {
   readonly #sql: Statements;
+  readonly #state: LogState;
   #runs: RunRow[] | null = null;
   /** Of the pages looked into last. */
   readonly #filters = new Map<number, Uint8Array>();
 
-  constructor(sql: Statements) {
+  constructor(sql: Statements, state: LogState) {
     this.#sql = sql;
+    this.#state = state;
   }
 
   /** The latest entry of an identity; null if there is none younger than the window. */
-  find(probe: Probe, now: number, windowMs: number): IdentityEntry | null {
+  find(identity: string, now: number, windowMs: number): IdentityEntry | null {
+    const secret = this.#secret;
+    const probe = probeOf(identity, secret);
     let found: IdentityEntry | null = null;
     for (const run of this.#loaded()) {
       if (now - run.newest_at >= windowMs) continue;
       const page = idOfPage(run.id, pageOf(probe, pageBits(run.level)));
       if (!mayHold(this.#filter(page), probe)) continue;
       const entries = this.#sql.entriesOfPage(page);
-      const entry = entries === null ? null : findIn(new Uint8Array(entries), probe);
+      const entry = entries === null ? null : findIn(new Uint8Array(entries), probe, secret);
       if (entry !== null && entry.sequence > (found?.sequence ?? 0)) found = entry;
     }
     return found;
@@ -52,7 +57,7 @@ export class IdentityRuns {
     if (entries.length === 0) return;
     const newestAt = entries.reduce((newest, { recordedAt }) => Math.max(newest, recordedAt), 0);
     const run = this.#put({ level: 0, newest_at: newestAt, merges_into: null, merged: null });
-    this.#write(run.id, pagesOf(packEntries(entries), pageBits(0)));
+    this.#write(run.id, pagesOf(packEntries(entries), pageBits(0), this.#secret));
   }
 
   /** Does a bounded piece of what there is to do, merging or clearing away; false: there is nothing. Part of a transaction. */
@@ -90,7 +95,7 @@ export class IdentityRuns {
       const found = this.#sql.entriesOfPage(page);
       return found === null ? [] : [new Uint8Array(found)];
     });
-    this.#write(target.id, pagesOf(joined(entries), pageBits(target.level)));
+    this.#write(target.id, pagesOf(joined(entries), pageBits(target.level), this.#secret));
     for (const page of pages) {
       this.#sql.deletePage(page);
       this.#filters.delete(page);
@@ -126,6 +131,10 @@ export class IdentityRuns {
     return filter;
   }
 
+  get #secret(): number {
+    return this.#state.meta().index_secret;
+  }
+
   #loaded(): RunRow[] {
     this.#runs ??= this.#sql.runs();
     return this.#runs;
@@ -153,6 +162,6 @@ export class IdentityRuns {
 const PAGES_MAX = 2 ** 24;
 
 /** The key of a page's row. */
-export function idOfPage(run: number, index: number): number {
+function idOfPage(run: number, index: number): number {
   return run * PAGES_MAX + index;
 }

@@ -32,8 +32,8 @@ export const KEYS_WAITING_MAX = 32_768;
 export const KEY_ROWS_A_PIECE = 4096;
 /** Characters of keys on their way into the table, as JSON, unless those of a segment are more. */
 export const KEY_CHARS_AT_ONCE = 4 * MIB;
-/** Segments whose keys are read at once. */
-export const KEY_SEGMENTS_AT_ONCE = 1000;
+/** Segments whose keys are read at once: a segment's are no larger than its events. */
+export const KEY_SEGMENTS_AT_ONCE = 50;
 /** Filters of pages kept in memory, of 1 KiB each. */
 export const FILTERS_KEPT = 16_384;
 

@@ -81,10 +81,21 @@ export const MIGRATIONS: readonly Migration[] = [
   {
     name: 'runs',
     sql: `
-      -- For the index, of each event: identity and content, 16 bytes each. Null in a segment from before this step.
-      ALTER TABLE segments ADD COLUMN hashes BLOB;
-      -- For the index: the events' keys, a JSON array with nulls; null where none has one.
-      ALTER TABLE segments ADD COLUMN keys TEXT;
+      -- The same segments, and before the body, so that they are read without it: the events' identities and contents, 16
+      -- bytes each (null in a segment from before this step), and their keys, a JSON array with nulls (null: none has one).
+      CREATE TABLE segments_2 (
+        first INTEGER PRIMARY KEY,
+        count INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        bytes_before INTEGER NOT NULL,
+        hashes BLOB,
+        keys TEXT,
+        body TEXT NOT NULL
+      );
+      INSERT INTO segments_2 SELECT first, count, recorded_at, bytes, bytes_before, NULL, NULL, body FROM segments;
+      DROP TABLE segments;
+      ALTER TABLE segments_2 RENAME TO segments;
 
       -- Up to here events are in the runs, and in keys; those behind it wait, in hashes and keys of their segments.
       ALTER TABLE meta ADD COLUMN sealed_through INTEGER NOT NULL DEFAULT 0;
@@ -95,7 +106,10 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE meta DROP COLUMN dedup_current;
       ALTER TABLE meta DROP COLUMN dedup_since;
 
-      -- EventIndex in sorted pages (identity-runs.ts). newest_at: when the last of a run was recorded.
+      -- Identities in sorted pages (identity-runs.ts), and what they are sorted by beside themselves (identity-pages.ts).
+      ALTER TABLE meta ADD COLUMN index_secret INTEGER NOT NULL DEFAULT 0;
+      UPDATE meta SET index_secret = random() & 281474976710655;
+      -- newest_at: when the last of a run was recorded.
       CREATE TABLE runs (
         id INTEGER PRIMARY KEY,
         level INTEGER NOT NULL,

@@ -51,6 +51,11 @@ export class Scanner {
     this.#sql = sql;
   }
 
+  /** Forgets what memory holds of the tables. */
+  forget(): void {
+    this.#last = null;
+  }
+
   /** The matching events of a range, as many as fit; the range must not be empty. */
   scan(asked: ScanRequest): ScanResult {
     const request = withinReach(asked);

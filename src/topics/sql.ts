@@ -18,6 +18,7 @@ export type MetaRow = {
   removed_recorded_at: number;
   sealed_through: number;
   keyed_through: number;
+  index_secret: number;
 };
 
 /** A segment without its body. */

@@ -354,6 +354,7 @@ export class TopicLog implements TopicLogApi {
   #forget(): void {
     this.#parts.state.forget();
     this.#parts.parks.forget();
+    this.#parts.scanner.forget();
     this.#parts.identities.forget();
     this.#parts.keys.forget();
     this.#parts.alarm.forget();
