@@ -125,9 +125,13 @@ export class EventList {
 
   /** All of them; there have to be as many as there was room for. */
   packed(): DecodedEvents {
-    const keys = this.#keys.every((key) => key === null) ? null : JSON.stringify(this.#keys);
     return {
-      events: { count: this.#json.length, lines: this.#json.join('\n'), keys, hashes: this.#hashes },
+      events: {
+        count: this.#json.length,
+        lines: this.#json.join('\n'),
+        keys: keysText(this.#keys),
+        hashes: this.#hashes,
+      },
       ids: this.#ids,
       sources: this.#sources,
     };
@@ -142,6 +146,11 @@ export class EventList {
     this.#sources.push(source);
     return at;
   }
+}
+
+/** Keys as `NewEvents` has them: null where no event has one. */
+export function keysText(keys: readonly (string | null)[]): string | null {
+  return keys.every((key) => key === null) ? null : JSON.stringify(keys);
 }
 
 /** An event that no producer sent: one that the hub makes itself. */

@@ -1,5 +1,5 @@
-import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
-import type { Taken } from './batch.ts';
+import { EVENT_HASHES_BYTES } from '../events/hashes.ts';
+import { hashesAt, type Taken } from './batch.ts';
 import { textOf } from './identity-pages.ts';
 import type { AppendRequest, AppendResult, Receipt } from './protocol.ts';
 
@@ -90,9 +90,7 @@ function decideOne(
   const indexes: number[] = [];
   const own = new Map<string, Recorded>();
   for (let index = 0; index < count; index += 1) {
-    const at = index * EVENT_HASHES_BYTES;
-    const identity = hashText.slice(at, at + HASH_BYTES);
-    const content = hashText.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
+    const { identity, content } = hashesAt(hashText, index);
     const before = recorded(identity) ?? own.get(identity);
     if (before === undefined) {
       const insert = { sequence: lastSequence + inserts.length + 1, identity, content };

@@ -1,5 +1,5 @@
 import { headOf, typeMatches } from '../events/filters.ts';
-import { textsOf } from './batch.ts';
+import { linesOf } from './batch.ts';
 import type { NewEvents } from './protocol.ts';
 
 /** The events of a commit for those who may be waiting for them; taken apart only if somebody asks, and then once for all. */
@@ -17,7 +17,7 @@ export class Arrivals {
 
   /** Each one's JSON. */
   get texts(): string[] {
-    this.#texts ??= textsOf(this.#events);
+    this.#texts ??= linesOf(this.#events.lines);
     return this.#texts;
   }
 

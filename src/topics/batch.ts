@@ -1,4 +1,5 @@
-import { EVENT_HASHES_BYTES } from '../events/hashes.ts';
+import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
+import { keysText } from '../events/new-event.ts';
 import type { NewEvents } from './protocol.ts';
 
 /** Packed events (NewEvents), taken apart and put together only where that is needed. */
@@ -24,15 +25,24 @@ export function together(taken: readonly Taken[]): NewEvents {
   return { count, lines: parts.map(({ lines }) => lines).join('\n'), keys: keysTogether(parts), hashes };
 }
 
-/** Each event's JSON. */
-export function textsOf({ lines }: NewEvents): string[] {
+/** Each event's JSON, of a batch or a segment. */
+export function linesOf(lines: string): string[] {
   return lines.split('\n');
+}
+
+/** The two hashes of the event at an index; `hashes` are those of all of them, as text (identity-pages.ts). */
+export function hashesAt(hashes: string, index: number): { identity: string; content: string } {
+  const at = index * EVENT_HASHES_BYTES;
+  return {
+    identity: hashes.slice(at, at + HASH_BYTES),
+    content: hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES),
+  };
 }
 
 /** Cuts events in order into groups of these sizes, which have to come to all of them. */
 export function cutInto(events: NewEvents, sizes: readonly number[]): NewEvents[] {
   if (sizes.length === 1) return [events];
-  const texts = textsOf(events);
+  const texts = linesOf(events.lines);
   const keys = keyList(events);
   let done = 0;
   return sizes.map((count) => {
@@ -55,7 +65,7 @@ function keysTogether(parts: readonly { count: number; keys: string | null }[]):
 }
 
 function picked(events: NewEvents, indexes: readonly number[]): NewEvents {
-  const texts = textsOf(events);
+  const texts = linesOf(events.lines);
   const keys = keyList(events);
   const hashes = new Uint8Array(indexes.length * EVENT_HASHES_BYTES);
   for (const [place, index] of indexes.entries()) {
@@ -72,8 +82,4 @@ function picked(events: NewEvents, indexes: readonly number[]): NewEvents {
 
 function keyList({ keys }: NewEvents): (string | null)[] {
   return keys === null ? [] : JSON.parse(keys);
-}
-
-function keysText(keys: readonly (string | null)[]): string | null {
-  return keys.every((key) => key === null) ? null : JSON.stringify(keys);
 }

@@ -1,5 +1,5 @@
-import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
 import type { Recorded, SequencedEvent } from './append.ts';
+import { hashesAt } from './batch.ts';
 import { type IdentityEntry, textOf } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { EVENTS_A_RUN_WORK } from './limits.ts';
@@ -93,9 +93,7 @@ export class Identities {
       const hashes = textOf(new Uint8Array(segment.hashes));
       for (let index = 0; index < segment.count; index += 1) {
         const sequence = segment.first + index;
-        const at = index * EVENT_HASHES_BYTES;
-        const identity = hashes.slice(at, at + HASH_BYTES);
-        const content = hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES);
+        const { identity, content } = hashesAt(hashes, index);
         young.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
       }
     }

@@ -79,7 +79,7 @@ export class KeyIndex {
 export function piecesOf(entries: readonly KeyEntry[]): KeyEntry[][] {
   const borders = bordersOf(entries, Math.ceil(entries.length / KEY_ROWS_A_PIECE));
   const ranges: KeyEntry[][] = Array.from({ length: borders.length + 1 }, () => []);
-  for (const entry of entries) ranges[placeOf(entry[0], borders)]?.push(entry);
+  for (const entry of entries) ranges[rangeOf(entry[0], borders)]?.push(entry);
   return ranges.flatMap((range) => {
     const parts = Math.max(1, Math.floor(range.length / KEY_ROWS_A_PIECE));
     const size = Math.ceil(range.length / parts);
@@ -99,7 +99,7 @@ function bordersOf(entries: readonly KeyEntry[], ranges: number): string[] {
 }
 
 /** How many of the sorted borders are not greater than the key. */
-function placeOf(key: string, borders: readonly string[]): number {
+function rangeOf(key: string, borders: readonly string[]): number {
   let low = 0;
   for (let high = borders.length; low < high; ) {
     const middle = (low + high) >>> 1;

@@ -130,13 +130,13 @@ function firstNeeded({ low, next, owed }: SubscriberRow, from: number, to: numbe
   return needsNone ? null : Math.max(from, low);
 }
 
-/** What ordering goes by: `partitionkey`, else `subject`, else null. */
+/** What ordering goes by: `partitionkey`, else `subject`, else null. Segments from before migration 2 don't say it themselves. */
 function keyOf(json: string): string | null {
   const event: unknown = JSON.parse(json);
-  return textOf(event, 'partitionkey') ?? textOf(event, 'subject');
+  return attributeOf(event, 'partitionkey') ?? attributeOf(event, 'subject');
 }
 
-function textOf(event: unknown, attribute: string): string | null {
+function attributeOf(event: unknown, attribute: string): string | null {
   const value: unknown = typeof event === 'object' && event !== null ? Reflect.get(event, attribute) : null;
   return typeof value === 'string' ? value : null;
 }

@@ -1,8 +1,9 @@
 import { withHubAttributes } from '../events/stored.ts';
 import { formatTime } from '../events/times.ts';
+import { linesOf } from './batch.ts';
 import { EXAMINED_BYTES_MAX, EXAMINED_MAX, SEGMENT_BYTES_AT_ONCE, SEGMENTS_AT_ONCE } from './limits.ts';
 import type { LogEvent } from './protocol.ts';
-import { byteLength, linesOf } from './segments.ts';
+import { byteLength } from './segments.ts';
 import type { SegmentRow, Statements } from './sql.ts';
 
 /** Chooses events by their stored JSON; null: every one. */

@@ -1,7 +1,7 @@
-import { cutInto, textsOf } from './batch.ts';
+import { cutInto, linesOf } from './batch.ts';
 import { SEGMENT_BYTES_MAX } from './limits.ts';
 import type { NewEvents } from './protocol.ts';
-import type { SegmentRow } from './sql.ts';
+import type { NewSegmentRow } from './sql.ts';
 
 const encoder = new TextEncoder();
 
@@ -18,18 +18,15 @@ export interface Head {
   bytes: number;
 }
 
-/** A segment whole, with what the index needs of it. */
-export type NewSegment = SegmentRow & { body: string; hashes: ArrayBuffer; keys: string | null };
-
 /** Cuts new events, whose sequences go on from the head without gaps, into segments that fit into a row each. */
-export function cutSegments(events: NewEvents, head: Head, recordedAt: number): NewSegment[] {
+export function cutSegments(events: NewEvents, head: Head, recordedAt: number): NewSegmentRow[] {
   const sizes = sizesOf(events);
   const counts = sizes.map(({ count }) => count);
   let first = head.lastSequence + 1;
   let bytesBefore = head.bytes;
   return cutInto(events, counts).map(({ count, lines, keys, hashes }, index) => {
     const bytes = sizes[index]?.bytes ?? 0;
-    const segment: NewSegment = {
+    const segment: NewSegmentRow = {
       first,
       count,
       recorded_at: recordedAt,
@@ -61,7 +58,7 @@ function sizesOf(events: NewEvents): Size[] {
   }
   const sizes: Size[] = [];
   let size: Size = { count: 0, bytes: 0 };
-  for (const text of textsOf(events)) {
+  for (const text of linesOf(events.lines)) {
     const bytes = byteLength(text);
     if (size.count > 0 && size.bytes + bytes > SEGMENT_BYTES_MAX) {
       sizes.push(size);
@@ -72,9 +69,4 @@ function sizesOf(events: NewEvents): Size[] {
   }
   sizes.push(size);
   return sizes;
-}
-
-/** The events' JSON texts of a segment, in order. */
-export function linesOf(body: string): string[] {
-  return body.split('\n');
 }

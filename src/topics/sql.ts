@@ -26,6 +26,9 @@ export type SegmentRow = { first: number; count: number; recorded_at: number; by
 
 export type FullSegmentRow = { first: number; count: number; recorded_at: number; bytes: number; body: string };
 
+/** A segment whole: `hashes` and `keys` of its events as `NewEvents` has them. */
+export type NewSegmentRow = SegmentRow & { body: string; hashes: ArrayBuffer; keys: string | null };
+
 /** The hashes of a segment's events. */
 export type SegmentHashesRow = { first: number; count: number; recorded_at: number; hashes: ArrayBuffer };
 
@@ -107,7 +110,7 @@ export function statements(storage: ObjectStorage) {
     /** Whole segments that begin from `from` to `to`, ascending: all of them, so the caller bounds the range. */
     fullSegments: (from: number, to: number) =>
       all<FullSegmentRow>(`SELECT ${FULL_SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first`, from, to),
-    addSegment: (segment: SegmentRow & { body: string; hashes: ArrayBuffer; keys: string | null }): void => {
+    addSegment: (segment: NewSegmentRow): void => {
       sql.exec(
         `INSERT INTO segments (first, count, recorded_at, bytes, bytes_before, body, hashes, keys)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -268,24 +271,18 @@ export type Statements = ReturnType<typeof statements>;
 
 /** The values as JSON arrays, in order, each short enough to be one argument. */
 function jsonChunks(values: readonly unknown[]): string[] {
-  const texts = values.map((value) => JSON.stringify(value));
-  return grouped(texts, (text) => text.length).map((group) => `[${group.join(',')}]`);
-}
-
-/** Values in order, in groups that are each short enough to be one argument in JSON. */
-function grouped<T>(values: readonly T[], chars: (value: T) => number): T[][] {
-  const groups: T[][] = [];
+  const groups: string[][] = [];
   let size = 0;
   for (const value of values) {
-    const own = chars(value) + 1;
+    const json = JSON.stringify(value);
     const group = groups.at(-1);
-    if (group === undefined || size + own > SQL_JSON_CHARS_MAX) {
-      groups.push([value]);
-      size = own;
+    if (group === undefined || size + json.length + 1 > SQL_JSON_CHARS_MAX) {
+      groups.push([json]);
+      size = 0;
     } else {
-      group.push(value);
-      size += own;
+      group.push(json);
     }
+    size += json.length + 1;
   }
-  return groups;
+  return groups.map((group) => `[${group.join(',')}]`);
 }
