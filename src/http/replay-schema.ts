@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { RateLimit, ReplayView } from '../subscriptions/protocol.ts';
+import type { RateLimit } from '../subscriptions/document.ts';
+import type { ReplayView } from '../subscriptions/protocol.ts';
 import { timeField, timeOf, timeOrNull } from './fields.ts';
 
 /** Replays on the wire. */
@@ -23,7 +24,7 @@ export function toRateLimit(body: z.infer<typeof rateLimitBody> | null): RateLim
     : { count: body.perMinute, spanMs: MINUTE_MS };
 }
 
-function rateLimitOut(limit: RateLimit | null): z.infer<typeof rateLimitBody> | null {
+export function rateLimitOut(limit: RateLimit | null): z.infer<typeof rateLimitBody> | null {
   if (limit === null) return null;
   return limit.spanMs === SECOND_MS ? { perSecond: limit.count } : { perMinute: limit.count };
 }

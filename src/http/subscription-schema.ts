@@ -22,6 +22,16 @@ export const HEADERS_MAX = 20;
 export const HEADER_NAME_LENGTH_MAX = 100;
 export const HEADER_VALUE_LENGTH_MAX = 2_048;
 
+export const DISABLE_AFTER_MIN_MS = 60_000;
+export const DISABLE_AFTER_MAX_MS = 90 * 24 * 3_600_000;
+export const ATTEMPTS_MIN = 100;
+export const ATTEMPTS_MAX = 100_000;
+export const ATTEMPTS_AGE_MIN_MS = 60_000;
+export const ATTEMPTS_AGE_MAX_MS = 90 * 24 * 3_600_000;
+
+const DEFAULT_DISABLE_AFTER = '5d';
+const DEFAULT_ATTEMPTS = 10_000;
+const DEFAULT_ATTEMPTS_AGE = '7d';
 const DEFAULT_IN_FLIGHT = 64;
 const DEFAULT_SCHEDULE = ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
 const DEFAULT_JITTER = 0.2;
@@ -135,6 +145,16 @@ export const subscriptionBody = z
         jitter: z.number().min(0).max(1).default(DEFAULT_JITTER),
       })
       .prefault({}),
+    disableAfter: durationSchema(DISABLE_AFTER_MIN_MS, DISABLE_AFTER_MAX_MS)
+      .prefault(DEFAULT_DISABLE_AFTER)
+      .describe('A receiver that fails for this long without one success is disabled.'),
+    attempts: z
+      .strictObject({
+        maxCount: z.int().min(ATTEMPTS_MIN).max(ATTEMPTS_MAX).default(DEFAULT_ATTEMPTS),
+        maxAge: durationSchema(ATTEMPTS_AGE_MIN_MS, ATTEMPTS_AGE_MAX_MS).prefault(DEFAULT_ATTEMPTS_AGE),
+      })
+      .prefault({})
+      .describe('How many attempts are kept to be looked at, and how long.'),
     delivery: z.strictObject({
       kind: z.literal('webhook').optional(),
       url: z.string().describe('An absolute https URL of a public host.'),
@@ -155,15 +175,23 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
   return {
     topics: [...new Set(body.topics)],
     from: body.from,
-    filter: { types: [...new Set(body.filter?.types ?? [])] },
+    filter: { types: [...new Set(body.filter?.types ?? [])], cel: null },
+    transform: null,
+    ordering: 'none',
     maxInFlight: body.maxInFlight,
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
+    disableAfterMs: body.disableAfter,
+    attempts: { maxCount: body.attempts.maxCount, maxAgeMs: body.attempts.maxAge },
     delivery: {
       kind: 'webhook',
       url: body.delivery.url,
+      format: 'structured',
       timeoutMs: body.delivery.timeout,
       headers: body.delivery.headers,
       secret: body.delivery.secret ?? null,
+      rateLimit: null,
+      maxBatch: 1,
+      handshake: false,
     },
   };
 }

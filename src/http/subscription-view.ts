@@ -4,6 +4,7 @@ import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import type { AttemptView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
 import { timeField, timeOf } from './fields.ts';
+import { rateLimitBody, rateLimitOut } from './replay-schema.ts';
 
 /** Subscriptions, their topics and attempts as they are answered. */
 
@@ -15,21 +16,25 @@ export const subscriptionAnswer = z.object({
   name: z.string(),
   topics: z.array(z.string()),
   from: positionAnswer,
-  filter: z.object({ types: z.array(z.string()), cel: z.null() }).nullable(),
-  transform: z.null(),
-  ordering: z.literal('none'),
+  filter: z.object({ types: z.array(z.string()), cel: z.string().nullable() }).nullable(),
+  transform: z
+    .object({ data: z.string().nullable(), headers: z.string().nullable(), path: z.string().nullable() })
+    .nullable(),
+  ordering: z.enum(['none', 'key', 'topic']),
   maxInFlight: z.int(),
   retry: z.object({ schedule: z.array(z.string()), jitter: z.number() }),
+  disableAfter: z.string(),
+  attempts: z.object({ maxCount: z.int(), maxAge: z.string() }),
   delivery: z.object({
     kind: z.literal('webhook'),
     url: z.string(),
-    format: z.literal('structured'),
+    format: z.enum(['structured', 'binary', 'batch', 'data']),
     timeout: z.string(),
     headers: z.record(z.string(), z.string()),
     secret: z.string().optional().describe('Only in the 201.'),
-    rateLimit: z.null(),
-    maxBatch: z.literal(1),
-    handshake: z.literal(false),
+    rateLimit: rateLimitBody.nullable(),
+    maxBatch: z.int(),
+    handshake: z.boolean(),
   }),
   status: z.enum(['attaching', 'active', 'paused', 'disabled']),
   reason: z.string().nullable(),
@@ -82,21 +87,23 @@ function configOut(document: SubscriptionDocument, secret: string | null) {
   return {
     topics: document.topics,
     from: formatPosition(document.from),
-    filter: filter.types.length === 0 ? null : { types: filter.types, cel: null },
-    transform: null,
-    ordering: 'none' as const,
+    filter: filter.types.length === 0 && filter.cel === null ? null : filter,
+    transform: document.transform,
+    ordering: document.ordering,
     maxInFlight: document.maxInFlight,
     retry: { schedule: retry.scheduleMs.map(formatDuration), jitter: retry.jitter },
+    disableAfter: formatDuration(document.disableAfterMs),
+    attempts: { maxCount: document.attempts.maxCount, maxAge: formatDuration(document.attempts.maxAgeMs) },
     delivery: {
       kind: delivery.kind,
       url: delivery.url,
-      format: 'structured' as const,
+      format: delivery.format,
       timeout: formatDuration(delivery.timeoutMs),
       headers: delivery.headers,
       ...(secret === null ? {} : { secret }),
-      rateLimit: null,
-      maxBatch: 1 as const,
-      handshake: false as const,
+      rateLimit: rateLimitOut(delivery.rateLimit),
+      maxBatch: delivery.maxBatch,
+      handshake: delivery.handshake,
     },
   };
 }

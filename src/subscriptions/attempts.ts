@@ -1,5 +1,5 @@
 import type { Core } from './core.ts';
-import { ATTEMPT_ROWS_AT_ONCE, ATTEMPT_ROWS_MAX, ATTEMPTS_KEPT, ATTEMPTS_KEPT_MS, LATENCY_ROWS } from './limits.ts';
+import { ATTEMPT_ROWS_AT_ONCE, ATTEMPT_ROWS_MAX, LATENCY_ROWS } from './limits.ts';
 import type { AttemptsQuery, AttemptView, DeliveryOutcome } from './protocol.ts';
 import type { AttemptsRow, LaneRow } from './rows.ts';
 
@@ -50,8 +50,9 @@ export class Attempts {
       body: JSON.stringify(attempts),
     });
     // At most two go for each that comes: cheap, and it catches up.
+    const { maxCount, maxAgeMs } = this.#core.document.attempts;
     for (const oldest of sql.oldestAttempts(2)) {
-      if (total - oldest.total >= ATTEMPTS_KEPT || oldest.at < now - ATTEMPTS_KEPT_MS) sql.deleteAttempts(oldest.id);
+      if (total - oldest.total >= maxCount || oldest.at < now - maxAgeMs) sql.deleteAttempts(oldest.id);
     }
   }
 

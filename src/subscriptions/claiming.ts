@@ -162,8 +162,9 @@ export class Claiming {
 
   /** Where and how requests go at present. @throws if there is no subscription */
   target(): DeliveryTarget {
-    const { url, timeoutMs, headers } = this.#core.document.delivery;
-    return { kind: 'webhook', url, timeoutMs, headers, secrets: this.#secrets.all() };
+    const { delivery, transform } = this.#core.document;
+    const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
+    return { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
   }
 }
 

@@ -8,17 +8,57 @@ export interface SubscriptionDocument {
   /** Topic names and patterns. */
   topics: string[];
   from: Position;
-  filter: { types: string[] };
+  filter: SubscriptionFilter;
+  transform: Transform | null;
+  ordering: Ordering;
   maxInFlight: number;
   retry: { scheduleMs: number[]; jitter: number };
+  /** A receiver that fails for this long without one success is disabled. */
+  disableAfterMs: number;
+  /** How long attempts are told of, and how many of them. */
+  attempts: { maxCount: number; maxAgeMs: number };
   delivery: WebhookDelivery;
 }
+
+/** An event has to match one of the types, where there are any, and the CEL expression, where there is one. */
+export interface SubscriptionFilter {
+  types: string[];
+  cel: string | null;
+}
+
+/** JSONata expressions over the event; null: as it is. */
+export interface Transform {
+  data: string | null;
+  headers: string | null;
+  path: string | null;
+}
+
+/**
+ * - `none`: whatever is free goes
+ * - `key`: at most one delivery of a key under way, in order within it
+ * - `topic`: strictly one after the other
+ */
+export type Ordering = 'none' | 'key' | 'topic';
+
+export interface RateLimit {
+  /** At most `count` requests started in any span of `spanMs` (1,000 or 60,000). */
+  count: number;
+  spanMs: number;
+}
+
+export type WebhookFormat = 'structured' | 'binary' | 'batch' | 'data';
 
 export interface WebhookDelivery {
   kind: 'webhook';
   url: string;
+  format: WebhookFormat;
   timeoutMs: number;
   headers: Record<string, string>;
   /** Null: keep the present one, or make one. Never read back. */
   secret: string | null;
+  rateLimit: RateLimit | null;
+  /** Events in one request of the format `batch`. */
+  maxBatch: number;
+  /** Asks the receiver for its consent first (CloudEvents web-hook specification). */
+  handshake: boolean;
 }

@@ -30,15 +30,10 @@ export const EXCEPTIONS_MAX = 100_000;
 export const PROBE_WITHIN_MS = 5 * 60_000;
 export const PROBE_FIRST_MS = 5_000;
 export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
-/** A receiver that fails for this long without one success is disabled. */
-export const DISABLED_AFTER_MS = 5 * 24 * 3_600_000;
 
 /** A lease whose attempts took longer than this on average marks the subscription slow; below half of it, no more. */
 export const SLOW_LATENCY_MS = 1_000;
 
-/** Attempts kept: so many, and so long. */
-export const ATTEMPTS_KEPT = 10_000;
-export const ATTEMPTS_KEPT_MS = 7 * 24 * 3_600_000;
 /** Attempt rows looked at for the percentiles of latency. */
 export const LATENCY_ROWS = 20;
 /** Attempt rows read at a time, and looked at for one page of a listing. */

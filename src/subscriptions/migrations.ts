@@ -177,4 +177,16 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX letters_unsent ON letters (topic, sequence) WHERE dirty = 1 AND event IS NULL;
     `,
   },
+  {
+    name: 'delivery',
+    sql: `
+      -- What a configuration says since.
+      UPDATE subscription SET document = json_insert(document,
+        '$.filter.cel', json('null'), '$.transform', json('null'), '$.ordering', 'none',
+        '$.disableAfterMs', 432000000, '$.attempts', json('{"maxCount":10000,"maxAgeMs":604800000}'),
+        '$.delivery.format', 'structured', '$.delivery.rateLimit', json('null'), '$.delivery.maxBatch', 1,
+        '$.delivery.handshake', json('false'))
+        WHERE document IS NOT NULL;
+    `,
+  },
 ];

@@ -6,6 +6,7 @@ import type { Position } from '../events/position.ts';
 import { clock, log, random } from '../platform-workers.ts';
 import { topicLogName } from '../topics/names.ts';
 import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
+import type { RateLimit } from './document.ts';
 import { subscriptionOfName } from './names.ts';
 import type {
   AttemptsQuery,
@@ -16,7 +17,6 @@ import type {
   LetterJob,
   PutRequest,
   PutResult,
-  RateLimit,
   ReplayView,
   SecretView,
   SeekResult,

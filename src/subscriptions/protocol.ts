@@ -1,6 +1,6 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
-import type { SubscriptionDocument } from './document.ts';
+import type { RateLimit, SubscriptionDocument, Transform, WebhookFormat } from './document.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
 export interface SubscriptionApi {
@@ -45,12 +45,6 @@ export interface SubscriptionApi {
 
   /** Finds and wakes what has lag and no progress. Called by the cron sweep; true if something had to be healed. */
   sweep(): Promise<boolean>;
-}
-
-export interface RateLimit {
-  /** At most `count` requests started in any span of `spanMs` (1,000 or 60,000). */
-  count: number;
-  spanMs: number;
 }
 
 export interface PutRequest {
@@ -176,10 +170,13 @@ export interface LeaseMessage {
 export interface DeliveryTarget {
   kind: 'webhook';
   url: string;
+  format: WebhookFormat;
   timeoutMs: number;
   headers: Record<string, string>;
   /** `whsec_…`, the current one first; during a rotation the previous one too. */
   secrets: string[];
+  maxBatch: number;
+  transform: Transform | null;
 }
 
 export interface ClaimedEvent {

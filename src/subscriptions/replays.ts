@@ -1,7 +1,8 @@
 import type { Position } from '../events/position.ts';
 import type { Core } from './core.ts';
+import type { RateLimit } from './document.ts';
 import type { Leases } from './leases.ts';
-import type { RateLimit, ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
+import type { ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
 
 /** Replays: lanes with an end, beside the live one. */

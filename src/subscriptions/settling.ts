@@ -1,9 +1,10 @@
+import { formatDuration } from '../events/durations.ts';
 import type { Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { health } from './health.ts';
 import { type Leases, sequencesOf } from './leases.ts';
-import { CLAIM_LIFE_MS, DISABLED_AFTER_MS, SLOW_LATENCY_MS } from './limits.ts';
+import { CLAIM_LIFE_MS, SLOW_LATENCY_MS } from './limits.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
 import { retryDelay } from './retry.ts';
 import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
@@ -137,15 +138,16 @@ export class Settling {
     const counts = row?.disabled_reason === null && lease.target_version === row.target_version;
     if (!row || !counts || attempted.length === 0) return;
     const now = this.#core.now();
+    const { maxInFlight, disableAfterMs } = this.#core.document;
     const next = health(row, attempted, {
       now,
-      maxInFlight: this.#core.document.maxInFlight,
+      maxInFlight,
       slowLatencyMs: SLOW_LATENCY_MS,
       probedLog: lease.retry === 0 && now >= this.#core.probeAt(now),
     });
     if (Object.entries(next).some(([name, value]) => Reflect.get(row, name) !== value)) this.#core.setRow(next);
-    if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= DISABLED_AFTER_MS)
-      this.#disable('The receiver has failed for five days without one success.');
+    if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= disableAfterMs)
+      this.#disable(`The receiver has failed for ${formatDuration(disableAfterMs)} without one success.`);
   }
 }
 

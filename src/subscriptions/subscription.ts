@@ -8,6 +8,7 @@ import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
 import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
+import type { RateLimit } from './document.ts';
 import { nextDue } from './due.ts';
 import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
@@ -23,7 +24,6 @@ import type {
   LetterJob,
   PutRequest,
   PutResult,
-  RateLimit,
   ReplayView,
   SecretView,
   SeekResult,

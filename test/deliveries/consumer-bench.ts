@@ -34,9 +34,12 @@ export function target(more: Partial<DeliveryTarget> = {}): DeliveryTarget {
   return {
     kind: 'webhook',
     url: 'https://example.com/hook',
+    format: 'structured',
     timeoutMs: 15_000,
     headers: {},
     secrets: [SECRET],
+    maxBatch: 1,
+    transform: null,
     ...more,
   };
 }

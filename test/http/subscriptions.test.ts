@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import { target } from '../deliveries/consumer-bench.ts';
 import { FakeHub } from './fake-hub.ts';
 import { documentOf, subscriptionView } from './views.ts';
 
@@ -71,7 +72,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
       ...DOCUMENT,
       topics: ['orders', 'billing.*', 'audit.>'],
       from: { kind: 'time', time: Date.UTC(2026, 0, 2) },
-      filter: { types: ['order.*'] },
+      filter: { types: ['order.*'], cel: null },
       retry: { scheduleMs: [10, 0, 7 * 24 * HOUR_MS], jitter: 0 },
       delivery: { ...DOCUMENT.delivery, timeoutMs: 100, headers: { Authorization: 'Bearer x' } },
     };
@@ -338,13 +339,8 @@ describe('a subscription', () => {
   });
 
   it('sends a signed test event and says what came back', async () => {
-    hub.subscription('billing').target.mockResolvedValue({
-      kind: 'webhook',
-      url: 'http://localhost:9/hook',
-      timeoutMs: 1_000,
-      headers: {},
-      secrets: [SECRET],
-    });
+    const url = 'http://localhost:9/hook';
+    hub.subscription('billing').target.mockResolvedValue(target({ url, timeoutMs: 1_000, secrets: [SECRET] }));
     hub.fetch.mockResolvedValue(new Response('no such thing', { status: 404 }));
     const tested = await hub.call('POST', '/v1/subscriptions/billing/test');
     expect(tested).toMatchObject({
@@ -360,13 +356,8 @@ describe('a subscription', () => {
   });
 
   it('sends no test event to the host it was asked at', async () => {
-    hub.subscription('billing').target.mockResolvedValue({
-      kind: 'webhook',
-      url: 'https://hub.example.com/hook',
-      timeoutMs: 1_000,
-      headers: {},
-      secrets: [SECRET],
-    });
+    const url = 'https://hub.example.com/hook';
+    hub.subscription('billing').target.mockResolvedValue(target({ url, timeoutMs: 1_000, secrets: [SECRET] }));
     const tested = await hub.call('POST', '/v1/subscriptions/billing/test');
     expect(tested.body).toMatchObject({ ok: false, status: null, error: expect.stringContaining('the hub itself') });
     expect(hub.fetch).not.toHaveBeenCalled();

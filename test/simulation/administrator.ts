@@ -212,15 +212,23 @@ export class Administrator {
     return {
       topics,
       from,
-      filter: { types: random.pick(FILTERS) },
+      filter: { types: random.pick(FILTERS), cel: null },
+      transform: null,
+      ordering: 'none',
       maxInFlight: random.pick([1, 2, 8, 64]),
       retry: { scheduleMs: random.pick(SCHEDULES), jitter: 0.2 },
+      disableAfterMs: 5 * 24 * 3_600_000,
+      attempts: { maxCount: 10_000, maxAgeMs: 7 * 24 * 3_600_000 },
       delivery: {
         kind: 'webhook',
         url: `https://${random.pick(['one', 'two'])}.${name}.example.com/${name}`,
+        format: 'structured',
         timeoutMs: random.pick([300, 2_000, 15_000]),
         headers: {},
         secret: null,
+        rateLimit: null,
+        maxBatch: 1,
+        handshake: false,
       },
     };
   }

@@ -43,7 +43,7 @@ describe('what deliveries cost', () => {
 
   test('a page of a million filtered events writes one row', async () => {
     const hub = new Hub();
-    await hub.subscribe('billing', { filter: { types: ['invoice.*'] } });
+    await hub.subscribe('billing', { filter: { types: ['invoice.*'], cel: null } });
     await hub.awaiting(hub.subscription('billing').pause());
     await hub.publish('orders', 1_000);
     await hub.awaiting(hub.subscription('billing').resume());

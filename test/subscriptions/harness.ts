@@ -25,17 +25,25 @@ const quiet: Log = () => undefined;
 export const WEBHOOK: WebhookDelivery = {
   kind: 'webhook',
   url: 'https://receiver.example/hook',
+  format: 'structured',
   timeoutMs: 15_000,
   headers: {},
   secret: null,
+  rateLimit: null,
+  maxBatch: 1,
+  handshake: false,
 };
 
-const DOCUMENT: SubscriptionDocument = {
+export const DOCUMENT: SubscriptionDocument = {
   topics: ['orders'],
   from: { kind: 'latest' },
-  filter: { types: [] },
+  filter: { types: [], cel: null },
+  transform: null,
+  ordering: 'none',
   maxInFlight: 64,
   retry: { scheduleMs: [1_000, 2_000], jitter: 0 },
+  disableAfterMs: 432_000_000,
+  attempts: { maxCount: 10_000, maxAgeMs: 604_800_000 },
   delivery: WEBHOOK,
 };
 

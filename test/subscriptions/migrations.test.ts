@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
 import { NodeStorage } from '../support/node-storage.ts';
-import { booked, Hub, WEBHOOK } from './harness.ts';
+import { booked, DOCUMENT, Hub, WEBHOOK } from './harness.ts';
 
 /** Rows as the code of the first migration wrote them: a lane with a retry due, a lease out, and a letter in D1. */
 const FIRST_ROWS = `
@@ -13,7 +13,7 @@ const FIRST_ROWS = `
       filter: { types: [] },
       maxInFlight: 64,
       retry: { scheduleMs: [1_000], jitter: 0 },
-      delivery: WEBHOOK,
+      delivery: { kind: 'webhook', url: WEBHOOK.url, timeoutMs: 15_000, headers: {}, secret: null },
     })}', 1, 1, 1, 0, 1000, 1000, 1, 0);
   INSERT INTO lanes (id, topic, status, attachment, exact, origin, start, next, types, in_flight, retrying, dead, delivered, created_at)
     VALUES (1, 'orders', 'active', 'attachment', 1, 0, 1, 5, '[]', 1, 1, 1, 1, 1000);
@@ -29,6 +29,7 @@ function stateOf(count: number): NodeStorage {
   const storage = new NodeStorage();
   migrate(storage, MIGRATIONS.slice(0, count));
   storage.sql.exec(FIRST_ROWS);
+  if (count >= 3) storage.sql.exec('UPDATE subscription SET document = ?', JSON.stringify(DOCUMENT));
   if (count >= 2) storage.sql.exec('UPDATE subscription SET letter_version = 5');
   return storage;
 }

@@ -17,7 +17,7 @@ describe('P4: a topic that is deleted by force leaves dead letters of what was o
     const hub = new Hub();
     await hub.subscribe('billing', {
       maxInFlight: 3,
-      filter: { types: ['order.*'] },
+      filter: { types: ['order.*'], cel: null },
       retry: { scheduleMs: [3_600_000], jitter: 0 },
     });
     await hub.publish('orders', 1);
