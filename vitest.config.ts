@@ -32,6 +32,7 @@ export default defineConfig({
                 ADMIN_KEY: TEST_ADMIN_KEY,
                 HUB_SECRET: TEST_HUB_SECRET,
                 WEBHOOK_ALLOW_HOSTS: 'localhost,127.0.0.1,[::1]',
+                DNS_RESOLVER: '',
                 TEST_D1_MIGRATIONS: await readD1Migrations('schemas/d1'),
               },
             },

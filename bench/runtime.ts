@@ -43,7 +43,7 @@ export async function startFloor(): Promise<Running> {
 export async function startHub(entry: 'src/worker.ts' | 'bench/worker-counted.ts'): Promise<Running> {
   const { miniflare, running } = await start(entry, {
     compatibilityFlags: ['global_fetch_strictly_public', 'queue_consumer_no_wait_for_wait_until'],
-    bindings: { ADMIN_KEY, HUB_SECRET, WEBHOOK_ALLOW_HOSTS: '127.0.0.1', HUB_HOSTS: '' },
+    bindings: { ADMIN_KEY, HUB_SECRET, WEBHOOK_ALLOW_HOSTS: '127.0.0.1', HUB_HOSTS: '', DNS_RESOLVER: '' },
     durableObjects: {
       TOPIC_LOG: { className: 'TopicLogObject', useSQLite: true },
       SUBSCRIPTION: { className: 'SubscriptionObject', useSQLite: true },

@@ -13,6 +13,8 @@ export interface Env {
   WEBHOOK_ALLOW_HOSTS: string;
   /** The hub's own public host names, comma separated. */
   HUB_HOSTS: string;
+  /** URL of the resolver (DNS over HTTPS) that webhooks' names are looked up by; empty: they aren't. */
+  DNS_RESOLVER: string;
   ADMIN_KEY?: string;
   HUB_SECRET?: string;
 }

@@ -26,7 +26,10 @@ export default {
       fetch: (url: string, init: RequestInit) => fetch(url, init),
       clock,
       log,
-      guard: urlGuard({ allowHosts: env.WEBHOOK_ALLOW_HOSTS, hubHosts: env.HUB_HOSTS }),
+      guard: urlGuard(
+        { allowHosts: env.WEBHOOK_ALLOW_HOSTS, hubHosts: env.HUB_HOSTS, resolver: env.DNS_RESOLVER },
+        { fetch: (url, init) => fetch(url, init), clock },
+      ),
       version: VERSION,
     };
     // Not awaited: where the platform lets the next message start before this one's waitUntil is done, it should.

@@ -43,6 +43,11 @@ export function devArguments(given: readonly string[], configuredFlags: readonly
     defaults.push('--var', `WEBHOOK_ALLOW_HOSTS:${LOOPBACK_HOSTS}`);
   }
 
+  if (vars.DNS_RESOLVER === undefined) {
+    vars.DNS_RESOLVER = '';
+    defaults.push('--var', 'DNS_RESOLVER:');
+  }
+
   const shared = [['config', 'c'], ['env', 'e'], ['persist-to']].flatMap((names) => {
     const value = names.flatMap((name) => options.get(name) ?? []).at(-1);
     return value === undefined ? [] : [`--${names[0]}`, value];

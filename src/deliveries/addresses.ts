@@ -45,14 +45,25 @@ const V6_REFUSED = ranges({
 const V6_GLOBAL = range('2000::/3');
 
 const IPV4_BYTES = 4;
+/** ISATAP (RFC 5214) puts this, or it with the universal bit set, before the IPv4 address it tunnels to. */
+const ISATAP = ['0,0,94,254', '2,0,94,254'];
+
+/** Is it one, in any spelling? An IPv6 zone means nothing to others, so an address with one is none. */
+export function isAddress(ip: string): boolean {
+  return ipaddr.isValid(ip) && !ip.includes('%');
+}
 
 /** @param ip an IPv4 or IPv6 address in any of its spellings, without brackets. */
 export function addressVerdict(ip: string): AddressVerdict {
-  if (!ipaddr.isValid(ip) || ip.includes('%')) return { ok: false, detail: `${ip} is not an address.` };
+  if (!isAddress(ip)) return { ok: false, detail: `${ip} is not an address.` };
   const address = ipaddr.parse(ip);
   if (address.kind() === 'ipv4') return refusedBy(V4_REFUSED, address);
-  if (address.match(NAT64.cidr)) {
-    return addressVerdict(address.toByteArray().slice(-IPV4_BYTES).join('.'));
+  const bytes = address.toByteArray();
+  const embedded = bytes.slice(-IPV4_BYTES).join('.');
+  if (address.match(NAT64.cidr)) return addressVerdict(embedded);
+  if (ISATAP.includes(bytes.slice(-2 * IPV4_BYTES, -IPV4_BYTES).join(','))) {
+    const inside = addressVerdict(embedded);
+    if (!inside.ok) return inside;
   }
   const verdict = refusedBy(V6_REFUSED, address);
   if (verdict.ok && !address.match(V6_GLOBAL.cidr)) {

@@ -77,9 +77,10 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  * - `gone`: the receiver answered 410
  * - `halted`: the subscription was paused or disabled since
  * - `overdue`: the time for a lease is used up
+ * - `unresolved`: the receiver's name can't be looked up at present
  * - `unrenewed`: the Subscription was not reached for as long as a claim lives, so it may be someone else's
  */
-type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed';
+type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
 
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 class LeaseRun {
@@ -124,6 +125,8 @@ class LeaseRun {
     for (const event of events) {
       await this.#untilSlot();
       await this.#untilDue(event);
+      // A look-up may take seconds: they must not lie between the next line and the request.
+      await this.#ports.guard.check(this.#claim.target.url);
       if (!this.#mayStart()) break;
       this.#start(event);
       started += 1;
@@ -165,6 +168,7 @@ class LeaseRun {
       this.#outcomes.push(outcome);
       this.#inFlight.delete(request);
       if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
+      if (outcome.kind === 'released') this.#stopStarting('unresolved');
       this.#slotFree();
     });
     this.#inFlight.add(request);

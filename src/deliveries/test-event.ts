@@ -26,13 +26,18 @@ export async function sendTestEvent(
   const at = ports.clock.now();
   const request = webhookRequest(subscription, target, testEvent(subscription, at), at, ports.version);
   const sent = await attempt(target, request, at, ports);
+  const shownRequest = { url: target.url, headers: shown(request.headers, target) };
+  if (sent.kind === 'released') {
+    const error = `Not sent: ${sent.obstacle}`;
+    return { ok: false, status: null, latencyMs: 0, body: '', error, request: shownRequest };
+  }
   return {
     ok: sent.kind === 'delivered',
     status: sent.status,
     latencyMs: sent.latencyMs,
     body: sent.response,
     error: sent.kind === 'delivered' ? null : sent.error,
-    request: { url: target.url, headers: shown(request.headers, target) },
+    request: shownRequest,
   };
 }
 

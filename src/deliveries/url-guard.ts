@@ -1,181 +1,129 @@
 import { addressVerdict } from './addresses.ts';
+import { NAME_TTL_MAX_MS, NAME_TTL_MIN_MS, NameCache } from './name-cache.ts';
+import { type Resolution, type ResolverPorts, resolve } from './resolver.ts';
+import { type UrlRefusal, type UrlRules, type UrlRulesOptions, urlRules } from './url-rules.ts';
 
-/** Whether a webhook may be pointed at a URL (promise P7: never inside). Pure: names are judged, not looked up. */
+/** Whether a webhook may be sent to a URL: by the URL itself, and by all that its name resolves to (promise P7). */
 
-export type UrlVerdict =
-  /** `url` as the guard has read it: fetch this one, so that no second parser reads it differently. */
-  { ok: true; url: string } | { ok: false; code: UrlRefusal; detail: string };
+export type GuardVerdict =
+  /** `url` as it was read: fetch this one. */
+  { ok: true; url: string } | Refused;
 
-export type UrlRefusal =
-  | 'invalid-url'
-  | 'scheme-not-allowed'
-  | 'user-info-not-allowed'
-  | 'port-not-allowed'
-  | 'own-host'
-  | 'address-not-public'
-  | 'name-not-public';
-
-export interface UrlGuardOptions {
-  /**
-   * Hosts that are let through although they would be refused, by http too: `host` (any port) or `host:port`, comma
-   * separated. What can't be read as a host lets nothing through.
-   */
-  allowHosts: string;
-  /** The hub's own hosts, in the same form. They are refused even where they are allowed. */
-  hubHosts: string;
+interface Refused {
+  ok: false;
+  /** `look-up-failed`: nothing is known, ask again later; all others are final for now. */
+  code: UrlRefusal | 'name-unknown' | 'look-up-failed';
+  detail: string;
 }
 
-export type UrlGuard = (url: string) => UrlVerdict;
+export interface UrlGuard {
+  /** Never throws. */
+  check(url: string): Promise<GuardVerdict>;
+}
 
-export const WEBHOOK_URL_LENGTH_MAX = 2_048;
-const HTTP_PORT = 80;
-const HTTPS_PORT = 443;
-/** Below this only the two above: services inside live there. */
-const FREE_PORTS_FROM = 1_024;
+export interface UrlGuardOptions extends UrlRulesOptions {
+  /** URL of the DNS over HTTPS resolver; empty: names are let through without being looked up. */
+  resolver: string;
+}
 
-/** Top-level names that never mean a public host: RFC 6761, 6762 (appendix G), 8375, ICANN's `internal`, Kubernetes. */
-const INSIDE_NAMES = [
-  'localhost',
-  'localdomain',
-  'local',
-  'internal',
-  'intranet',
-  'private',
-  'corp',
-  'home',
-  'lan',
-  'home.arpa',
-  'svc',
-];
+/** After a look-up that failed, milliseconds until the next: the events of a lease don't each ask. */
+export const LOOK_UP_AGAIN_MS = 1_000;
 
-/** One label of a name; `_` is no host name by the book, but receivers have it. */
-const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
-/** URL parsers disagree on these, so that one may judge another host than the next one reaches. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const AMBIGUOUS = /[\u0000-\u0020\u007f\\]/;
+/** Of a name: that all it resolves to is public, or what is wrong with it. */
+type NameVerdict = { ok: true } | Refused;
 
-/** The guard made last: a Worker's options are the same in all its invocations, and each asks for one. */
-let latest: { options: UrlGuardOptions; guard: UrlGuard } | null = null;
+/** What this isolate has found, by one resolver. */
+let found = { resolver: '', names: new NameCache<NameVerdict>() };
 
-export function urlGuard(options: UrlGuardOptions): UrlGuard {
-  const { allowHosts, hubHosts } = options;
-  if (latest?.options.allowHosts !== allowHosts || latest.options.hubHosts !== hubHosts) {
-    latest = { options: { allowHosts, hubHosts }, guard: makeGuard(options) };
+/**
+ * A guard for one invocation. What it finds is shared by the isolate; a look-up under way is not, since the runtime may
+ * end it with the invocation that began it.
+ */
+export function urlGuard(options: UrlGuardOptions, ports: ResolverPorts): UrlGuard {
+  const rules = urlRules(options);
+  if (options.resolver === '') return { check: async (url) => rules.check(url) };
+  if (found.resolver !== options.resolver) found = { resolver: options.resolver, names: new NameCache() };
+  return new LookingGuard(rules, resolverUrl(options.resolver, rules), found.names, ports);
+}
+
+class LookingGuard implements UrlGuard {
+  readonly #rules: UrlRules;
+  /** Null: the configured one is none. */
+  readonly #resolver: string | null;
+  readonly #names: NameCache<NameVerdict>;
+  readonly #ports: ResolverPorts;
+  readonly #underWay = new Map<string, Promise<NameVerdict>>();
+
+  constructor(rules: UrlRules, resolver: string | null, names: NameCache<NameVerdict>, ports: ResolverPorts) {
+    this.#rules = rules;
+    this.#resolver = resolver;
+    this.#names = names;
+    this.#ports = ports;
   }
-  return latest.guard;
-}
 
-function makeGuard(options: UrlGuardOptions): UrlGuard {
-  const allowed = readHosts(options.allowHosts);
-  const own = readHosts(options.hubHosts);
-  // One claim asks about one URL, again and again.
-  let last: { url: string; verdict: UrlVerdict } | null = null;
-  return (url) => {
-    if (last?.url !== url) last = { url, verdict: check(url, allowed, own) };
-    return last.verdict;
-  };
-}
-
-export function checkWebhookUrl(url: string, options: UrlGuardOptions): UrlVerdict {
-  return urlGuard(options)(url);
-}
-
-function check(text: string, allowed: HostPattern[], own: HostPattern[]): UrlVerdict {
-  if (text.length > WEBHOOK_URL_LENGTH_MAX) {
-    return refused('invalid-url', `A webhook's URL has at most ${WEBHOOK_URL_LENGTH_MAX} characters.`);
+  async check(url: string): Promise<GuardVerdict> {
+    const verdict = this.#rules.check(url);
+    if (!verdict.ok || verdict.name === null) return verdict;
+    const { name } = verdict;
+    const judged = this.#names.get(name, this.#ports.clock.now()) ?? (await this.#look(name));
+    return judged.ok ? verdict : judged;
   }
-  if (AMBIGUOUS.test(text)) {
-    return refused('invalid-url', 'A URL has no white space, control characters or backslashes: percent-encode them.');
+
+  /** Whoever asks for a name that is being looked up already waits for that look-up. */
+  #look(name: string): Promise<NameVerdict> {
+    const present = this.#underWay.get(name);
+    if (present !== undefined) return present;
+    const look = this.#lookUp(name).finally(() => this.#underWay.delete(name));
+    this.#underWay.set(name, look);
+    return look;
   }
-  const url = URL.parse(text);
-  if (url === null) return refused('invalid-url', 'This is not an absolute URL.');
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    return refused('scheme-not-allowed', `A webhook goes to https, not to ${url.protocol}`);
+
+  async #lookUp(name: string): Promise<NameVerdict> {
+    if (this.#resolver === null) {
+      return {
+        ok: false,
+        code: 'look-up-failed',
+        detail: 'The variable DNS_RESOLVER is not the https URL of a resolver.',
+      };
+    }
+    const resolution = await resolve(name, this.#resolver, this.#ports);
+    const verdict = judge(name, resolution);
+    this.#names.set(name, verdict, this.#ports.clock.now(), holdsFor(resolution));
+    return verdict;
   }
-  if (!/^https?:\/\/[^/?#]/i.test(text)) return refused('invalid-url', 'A URL has its host after the two slashes.');
-  if (
-    text
-      .slice(text.indexOf('//') + 2)
-      .split(/[/?#]/)[0]
-      ?.includes('@')
-  ) {
-    return refused('user-info-not-allowed', 'A URL must not hold a user or password: use a header for that.');
+}
+
+/** One address that is not public is enough: which of them a connection goes to is not ours to say. */
+function judge(name: string, resolution: Resolution): NameVerdict {
+  switch (resolution.outcome) {
+    case 'failed':
+      return { ok: false, code: 'look-up-failed', detail: resolution.detail };
+    case 'none':
+      return { ok: false, code: 'name-unknown', detail: `The name ${name} does not exist, or has no address.` };
+    case 'found':
+      for (const address of resolution.addresses) {
+        const verdict = addressVerdict(address);
+        if (!verdict.ok) {
+          return {
+            ok: false,
+            code: 'address-not-public',
+            detail: `${name} resolves to an address inside: ${verdict.detail}`,
+          };
+        }
+      }
+      return { ok: true };
   }
-  const host = readUrl(url);
-  if (own.some((other) => isSame(other, host) || isSameLoopback(other, host))) {
-    return refused('own-host', `${url.host} is the hub itself.`);
-  }
-  if (allowed.some((other) => isSame(other, host))) return { ok: true, url: url.href };
-  if (url.protocol !== 'https:') return refused('scheme-not-allowed', 'A webhook goes to https, not to http.');
-  if (host.port !== HTTPS_PORT && host.port !== HTTP_PORT && host.port < FREE_PORTS_FROM) {
-    return refused(
-      'port-not-allowed',
-      `Port ${host.port} is not allowed: ${HTTPS_PORT}, ${HTTP_PORT} and those from ${FREE_PORTS_FROM} on are.`,
-    );
-  }
-  return checkHost(host.name) ?? { ok: true, url: url.href };
 }
 
-/** `name` is as the URL parser writes it: every spelling of an IPv4 address has become four decimal numbers. */
-function checkHost(name: string): UrlVerdict | null {
-  const ip = literalAddress(name);
-  if (ip !== null) {
-    const verdict = addressVerdict(ip);
-    return verdict.ok ? null : refused('address-not-public', verdict.detail);
-  }
-  const labels = name.split('.');
-  if (name.length > 253 || !labels.every((label) => LABEL.test(label))) {
-    return refused('invalid-url', `"${name}" is not a host name.`);
-  }
-  if (labels.length === 1) return refused('name-not-public', `"${name}" has no domain: it means a host inside.`);
-  const inside = INSIDE_NAMES.find((suffix) => name === suffix || name.endsWith(`.${suffix}`));
-  return inside === undefined ? null : refused('name-not-public', `Names under "${inside}" mean hosts inside.`);
+function holdsFor(resolution: Resolution): number {
+  if (resolution.outcome === 'failed') return LOOK_UP_AGAIN_MS;
+  if (resolution.outcome === 'none') return NAME_TTL_MIN_MS;
+  return Math.min(Math.max(resolution.ttlMs, NAME_TTL_MIN_MS), NAME_TTL_MAX_MS);
 }
 
-interface Host {
-  /** Lower case, without a final dot; IPv6 addresses in brackets. */
-  name: string;
-  port: number;
-}
-
-/** Null as port: any. */
-interface HostPattern {
-  name: string;
-  port: number | null;
-}
-
-function readUrl(url: URL): Host {
-  const scheme = url.protocol === 'http:' ? HTTP_PORT : HTTPS_PORT;
-  return { name: url.hostname.replace(/\.$/, ''), port: url.port === '' ? scheme : Number(url.port) };
-}
-
-function readHosts(list: string): HostPattern[] {
-  return list.split(',').flatMap((entry) => {
-    const parts = /^(\[[^\]]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(entry.trim());
-    const url = parts === null ? null : URL.parse(`http://${parts[1]}/`);
-    if (parts === null || url === null) return [];
-    return [{ name: readUrl(url).name, port: parts[2] === undefined ? null : Number(parts[2]) }];
-  });
-}
-
-function isSame(pattern: HostPattern, host: Host): boolean {
-  return pattern.name === host.name && (pattern.port === null || pattern.port === host.port);
-}
-
-/** A hub on a laptop is reached by every loopback name; with a port known, that port of any of them is the hub. */
-function isSameLoopback(pattern: HostPattern, host: Host): boolean {
-  return pattern.port === host.port && isLoopback(pattern.name) && isLoopback(host.name);
-}
-
-function isLoopback(name: string): boolean {
-  return name === 'localhost' || name.endsWith('.localhost') || /^127(\.\d+){3}$|^0\.0\.0\.0$|^\[::1?\]$/.test(name);
-}
-
-function literalAddress(name: string): string | null {
-  if (name.startsWith('[')) return name.slice(1, -1);
-  return /^\d+\.\d+\.\d+\.\d+$/.test(name) ? name : null;
-}
-
-function refused(code: UrlRefusal, detail: string): UrlVerdict {
-  return { ok: false, code, detail };
+/** By http only where the resolver's host is an allowed one, which is for a machine of one's own. */
+function resolverUrl(resolver: string, rules: UrlRules): string | null {
+  if (URL.parse(resolver)?.protocol === 'https:') return resolver;
+  const verdict = rules.check(resolver);
+  return verdict.ok ? verdict.url : null;
 }

@@ -7,7 +7,7 @@ import { headerProblem } from './headers.ts';
 import { readStart } from './response-body.ts';
 import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
-import type { UrlGuard } from './url-guard.ts';
+import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
 
@@ -86,8 +86,11 @@ function prepared(target: DeliveryTarget): Prepared {
   return fresh;
 }
 
-/** What became of one request: an outcome without the event's name. */
-export type Attempt = Unnamed<Extract<DeliveryOutcome, { kind: 'delivered' }>> | Unnamed<FailedOutcome>;
+/** What became of one request: an outcome without the event's name. `released`: it was not made, and no attempt is spent. */
+export type Attempt =
+  | Unnamed<Extract<DeliveryOutcome, { kind: 'delivered' }>>
+  | Unnamed<FailedOutcome>
+  | { kind: 'released'; obstacle: string };
 
 type FailedOutcome = Extract<DeliveryOutcome, { kind: 'failed' }>;
 type Unnamed<Outcome> = Omit<Outcome, 'topic' | 'sequence'>;
@@ -103,7 +106,7 @@ export async function sendWebhook(
   event: ClaimedEvent,
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
-): Promise<Exclude<DeliveryOutcome, { kind: 'released' }>> {
+): Promise<DeliveryOutcome> {
   const at = ports.clock.now();
   const { topic, sequence } = event;
   try {
@@ -122,9 +125,10 @@ export async function attempt(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Attempt> {
-  const verdict = ports.guard(target.url);
-  if (!verdict.ok) return { at, ...unanswered('failed', `Not sent: ${verdict.detail}`, 0) };
-  const latency = () => Math.max(0, ports.clock.now() - at);
+  const verdict = await ports.guard.check(target.url);
+  if (!verdict.ok) return notSent(verdict, at);
+  const startedAt = ports.clock.now();
+  const latency = () => Math.max(0, ports.clock.now() - startedAt);
   const abort = new AbortController();
   const timeout = Promise.withResolvers<null>();
   const stop = timeouts.start(() => timeout.resolve(null));
@@ -142,6 +146,13 @@ export async function attempt(
   } finally {
     stop();
   }
+}
+
+/** A name of which nothing could be found out is nobody's failure; all else is the receiver's. */
+function notSent(verdict: Extract<GuardVerdict, { ok: false }>, at: number): Attempt {
+  const { code, detail } = verdict;
+  if (code === 'look-up-failed') return { kind: 'released', obstacle: detail };
+  return { at, ...unanswered(code === 'name-unknown' ? 'network' : 'failed', `Not sent: ${detail}`, 0) };
 }
 
 function unanswered(outcome: FailedOutcome['outcome'], error: string, latencyMs: number) {

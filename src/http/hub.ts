@@ -21,6 +21,7 @@ export interface Hub {
   hubSecret: string | undefined;
   webhookAllowHosts: string;
   hubHosts: string;
+  dnsResolver: string;
 }
 
 export function hubOf(env: Env, ctx: ExecutionContext): Hub {
@@ -37,5 +38,6 @@ export function hubOf(env: Env, ctx: ExecutionContext): Hub {
     hubSecret: env.HUB_SECRET,
     webhookAllowHosts: env.WEBHOOK_ALLOW_HOSTS,
     hubHosts: env.HUB_HOSTS,
+    dnsResolver: env.DNS_RESOLVER,
   };
 }

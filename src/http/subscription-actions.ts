@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { sendTestEvent } from '../deliveries/test-event.ts';
-import { urlGuard } from '../deliveries/url-guard.ts';
 import { durationSchema } from '../events/durations.ts';
 import { positionSchema } from '../events/position.ts';
 import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
@@ -14,7 +13,7 @@ import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
-import { guardOptions } from './webhook-guard.ts';
+import { clockOf, urlGuardOf } from './webhook-guard.ts';
 
 /** What can be done with a subscription, and its attempts. */
 
@@ -132,11 +131,10 @@ const test = route({
 
 function webhookPorts(context: Context) {
   const { hub } = context;
-  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   return {
     fetch: (url: string, init: RequestInit) => hub.fetch(url, init),
-    clock: { now: () => hub.now(), sleep },
-    guard: urlGuard(guardOptions(context)),
+    clock: clockOf(hub),
+    guard: urlGuardOf(context),
     version: VERSION,
   };
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
-import { checkWebhookUrl } from '../deliveries/url-guard.ts';
 import type { PutResult } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
@@ -11,15 +10,9 @@ import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
-import {
-  LATER_FIELDS,
-  READ_ONLY_FIELDS,
-  type SubscriptionBody,
-  subscriptionBody,
-  toDocument,
-} from './subscription-schema.ts';
+import { LATER_FIELDS, READ_ONLY_FIELDS, subscriptionBody, toDocument } from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
-import { guardOptions } from './webhook-guard.ts';
+import { checkUrl } from './webhook-guard.ts';
 
 /** Subscriptions: their configuration and where they stand. */
 
@@ -103,7 +96,7 @@ const put = route({
     if (body.name !== undefined && body.name !== name) {
       throw invalid([{ path: 'name', message: 'is not the name in the path; leave it out' }]);
     }
-    checkUrl(body, context);
+    await checkUrl(body.delivery.url, 'delivery.url', context);
     const subscription = context.hub.subscription(name);
     const current = async () => (await subscription.describe())?.etag ?? null;
     const request = { v: 1 as const, name, document: toDocument(body) };
@@ -131,14 +124,6 @@ function putOrRefuse(result: Exclude<PutResult, { outcome: 'precondition-failed'
     case 'unavailable':
       throw unavailable(result.detail);
   }
-}
-
-/** @throws Problem `url-not-allowed`, `invalid-request` */
-function checkUrl(body: SubscriptionBody, context: Context): void {
-  const verdict = checkWebhookUrl(body.delivery.url, guardOptions(context));
-  if (verdict.ok) return;
-  const code = verdict.code === 'invalid-url' ? 'invalid-request' : 'url-not-allowed';
-  throw invalid([{ path: 'delivery.url', message: verdict.detail }], code);
 }
 
 const get = route({

@@ -226,8 +226,8 @@ export type DeliveryOutcome =
       /** From `Retry-After`: wait at least this long. */
       retryAfterMs: number | null;
     }
-  /** Not attempted; goes back without an attempt spent. */
-  | { kind: 'released'; topic: string; sequence: number };
+  /** Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. */
+  | { kind: 'released'; topic: string; sequence: number; obstacle?: string };
 
 export interface SettleRequest {
   v: 1;

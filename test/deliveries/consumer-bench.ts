@@ -94,7 +94,7 @@ export class Bench {
       fetch: (url, init) => this.#receive(url, init),
       clock: this.clock,
       log: (level, message, fields) => this.logs.push({ level, message, fields }),
-      guard: (url) => ({ ok: true, url }),
+      guard: { check: async (url) => ({ ok: true, url }) },
       version: '9.9.9',
     };
   }

@@ -1,4 +1,4 @@
-import type { UrlRefusal } from '../../src/deliveries/url-guard.ts';
+import type { UrlRefusal } from '../../src/deliveries/url-rules.ts';
 
 /** URLs and what the guard says of them with nothing allowed and `hub.example.com` as the hub's own host. */
 
@@ -45,10 +45,11 @@ const LET_THROUGH = [
   'https://[2001:200::1]/',
   'https://[2003::1]/',
   'https://[64:ff9b::8.8.8.8]/',
+  'https://[2a00:1450::5efe:8.8.8.8]/',
   'https://[64:ff9b::808:808]/',
 ];
 
-const ADDRESSES_INSIDE = [
+export const ADDRESSES_INSIDE = [
   // Every range, its ends
   '0.0.0.0',
   '0.255.255.255',
@@ -126,6 +127,8 @@ const ADDRESSES_INSIDE = [
   '[64:ff9b::10.0.0.1]',
   '[64:ff9b:1::8.8.8.8]',
   '[100::1]',
+  '[2a00:1450::5efe:10.0.0.1]',
+  '[2a00:1450::200:5efe:c0a8:1]',
   '[2001::1]',
   '[2001:0:4136:e378:8000:63bf:3fff:fdd2]',
   '[2001:10::1]',

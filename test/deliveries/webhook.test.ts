@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseRetryAfter } from '../../src/deliveries/answer.ts';
 import { headerProblem } from '../../src/deliveries/headers.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
-import { checkWebhookUrl } from '../../src/deliveries/url-guard.ts';
+import { urlRules } from '../../src/deliveries/url-rules.ts';
 import { sendWebhook, type WebhookPorts, webhookRequest } from '../../src/deliveries/webhook.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../../src/subscriptions/protocol.ts';
 import { makeSecret } from '../../src/subscriptions/secrets.ts';
@@ -329,7 +329,7 @@ describe('no answer', () => {
 
   it('of a URL that is not allowed any more is a failure, and nothing is sent', async () => {
     const bench = new Bench([]);
-    const guard = (url: string) => checkWebhookUrl(url, { allowHosts: '', hubHosts: '' });
+    const guard = { check: async (url: string) => urlRules({ allowHosts: '', hubHosts: '' }).check(url) };
     const outcome = await outcomeOf(bench, target({ url: 'https://10.0.0.1/' }), { ...bench.ports, guard });
     expect(outcome).toMatchObject({ kind: 'failed', status: null, error: expect.stringContaining('10.0.0.1') });
     expect(bench.sent).toEqual([]);

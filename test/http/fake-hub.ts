@@ -89,6 +89,7 @@ export class FakeHub {
       hubSecret: HUB_SECRET,
       webhookAllowHosts: 'localhost',
       hubHosts: '',
+      dnsResolver: '',
     };
   }
 

@@ -29,6 +29,7 @@ export class WholeHub implements Hub {
   hubSecret: string | undefined = HUB_SECRET;
   webhookAllowHosts = 'localhost';
   hubHosts = '';
+  dnsResolver = '';
   #tasks: Promise<unknown>[] = [];
   readonly #topics = new Map<string, TopicLog>();
   readonly #subscriptions = new Map<string, Subscription>();

@@ -15,7 +15,7 @@ describe('npm run dev', () => {
     expect(valuesOf(dev, '--ip')).toEqual(['127.0.0.1']);
     expect(ip).toBe('127.0.0.1');
     expect(valuesOf(dev, '--compatibility-flags')).toEqual([...FLAGS, 'queue_consumer_no_wait_for_wait_until']);
-    expect(vars).toEqual({ WEBHOOK_ALLOW_HOSTS: 'localhost,127.0.0.1,[::1]' });
+    expect(vars).toEqual({ WEBHOOK_ALLOW_HOSTS: 'localhost,127.0.0.1,[::1]', DNS_RESOLVER: '' });
     expect(shared).toEqual([]);
   });
 
@@ -31,8 +31,11 @@ describe('npm run dev', () => {
   });
 
   it('reads several variables after one --var, and does not set one that was given', () => {
-    const { dev, vars } = devArguments(['--var', 'A:1', 'WEBHOOK_ALLOW_HOSTS:example.test:8080'], FLAGS);
-    expect(vars).toEqual({ A: '1', WEBHOOK_ALLOW_HOSTS: 'example.test:8080' });
+    const { dev, vars } = devArguments(
+      ['--var', 'A:1', 'WEBHOOK_ALLOW_HOSTS:example.test:8080', 'DNS_RESOLVER:x'],
+      FLAGS,
+    );
+    expect(vars).toEqual({ A: '1', WEBHOOK_ALLOW_HOSTS: 'example.test:8080', DNS_RESOLVER: 'x' });
     expect(valuesOf(dev, '--var')).toEqual(['A:1']);
   });
 

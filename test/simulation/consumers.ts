@@ -1,5 +1,6 @@
 import { deliverLease, type LeaseHolder } from '../../src/deliveries/consumer.ts';
-import { urlGuard } from '../../src/deliveries/url-guard.ts';
+import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
+import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import type { Party } from './object-host.ts';
 import type { Receivers } from './receivers.ts';
@@ -31,7 +32,7 @@ export class Consumers {
     }
     this.running.add(life);
     const party: Party = { life, ready: () => Promise.resolve() };
-    const guard = urlGuard({ allowHosts: '', hubHosts: '' });
+    const guard: UrlGuard = { check: async (url) => urlRules({ allowHosts: '', hubHosts: '' }).check(url) };
     const done = deliverLease(message, {
       subscription: (name) => this.#subscription(name, party),
       clock: this.#scheduler.clock(life),
