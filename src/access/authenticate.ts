@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
-import { type KeyClaims, sameBytes, signingKeys, verifyKey } from './key-tokens.ts';
+import { type KeyClaims, type SigningKey, sameBytes, signingKeys, verifyKey } from './key-tokens.ts';
 import { type RevocationPorts, Revocations } from './revocations.ts';
 
 /** Who is asking. */
@@ -32,18 +32,18 @@ const VERIFIED_MAX = 1_000;
 export class Access {
   readonly revocations = new Revocations();
   readonly #adminHash: Uint8Array;
-  readonly #keys: Uint8Array[];
+  readonly #keys: SigningKey[];
   readonly #verified = new Map<string, KeyClaims>();
   /** The admin key, once somebody has sent it. */
   readonly #admin = new Set<string>();
 
-  constructor(adminKey: string, keys: Uint8Array[]) {
+  constructor(adminKey: string, keys: SigningKey[]) {
     this.#adminHash = sha256(utf8ToBytes(adminKey));
     this.#keys = keys;
   }
 
-  /** The keys that sign new keys. */
-  get signingKeys(): readonly Uint8Array[] {
+  /** The first signs new keys. */
+  get signingKeys(): readonly SigningKey[] {
     return this.#keys;
   }
 

@@ -1,8 +1,8 @@
-import { hkdf } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
+import { hubSecrets, SIGNING } from '../hub-secret.ts';
 
 /*
  * A key is `mr_` + base64url(JSON [id, name, scopes, expiresAt]) + `.` + base64url(HMAC-SHA256 of that). It says itself
@@ -20,42 +20,36 @@ export interface KeyClaims {
 }
 
 const PREFIX = 'mr_';
-const HUB_SECRET_BYTES_MIN = 32;
-const MAC_KEY_BYTES = 32;
-/** Part of every key given out: never change it. */
-const PURPOSE = 'millrace keys v1';
 /** Longer than any key the hub makes. */
 const TOKEN_MAX_CHARACTERS = 16 * 1024;
 
-/**
- * The keys that sign, from HUB_SECRET: base64 of 32 bytes or more, or several, comma separated. The first signs, all verify.
- * Null if it is anything else.
- */
-export function signingKeys(hubSecret: string): Uint8Array[] | null {
-  const keys: Uint8Array[] = [];
-  for (const part of hubSecret.split(',')) {
-    const material = fromBase64(part.trim());
-    if (material === null || material.length < HUB_SECRET_BYTES_MIN) return null;
-    keys.push(hkdf(sha256, material, undefined, utf8ToBytes(PURPOSE), MAC_KEY_BYTES));
-  }
-  return keys;
+/** What signs and verifies keys. */
+export interface SigningKey {
+  /** Of the hub secret it is derived from. */
+  id: string;
+  key: Uint8Array;
 }
 
-export function signKey(claims: KeyClaims, [key]: readonly Uint8Array[]): string {
-  if (key === undefined) throw new Error('There is no key to sign with.');
+/** From HUB_SECRET: the first signs, all verify. Null if it is malformed. */
+export function signingKeys(hubSecret: string): SigningKey[] | null {
+  return hubSecrets(hubSecret)?.map(({ id, keyFor }) => ({ id, key: keyFor(SIGNING) })) ?? null;
+}
+
+export function signKey(claims: KeyClaims, [first]: readonly SigningKey[]): string {
+  if (first === undefined) throw new Error('There is no key to sign with.');
   const payload = toBase64Url(utf8ToBytes(JSON.stringify([claims.id, claims.name, claims.scopes, claims.expiresAt])));
-  return `${PREFIX}${payload}.${toBase64Url(hmac(sha256, key, utf8ToBytes(payload)))}`;
+  return `${PREFIX}${payload}.${toBase64Url(hmac(sha256, first.key, utf8ToBytes(payload)))}`;
 }
 
 /** The claims of a key that one of `keys` signed; null for anything else. Expiry and revocation are the caller's to check. */
-export function verifyKey(token: string, keys: readonly Uint8Array[]): KeyClaims | null {
+export function verifyKey(token: string, keys: readonly SigningKey[]): KeyClaims | null {
   if (!token.startsWith(PREFIX) || token.length > TOKEN_MAX_CHARACTERS) return null;
   const [payload = '', mac = '', ...rest] = token.slice(PREFIX.length).split('.');
   if (rest.length > 0) return null;
   const given = fromBase64Url(mac);
   if (given === null) return null;
   const message = utf8ToBytes(payload);
-  if (!keys.some((key) => sameBytes(hmac(sha256, key, message), given))) return null;
+  if (!keys.some(({ key }) => sameBytes(hmac(sha256, key, message), given))) return null;
   const bytes = fromBase64Url(payload);
   return bytes === null ? null : claimsOf(JSON.parse(new TextDecoder().decode(bytes)));
 }

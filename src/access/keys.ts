@@ -7,6 +7,8 @@ export interface StoredKey {
   scopes: string[];
   expiresAt: number | null;
   createdAt: number;
+  /** The id of the hub secret that signed it; null: made before this was noted. */
+  signedUnder: string | null;
 }
 
 interface KeyRow extends Omit<StoredKey, 'scopes'> {
@@ -14,7 +16,7 @@ interface KeyRow extends Omit<StoredKey, 'scopes'> {
   scopes: string;
 }
 
-const COLUMNS = 'name, id, scopes, expires_at AS expiresAt, created_at AS createdAt';
+const COLUMNS = 'name, id, scopes, expires_at AS expiresAt, created_at AS createdAt, signed_under AS signedUnder';
 
 function keyOf(row: KeyRow): StoredKey {
   return { ...row, scopes: row.scopes.split('\n') };
@@ -24,9 +26,10 @@ function keyOf(row: KeyRow): StoredKey {
 export async function addKey(db: Database, key: StoredKey): Promise<boolean> {
   const { meta } = await db
     .prepare(
-      'INSERT INTO keys (name, id, scopes, expires_at, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING',
+      `INSERT INTO keys (name, id, scopes, expires_at, created_at, signed_under) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (name) DO NOTHING`,
     )
-    .bind(key.name, key.id, key.scopes.join('\n'), key.expiresAt, key.createdAt)
+    .bind(key.name, key.id, key.scopes.join('\n'), key.expiresAt, key.createdAt, key.signedUnder)
     .run();
   return meta.changes > 0;
 }
@@ -38,6 +41,28 @@ export async function keysAfter(db: Database, after: string, limit: number): Pro
     .bind(after, limit)
     .all<KeyRow>();
   return results.map(keyOf);
+}
+
+/** How many keys that are valid each hub secret has signed. Null: not noted. Throws if D1 fails. */
+export async function keysBySecret(db: Database, now: number): Promise<{ id: string | null; count: number }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT signed_under AS id, count(*) AS count FROM keys WHERE expires_at IS NULL OR expires_at > ? GROUP BY signed_under`,
+    )
+    .bind(now)
+    .all<{ id: string | null; count: number }>();
+  return results;
+}
+
+/** The first valid keys that this hub secret has signed, by name. Throws if D1 fails. */
+export async function firstSignedUnder(db: Database, id: string | null, now: number, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT name FROM keys WHERE signed_under IS ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY name LIMIT ?`,
+    )
+    .bind(id, now, limit)
+    .all<{ name: string }>();
+  return results.map((row) => row.name);
 }
 
 /**

@@ -9,6 +9,8 @@ export interface CatalogSubscription {
   /** Topic patterns with a wildcard. */
   patterns: string[];
   stalledAt: number | null;
+  /** The id of the hub secret that seals its own; null: it has none. */
+  sealedUnder: string | null;
 }
 
 /** Rows examined in one look-up of a listing or of a pattern. */
@@ -61,12 +63,13 @@ export class Catalog {
     await this.#db.batch([
       this.#db
         .prepare(
-          `INSERT INTO subscriptions (name, created_at, version, deleted, stalled_at) VALUES (?, ?, ?, ?, ?)
+          `INSERT INTO subscriptions (name, created_at, version, deleted, stalled_at, sealed_under)
+           VALUES (?, ?, ?, ?, ?, ?)
            ON CONFLICT (name) DO UPDATE SET created_at = excluded.created_at, version = excluded.version,
-             deleted = excluded.deleted, stalled_at = excluded.stalled_at
+             deleted = excluded.deleted, stalled_at = excluded.stalled_at, sealed_under = excluded.sealed_under
            WHERE excluded.version >= subscriptions.version`,
         )
-        .bind(entry.name, entry.createdAt, entry.version, entry.deleted ? 1 : 0, entry.stalledAt),
+        .bind(entry.name, entry.createdAt, entry.version, entry.deleted ? 1 : 0, entry.stalledAt, entry.sealedUnder),
       this.#db
         .prepare(`DELETE FROM patterns WHERE subscription = ? AND NOT ${newer}`)
         .bind(entry.name, entry.name, entry.version),
@@ -82,6 +85,36 @@ export class Catalog {
     const { results } = await this.#db
       .prepare('SELECT name FROM subscriptions WHERE deleted = 0 AND name > ? ORDER BY name LIMIT ?')
       .bind(after, limit)
+      .all<{ name: string }>();
+    return results.map((row) => row.name);
+  }
+
+  /** How many subscriptions' secrets are sealed under each hub secret. Null: not noted yet. */
+  async sealedUnder(): Promise<{ id: string | null; count: number }[]> {
+    const { results } = await this.#db
+      .prepare(
+        'SELECT sealed_under AS id, count(*) AS count FROM subscriptions WHERE deleted = 0 GROUP BY sealed_under',
+      )
+      .all<{ id: string | null; count: number }>();
+    return results;
+  }
+
+  /** The first of those whose secrets are sealed under this hub secret, by name. */
+  async firstSealedUnder(id: string | null, limit: number): Promise<string[]> {
+    const { results } = await this.#db
+      .prepare('SELECT name FROM subscriptions WHERE deleted = 0 AND sealed_under IS ? ORDER BY name LIMIT ?')
+      .bind(id, limit)
+      .all<{ name: string }>();
+    return results.map((row) => row.name);
+  }
+
+  /** Subscriptions after `after` whose secrets are sealed under another hub secret than this, by name. */
+  async sealedUnderOthers(id: string, after: string, limit: number): Promise<string[]> {
+    const { results } = await this.#db
+      .prepare(
+        'SELECT name FROM subscriptions WHERE deleted = 0 AND sealed_under IS NOT ? AND name > ? ORDER BY name LIMIT ?',
+      )
+      .bind(id, after, limit)
       .all<{ name: string }>();
     return results.map((row) => row.name);
   }

@@ -74,11 +74,13 @@ export const keysRoutes: Route[] = [
       const now = hub.now();
       if (expiresAt !== null && expiresAt <= now)
         throw invalid([{ path: 'expiresAt', message: 'must be in the future' }]);
-      const key = { name, scopes, expiresAt, createdAt: now, id: toBase64Url(hub.random.bytes(ID_BYTES)) };
+      const { signingKeys } = access(hub);
+      const id = toBase64Url(hub.random.bytes(ID_BYTES));
+      const key = { name, scopes, expiresAt, createdAt: now, id, signedUnder: signingKeys[0]?.id ?? null };
       if (name === ADMIN || !(await addKey(hub.db, key))) {
         throw new Problem('key-exists', `There is a key ${name} already. Delete it first, or choose another name.`);
       }
-      const token = signKey(key, access(hub).signingKeys);
+      const token = signKey(key, signingKeys);
       return { status: 201, body: { ...viewOf(key), key: token }, headers: { 'cache-control': 'no-store' } };
     },
   }),

@@ -36,6 +36,7 @@ export const PROBLEMS = {
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used with another body' },
   'internal-error': { status: 500, title: 'Something went wrong in the hub' },
   'not-configured': { status: 503, title: 'The hub is not configured' },
+  'secret-unreadable': { status: 503, title: 'A stored secret cannot be opened' },
   'not-migrated': { status: 503, title: 'The database is not migrated' },
   unavailable: { status: 503, title: 'A part of the hub cannot be reached at the moment' },
   'topic-full': { status: 507, title: 'The topic is full' },

@@ -4,6 +4,7 @@ import { deliveryRoutes } from './deliveries.ts';
 import { docsRoutes } from './docs.ts';
 import { eventsRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { hubSecretsRoutes } from './hub-secrets.ts';
 import { keysRoutes } from './keys.ts';
 import { publishRoutes } from './publish.ts';
 import { replayRoutes } from './replays.ts';
@@ -23,6 +24,7 @@ export const ROUTES: readonly Route[] = [
   ...replayRoutes,
   ...deadLetterRoutes,
   ...keysRoutes,
+  ...hubSecretsRoutes,
   ...auditRoutes,
   ...healthRoutes,
   ...docsRoutes(() => ROUTES),

@@ -11,7 +11,7 @@ import { etagHeader } from './headers.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
-import { positionProblem, unknownSubscription } from './subscription-problems.ts';
+import { positionProblem, unknownSubscription, unlocked } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
 import { clockOf, urlGuardOf } from './webhook-guard.ts';
 
@@ -120,11 +120,10 @@ const test = route({
       request: z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }),
     }),
   },
-  problems: ['unknown-subscription'],
+  problems: ['unknown-subscription', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.test', target: input.params.name }),
   handler: async ({ params: { name } }, context) => {
-    const target = await context.hub.subscription(name).target();
-    if (target === null) throw unknownSubscription(name);
+    const target = unlocked(await context.hub.subscription(name).target(), name);
     return { status: 200, body: await sendTestEvent(name, target, webhookPorts(context)) };
   },
 });
@@ -155,10 +154,9 @@ const secret = route({
       previous: z.object({ secret: z.string(), expiresAt: timeField }).optional(),
     }),
   },
-  problems: ['unknown-subscription'],
+  problems: ['unknown-subscription', 'secret-unreadable'],
   handler: async ({ params: { name } }, { hub }) => {
-    const view = await hub.subscription(name).secret();
-    if (view === null) throw unknownSubscription(name);
+    const view = unlocked(await hub.subscription(name).secret(), name);
     const { previous } = view;
     const old = previous === null ? {} : { previous: { ...previous, expiresAt: timeOf(previous.expiresAt) } };
     return { status: 200, body: { secret: view.secret, ...old }, headers: { 'cache-control': 'no-store' } };
@@ -177,11 +175,10 @@ const rotateSecret = route({
   needs,
   scopes,
   responses: { 200: z.object({ secret: z.string(), previousExpiresAt: timeField }) },
-  problems: ['unknown-subscription'],
+  problems: ['unknown-subscription', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.rotate-secret', target: input.params.name }),
   handler: async ({ params: { name }, body }, { hub }) => {
-    const rotated = await hub.subscription(name).rotateSecret(body.overlap);
-    if (rotated === null) throw unknownSubscription(name);
+    const rotated = unlocked(await hub.subscription(name).rotateSecret(body.overlap), name);
     const answer = { secret: rotated.secret, previousExpiresAt: timeOf(rotated.previousExpiresAt) };
     return { status: 200, body: answer, headers: { 'cache-control': 'no-store' } };
   },

@@ -1,9 +1,22 @@
+import type { Locked } from '../subscriptions/protocol.ts';
 import { type DeclaredProblem, Problem } from './problem.ts';
 
 /** The refusals that several resources share because a subscription gives them. */
 
 export function unknownSubscription(name: string): Problem {
   return new Problem('unknown-subscription', `There is no subscription "${name}".`);
+}
+
+/** Its secret can't be opened; `detail` says what to change. */
+export function secretUnreadable(detail: string): Problem {
+  return new Problem('secret-unreadable', detail);
+}
+
+/** @throws Problem unless there is such a subscription, and its secret can be opened */
+export function unlocked<T extends object>(answer: T | Locked | null, name: string): T {
+  if (answer === null) throw unknownSubscription(name);
+  if ('locked' in answer) throw secretUnreadable(answer.locked);
+  return answer;
 }
 
 /** {@link subscriptionGone}, for the routes that declare it. */

@@ -36,8 +36,11 @@ export const subscriptionAnswer = z.object({
     maxBatch: z.int(),
     handshake: z.boolean(),
   }),
-  status: z.enum(['attaching', 'active', 'paused', 'disabled']),
-  reason: z.string().nullable(),
+  status: z.enum(['attaching', 'active', 'paused', 'disabled', 'error']),
+  reason: z
+    .string()
+    .nullable()
+    .describe('Why it is disabled, or in error: nothing is lost, and it goes on when that is put right.'),
   createdAt: timeField,
   updatedAt: timeField,
   lag: count,

@@ -9,7 +9,7 @@ import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { positionProblem, unknownSubscription } from './subscription-problems.ts';
+import { positionProblem, secretUnreadable, unknownSubscription } from './subscription-problems.ts';
 import { LATER_FIELDS, READ_ONLY_FIELDS, subscriptionBody, toDocument } from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
 import { checkUrl } from './webhook-guard.ts';
@@ -87,7 +87,14 @@ const put = route({
   needsOfInput: ({ body }) => body.topics.map((on) => ({ scope: 'read' as const, on })),
   scopes: `${scopes}, and read on every topic pattern it names`,
   responses: { 200: subscriptionAnswer, 201: subscriptionAnswer },
-  problems: ['url-not-allowed', 'precondition-failed', 'position-ahead', 'sequence-expired', 'unavailable'],
+  problems: [
+    'url-not-allowed',
+    'precondition-failed',
+    'position-ahead',
+    'sequence-expired',
+    'secret-unreadable',
+    'unavailable',
+  ],
   audit: ({ params }, status) => ({
     action: status === 201 ? 'subscription.create' : 'subscription.update',
     target: params.name,
@@ -121,6 +128,8 @@ function putOrRefuse(result: Exclude<PutResult, { outcome: 'precondition-failed'
     case 'position-ahead':
     case 'sequence-expired':
       throw positionProblem(result, 'from');
+    case 'locked':
+      throw secretUnreadable(result.detail);
     case 'unavailable':
       throw unavailable(result.detail);
   }

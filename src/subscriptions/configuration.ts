@@ -31,6 +31,8 @@ export class Configuration {
     const { document } = request;
     const before = this.#core.present;
     if (request.ifMatch !== null && request.ifMatch !== etag(before)) return { outcome: 'precondition-failed' };
+    const { locked } = this.#core;
+    if (locked !== null && document.delivery.secret === null) return { outcome: 'locked', detail: locked };
     const attached = await this.#attachNamed(document);
     if (!Array.isArray(attached)) return attached;
     let secret: string;
@@ -42,8 +44,8 @@ export class Configuration {
     } finally {
       this.#core.readingHeld = false;
     }
-    // A new url ends a failing and a disabling: what waited goes out.
-    if (before && before.document.delivery.url !== document.delivery.url) {
+    // A new url ends a failing and a disabling, a new secret that one could not be opened: what waited goes out.
+    if (before && (before.document.delivery.url !== document.delivery.url || locked !== null)) {
       this.#leases.send(this.#core.tx(() => this.#leases.resendAll()));
     }
     const late = await this.#followPatterns(document);
@@ -112,6 +114,8 @@ export class Configuration {
     const base = before?.row ?? freshRow(this.#core.row, now);
     this.#core.putRow({
       ...base,
+      // One that can't be opened would go on to stand in the way.
+      previous_secret: this.#core.locked === null ? base.previous_secret : null,
       document: JSON.stringify(document),
       version: base.version + 1,
       target_version: base.target_version + (sameUrl ? 0 : 1),
@@ -175,6 +179,7 @@ export class Configuration {
       deleted: document === null,
       patterns: document?.topics.filter(hasWildcard) ?? [],
       stalledAt: row.stalled_at,
+      sealedUnder: document === null ? null : this.#core.safe.sealedUnder(this.#core.boxes),
     });
     this.#core.tx(() => {
       if (this.#core.row?.mirror_version === row.mirror_version) this.#core.setRow({ mirror_dirty: 0 });
@@ -224,7 +229,15 @@ export class Configuration {
 }
 
 /** What is known of a receiver that nothing is known of. */
-const HEALTHY = { streak: 0, probe_at: null, probe_delay: 0, slow: 0, failing_since: null };
+const HEALTHY = {
+  streak: 0,
+  probe_at: null,
+  probe_delay: 0,
+  slow: 0,
+  failing_since: null,
+  obstacle: null,
+  obstacle_since: null,
+};
 
 /** Of the configuration, without quotes: those are HTTP's. */
 export function etag(present: Present | null): string | null {

@@ -22,8 +22,9 @@ import { MIGRATIONS } from './migrations.ts';
 import type { LeaseMessage } from './protocol.ts';
 import { longestDelay } from './retry.ts';
 import type { SubscriptionRow } from './rows.ts';
+import { Safe } from './safe.ts';
 import { type Statements, statements } from './sql.ts';
-import type { Sealed, Vault } from './vault.ts';
+import type { Vault } from './vault.ts';
 
 export interface LeaseQueue {
   send(message: LeaseMessage): Promise<unknown>;
@@ -39,7 +40,7 @@ export interface SubscriptionPorts {
   log: Log;
   catalog: Catalog;
   letters: DeadLetters;
-  vault: Pick<Vault, 'seal' | 'open'>;
+  vault: Pick<Vault, 'seal' | 'open' | 'keyId'>;
   topicLog(topic: string): TopicLogApi;
   /** Healthy subscriptions' leases, and those of failing or slow ones. */
   deliveries: LeaseQueue;
@@ -59,6 +60,7 @@ export interface Present {
 export class Core {
   readonly ports: SubscriptionPorts;
   readonly sql: Statements;
+  readonly safe: Safe;
   #row: SubscriptionRow | null;
   #document: SubscriptionDocument | null;
   /** When the alarm is set; null: not known to be set. */
@@ -69,8 +71,6 @@ export class Core {
   #alarmNotBefore = 0;
   /** What the alarm is derived from. */
   #nextDue: () => number | null = () => null;
-  /** Secrets of the row, by how they are stored. */
-  readonly #opened = new Map<string, string>();
   /** Lanes whose log could not be read: not before then. */
   readonly #laneBackoff = new Map<number, { until: number; delay: number }>();
   /** Something moved: a delivery was settled, a page was read. */
@@ -82,6 +82,7 @@ export class Core {
     this.ports = ports;
     migrate(ports.storage, MIGRATIONS);
     this.sql = statements(ports.storage);
+    this.safe = new Safe(ports.vault, ports.random, ports.name);
     this.#row = this.sql.subscription();
     this.#document = this.#parseDocument();
     this.progressAt = this.now();
@@ -125,21 +126,21 @@ export class Core {
     return withTimeout(this.ports.clock, answer, ANSWER_MAX_MS, whose);
   }
 
-  /** A secret as it is stored: sealed for this subscription, with the id of the key. */
-  seal(secret: string): string {
-    return JSON.stringify(this.ports.vault.seal(secret, this.ports.random, this.ports.name));
+  /** What signs at present, as it is stored: the secret and, while it is being rotated, the one before. */
+  get boxes(): string[] {
+    const row = this.#row;
+    if (!row?.secret) return [];
+    const rotating = row.previous_secret !== null && (row.previous_expires_at ?? 0) > this.now();
+    return rotating && row.previous_secret !== null ? [row.secret, row.previous_secret] : [row.secret];
   }
 
-  /**
-   * What was sealed. Opening a box takes as long as signing dozens of webhooks and each claim asks for it, so that the
-   * present secrets are remembered. @throws VaultError if HUB_SECRET does not hold the key any more
-   */
-  open(stored: string): string {
-    const known = this.#opened.get(stored);
-    if (known !== undefined) return known;
-    const secret = this.ports.vault.open(JSON.parse(stored) as Sealed, this.ports.name);
-    this.#opened.set(stored, secret);
-    return secret;
+  /** Why nothing can be signed: a secret that signs can't be opened. Null: all can. */
+  get locked(): string | null {
+    for (const box of this.boxes) {
+      const fault = this.safe.fault(box);
+      if (fault !== null) return fault;
+    }
+    return null;
   }
 
   #parseDocument(): SubscriptionDocument | null {
@@ -170,7 +171,7 @@ export class Core {
 
   putRow(row: SubscriptionRow): void {
     const changed = row.document !== this.#row?.document;
-    if (row.secret !== this.#row?.secret || row.previous_secret !== this.#row?.previous_secret) this.#opened.clear();
+    if (row.secret !== this.#row?.secret || row.previous_secret !== this.#row?.previous_secret) this.safe.forget();
     this.#row = row;
     this.sql.putSubscription(row);
     if (changed) this.#document = this.#parseDocument();
@@ -201,9 +202,14 @@ export class Core {
     }
   }
 
+  /** It exists, and nobody has paused or disabled it. */
+  get enabled(): boolean {
+    return this.#document !== null && this.#row !== null && !this.#row.paused && this.#row.disabled_reason === null;
+  }
+
   /** May deliveries be claimed and lanes move? */
   get running(): boolean {
-    return this.#document !== null && this.#row !== null && !this.#row.paused && this.#row.disabled_reason === null;
+    return this.enabled && this.locked === null;
   }
 
   /** New events wait in the log, one probe at a time goes out. */

@@ -1,5 +1,14 @@
 import type { Core } from './core.ts';
-import { CLAIM_LIFE_MS, PROBE_WITHIN_MS, RATE_AHEAD_MS, RATE_WAIT_MAX_MS, STALLED_MS, WATCHDOG_MS } from './limits.ts';
+import {
+  CLAIM_LIFE_MS,
+  LOCKED_LOOK_MS,
+  PROBE_WITHIN_MS,
+  RATE_AHEAD_MS,
+  RATE_WAIT_MAX_MS,
+  STALLED_MS,
+  WATCHDOG_MS,
+} from './limits.ts';
+import { obstacleWait } from './obstacle.ts';
 
 /**
  * The earliest moment at which something has to be done, derived from the tables; past if it is overdue, null if nothing
@@ -11,8 +20,9 @@ export function nextDue(core: Core, chores: number | null): number | null {
   const now = core.now();
   const lease = core.sql.nextLeaseDue(!core.running);
   // No lease's moment lies further away, whatever the clock has done.
-  const dues = [chores, lease === null ? null : Math.min(lease, now + CLAIM_LIFE_MS)];
+  const dues = [chores, lease === null ? null : Math.min(lease, now + Math.max(CLAIM_LIFE_MS, obstacleWait(core)))];
   if (core.running) dues.push(core.failing ? probeDue(core, now) : workDue(core, now));
+  else if (core.enabled) dues.push(now + LOCKED_LOOK_MS);
   if (core.row?.stalled_at != null) dues.push(now + WATCHDOG_MS);
   const due = dues.filter((entry) => entry !== null);
   return due.length === 0 ? null : Math.min(...due);

@@ -14,6 +14,7 @@ import {
   RESEND_MS,
   SWIFT_LATENCY_MS,
 } from './limits.ts';
+import { obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
@@ -92,21 +93,21 @@ export class Leases {
     return id;
   }
 
-  /** A new lease for some events of an old one. Only inside `tx`. */
-  again(lease: LeaseRow, sequences: number[]): number {
-    const id = this.#add(lease.lane, lease.retry === 1, sequences);
+  /** A new lease for some events of an old one, sent again after `waitMs` if nobody claims it. Only inside `tx`. */
+  again(lease: LeaseRow, sequences: number[], waitMs = FIRST_RESEND_MS): number {
+    const id = this.#add(lease.lane, lease.retry === 1, sequences, waitMs);
     if (lease.retry) this.#core.sql.setExceptionLease(lease.lane, sequences, id);
     return id;
   }
 
-  #add(lane: number, retry: boolean, sequences: number[]): number {
+  #add(lane: number, retry: boolean, sequences: number[], waitMs = FIRST_RESEND_MS): number {
     const id = this.#core.randomNumber();
     this.#core.sql.addLease({
       id,
       lane,
       retry: retry ? 1 : 0,
       sequences: [...sequences].sort((a, b) => a - b),
-      due: this.#core.now() + FIRST_RESEND_MS,
+      due: this.#core.now() + waitMs,
     });
     return id;
   }
@@ -130,7 +131,7 @@ export class Leases {
     this.#core.tx(() => {
       for (const lease of this.#core.sql.leases()) {
         const claimed = lease.token !== null;
-        const latest = now + (claimed ? CLAIM_LIFE_MS : RESEND_MS);
+        const latest = now + (claimed ? CLAIM_LIFE_MS : Math.max(RESEND_MS, obstacleWait(this.#core)));
         // It lies further away than any is set: the clock has jumped back since.
         if (lease.due > latest) this.#core.sql.setLease(lease.id, { due: latest });
         if (lease.due > now) continue;

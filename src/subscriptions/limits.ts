@@ -29,6 +29,10 @@ export const EXCEPTIONS_MAX = 100_000;
 /** While failing: no retry due within this, and the next event of the log is the probe. */
 export const PROBE_WITHIN_MS = 5 * 60_000;
 export const PROBE_FIRST_MS = 5_000;
+/** While its secret can't be opened a subscription looks again at least this often: a deployment may have brought it back. */
+export const LOCKED_LOOK_MS = 60_000;
+/** While something stands in the way of all deliveries they are tried after as long as it has lasted, up to this. */
+export const OBSTACLE_WAIT_MAX_MS = 5 * 60_000;
 export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
 
 /** A lease whose attempts took longer than this on average marks the subscription slow; below half of it, no more. */

@@ -187,6 +187,12 @@ export const MIGRATIONS: readonly Migration[] = [
         '$.delivery.format', 'structured', '$.delivery.rateLimit', json('null'), '$.delivery.maxBatch', 1,
         '$.delivery.handshake', json('false'))
         WHERE document IS NOT NULL;
+
+      -- What stands in the way of all deliveries and is no failure of the receiver (its name can't be looked up), since when.
+      ALTER TABLE subscription ADD COLUMN obstacle TEXT;
+      ALTER TABLE subscription ADD COLUMN obstacle_since INTEGER;
+      -- The catalogue is to know under which secret of the hub each subscription's own is sealed.
+      UPDATE subscription SET mirror_version = mirror_version + 1, mirror_dirty = 1 WHERE document IS NOT NULL;
     `,
   },
 ];

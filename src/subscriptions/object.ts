@@ -15,6 +15,7 @@ import type {
   DeliveryTarget,
   DeliveryView,
   LetterJob,
+  Locked,
   PutRequest,
   PutResult,
   ReplayView,
@@ -83,15 +84,19 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.topics();
   }
 
-  secret(): Promise<SecretView | null> {
+  secret(): Promise<SecretView | Locked | null> {
     return this.#subscription.secret();
   }
 
-  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | null> {
+  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
     return this.#subscription.rotateSecret(overlapMs);
   }
 
-  target(): Promise<DeliveryTarget | null> {
+  reseal(): Promise<{ resealed: boolean } | Locked | null> {
+    return this.#subscription.reseal();
+  }
+
+  target(): Promise<DeliveryTarget | Locked | null> {
     return this.#subscription.target();
   }
 

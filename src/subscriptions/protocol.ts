@@ -12,10 +12,12 @@ export interface SubscriptionApi {
   resume(): Promise<SubscriptionView | null>;
   seek(request: { topic: string | null; to: Position }): Promise<SeekResult>;
   topics(): Promise<TopicStanding[] | null>;
-  secret(): Promise<SecretView | null>;
-  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | null>;
+  secret(): Promise<SecretView | Locked | null>;
+  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null>;
+  /** Seals its secret under the hub secret that seals now. Null: the subscription is gone. */
+  reseal(): Promise<{ resealed: boolean } | Locked | null>;
   /** What a `test` would be sent with: the present target, whatever the status. */
-  target(): Promise<DeliveryTarget | null>;
+  target(): Promise<DeliveryTarget | Locked | null>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
   /** What became of one event here. `type` is the event's, for the filter. */
   delivery(topic: string, sequence: number, type: string): Promise<DeliveryView>;
@@ -59,10 +61,13 @@ export type PutResult =
   | { outcome: 'precondition-failed' }
   | { outcome: 'position-ahead'; topic: string; lastSequence: number }
   | { outcome: 'sequence-expired'; topic: string; firstSequence: number }
+  /** The secret that is to stay can't be opened. */
+  | { outcome: 'locked'; detail: string }
   /** D1 or a log could not be reached and is needed here. */
   | { outcome: 'unavailable'; detail: string };
 
-export type SubscriptionStatus = 'attaching' | 'active' | 'paused' | 'disabled';
+/** `error`: nothing can be delivered, and it isn't the receiver's doing; `reason` says why. */
+export type SubscriptionStatus = 'attaching' | 'active' | 'paused' | 'disabled' | 'error';
 
 /** Times are milliseconds since the epoch. */
 export interface SubscriptionView {
@@ -108,6 +113,11 @@ export interface TopicStanding {
   lastSequence: number;
   lag: number;
   pending: number;
+}
+
+/** The stored secret can't be opened, so nothing can be signed: why, and what to change. */
+export interface Locked {
+  locked: string;
 }
 
 export interface SecretView {

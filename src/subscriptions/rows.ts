@@ -25,6 +25,8 @@ export type SubscriptionRow = {
   letter_version: number;
   failing_since: number | null;
   patterns_since: string;
+  obstacle: string | null;
+  obstacle_since: number | null;
 };
 
 /**

@@ -1,7 +1,7 @@
 import { toBase64 } from '../base64.ts';
 import type { Random } from '../platform.ts';
 import type { Core } from './core.ts';
-import type { SecretView } from './protocol.ts';
+import type { Locked, SecretView } from './protocol.ts';
 
 export const SECRET_PREFIX = 'whsec_';
 const SECRET_BYTES = 32;
@@ -19,51 +19,67 @@ export class Secrets {
     this.#core = core;
   }
 
-  /** The secret that a configuration means: the given one, else the present one, else a new one. */
+  /** The secret that a configuration means: the given one, else the present one, else a new one. @throws VaultError */
   wanted(given: string | null): { plain: string; sealed: string } {
-    const present = this.#core.present?.row.secret ?? null;
-    if (given === null && present !== null) return { plain: this.#core.open(present), sealed: present };
-    const plain = given ?? makeSecret(this.#core.ports.random);
-    return { plain, sealed: this.#core.seal(plain) };
+    const { safe, present, ports } = this.#core;
+    const stored = present?.row.secret ?? null;
+    if (given === null && stored !== null) return { plain: safe.open(stored), sealed: stored };
+    const plain = given ?? makeSecret(ports.random);
+    return { plain, sealed: safe.seal(plain) };
   }
 
   /** Null if there is no subscription. */
-  view(): SecretView | null {
-    const row = this.#core.present?.row;
-    if (!row?.secret) return null;
-    return { secret: this.#core.open(row.secret), previous: this.#previous() };
+  view(): SecretView | Locked | null {
+    const { present, locked } = this.#core;
+    if (present === null) return null;
+    if (locked !== null) return { locked };
+    const [secret = '', previous] = this.all();
+    const expiresAt = present.row.previous_expires_at ?? 0;
+    return { secret, previous: previous === undefined ? null : { secret: previous, expiresAt } };
   }
 
-  /** All that sign at present, the current one first. */
+  /** All that sign at present, the current one first. @throws VaultError */
   all(): string[] {
-    const view = this.view();
-    if (view === null) return [];
-    return view.previous === null ? [view.secret] : [view.secret, view.previous.secret];
-  }
-
-  #previous(): SecretView['previous'] {
-    const row = this.#core.row;
-    const expiresAt = row?.previous_expires_at ?? 0;
-    return row?.previous_secret && expiresAt > this.#core.now()
-      ? { secret: this.#core.open(row.previous_secret), expiresAt }
-      : null;
+    return this.#core.boxes.map((box) => this.#core.safe.open(box));
   }
 
   /** Makes a new secret; the present one signs too until the overlap is over. Null if there is no subscription. */
-  rotate(overlapMs: number): { secret: string; previousExpiresAt: number } | null {
-    const row = this.#core.present?.row;
-    if (!row) return null;
-    const secret = makeSecret(this.#core.ports.random);
+  rotate(overlapMs: number): { secret: string; previousExpiresAt: number } | Locked | null {
+    const { present, locked, safe, ports } = this.#core;
+    if (present === null) return null;
+    if (locked !== null) return { locked };
+    const secret = makeSecret(ports.random);
     const previousExpiresAt = this.#core.now() + overlapMs;
-    const sealed = this.#core.seal(secret);
+    const sealed = safe.seal(secret);
     this.#core.tx(() =>
       this.#core.setRow({
         secret: sealed,
-        previous_secret: row.secret,
+        previous_secret: present.row.secret,
         previous_expires_at: previousExpiresAt,
         updated_at: this.#core.now(),
       }),
     );
     return { secret, previousExpiresAt };
+  }
+
+  /**
+   * Seals anew, under the hub secret that seals now, what was sealed under another; what signs no more is dropped. False if
+   * all was so already. What can't be opened stays as it is.
+   */
+  reseal(): boolean {
+    const { present, locked, safe, boxes } = this.#core;
+    if (present === null || locked !== null) return false;
+    const [secret = null, previous = null] = boxes.map((box) => safe.renewed(box));
+    const { row } = present;
+    if (secret === row.secret && previous === row.previous_secret) return false;
+    this.#core.tx(() =>
+      this.#core.setRow({
+        secret,
+        previous_secret: previous,
+        mirror_version: row.mirror_version + 1,
+        mirror_dirty: 1,
+      }),
+    );
+    return true;
   }
 }

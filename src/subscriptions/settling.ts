@@ -5,6 +5,7 @@ import type { Deaths } from './deaths.ts';
 import { health } from './health.ts';
 import { type Leases, sequencesOf } from './leases.ts';
 import { CLAIM_LIFE_MS, SLOW_LATENCY_MS } from './limits.ts';
+import { noteObstacle, obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
 import { retryDelay } from './retry.ts';
 import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
@@ -73,9 +74,12 @@ export class Settling {
         claims: outcomes.length > 0 ? 0 : lease.claims,
         due: this.#core.now() + CLAIM_LIFE_MS,
       });
-    const again = released.length > 0 ? [this.#leases.again(lease, released)] : [];
+    const wasHeld = this.#core.row?.obstacle != null;
+    noteObstacle(this.#core, outcomes);
+    const again = released.length > 0 ? [this.#leases.again(lease, released, obstacleWait(this.#core))] : [];
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
-    const send = attempted.length > 0 && this.#core.running ? again : [];
+    const passed = attempted.length > 0 && this.#core.running && this.#core.row?.obstacle == null;
+    const send = passed ? (wasHeld ? this.#leases.resendAll() : again) : [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     if (attempted.length > 0) this.#core.progressAt = this.#core.now();
     return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };

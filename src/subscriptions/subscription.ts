@@ -22,6 +22,7 @@ import type {
   DeliveryTarget,
   DeliveryView,
   LetterJob,
+  Locked,
   PutRequest,
   PutResult,
   ReplayView,
@@ -168,16 +169,28 @@ export class Subscription implements SubscriptionApi {
     return this.#views.topics();
   }
 
-  async secret(): Promise<SecretView | null> {
+  async secret(): Promise<SecretView | Locked | null> {
     return this.#secrets.view();
   }
 
-  async rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | null> {
+  async rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
     return this.#secrets.rotate(overlapMs);
   }
 
-  async target(): Promise<DeliveryTarget | null> {
-    return this.#core.present ? this.#claiming.target() : null;
+  async reseal(): Promise<{ resealed: boolean } | Locked | null> {
+    const { present, locked } = this.#core;
+    if (present === null) return null;
+    if (locked !== null) return { locked };
+    const resealed = this.#secrets.reseal();
+    // Whoever counts what depends on the old one sees it, if D1 can be reached.
+    await this.#core.inTime(this.#configuration.mirror(), 'The catalogue').catch(() => false);
+    return { resealed };
+  }
+
+  async target(): Promise<DeliveryTarget | Locked | null> {
+    const { present, locked } = this.#core;
+    if (present === null) return null;
+    return locked === null ? this.#claiming.target() : { locked };
   }
 
   async attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {
@@ -291,6 +304,7 @@ export class Subscription implements SubscriptionApi {
   /** Looks at everything as if nothing were known: alarm, parks, what is overdue. True if something had to be healed. */
   async sweep(): Promise<boolean> {
     if (!this.#core.row) return false;
+    this.#secrets.reseal();
     const healed = await this.#watch.heal();
     this.#core.forgetAlarm();
     await this.alarm();

@@ -1,8 +1,7 @@
 import { gcm } from '@noble/ciphers/aes.js';
-import { hkdf } from '@noble/hashes/hkdf.js';
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
+import { hubSecrets, SEALING } from '../hub-secret.ts';
 import type { Random } from '../platform.ts';
 
 /** Secrets at rest: AES-256-GCM under a key derived from the Worker secret HUB_SECRET. */
@@ -13,23 +12,20 @@ export interface Sealed {
   box: string;
 }
 
-/** Sealed under a key that HUB_SECRET does not hold (any more), or not what was sealed for this context. */
-export class VaultError extends Error {
-  readonly code: 'unknown-key' | 'damaged';
+type VaultFault = 'unknown-key' | 'damaged' | 'no-secret';
 
-  constructor(code: 'unknown-key' | 'damaged', message: string) {
+/** Sealed under a secret that HUB_SECRET does not hold (any more), or not what was sealed for this context. */
+export class VaultError extends Error {
+  readonly code: VaultFault;
+
+  constructor(code: VaultFault, message: string) {
     super(message);
     this.name = 'VaultError';
     this.code = code;
   }
 }
 
-const HUB_SECRET_BYTES_MIN = 32;
-const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
-const KEY_ID_BYTES = 4;
-/** Part of every stored secret's key: never change it. */
-const PURPOSE = 'millrace webhook secrets v1';
 
 interface VaultKey {
   id: string;
@@ -37,28 +33,25 @@ interface VaultKey {
 }
 
 export class Vault {
-  readonly #sealing: VaultKey;
+  /** Null: HUB_SECRET is none, so that nothing can be sealed or opened. */
+  readonly #sealing: VaultKey | null;
   readonly #keys: ReadonlyMap<string, Uint8Array>;
 
-  /**
-   * @param hubSecret base64 of 32 bytes or more; or several of these, comma separated: the first seals, all open, so that
-   *   a new one is put in front and the old one stays until nothing is sealed under it.
-   * @throws if it is anything else; the message does not contain it.
-   */
+  /** @param hubSecret HUB_SECRET. Whatever it is, an object has to start, so that it can say what is wrong. */
   constructor(hubSecret: string) {
-    const [first, ...others] = hubSecret.split(',').map((part) => deriveKey(part.trim()));
-    if (first === undefined) throw new Error('HUB_SECRET is empty.');
-    this.#sealing = first;
-    this.#keys = new Map([first, ...others].map(({ id, key }) => [id, key]));
+    const keys = (hubSecrets(hubSecret) ?? []).map(({ id, keyFor }) => ({ id, key: keyFor(SEALING) }));
+    this.#sealing = keys[0] ?? null;
+    this.#keys = new Map(keys.map(({ id, key }) => [id, key]));
   }
 
-  /** The key that seals now: what is stored under another is due to be sealed anew. */
-  get keyId(): string {
-    return this.#sealing.id;
+  /** The id of the secret that seals now: what is stored under another is due to be sealed anew. Null: there is none. */
+  get keyId(): string | null {
+    return this.#sealing?.id ?? null;
   }
 
-  /** @param context whose secret it is; opens only with the same. */
+  /** @param context whose secret it is; opens only with the same. @throws VaultError */
   seal(plaintext: string, random: Random, context: string): Sealed {
+    if (this.#sealing === null) throw noSecret();
     const nonce = random.bytes(NONCE_BYTES);
     const ciphertext = gcm(this.#sealing.key, nonce, utf8ToBytes(context)).encrypt(utf8ToBytes(plaintext));
     const box = new Uint8Array(nonce.length + ciphertext.length);
@@ -69,12 +62,13 @@ export class Vault {
 
   /** @throws VaultError */
   open(sealed: Sealed, context: string): string {
+    if (this.#sealing === null) throw noSecret();
     const key = this.#keys.get(sealed.keyId);
     if (key === undefined) {
       throw new VaultError(
         'unknown-key',
-        `A secret of "${context}" is sealed under key ${sealed.keyId}, which HUB_SECRET does not hold: ` +
-          'add the HUB_SECRET of that time to it, after a comma.',
+        `The secret of "${context}" is sealed under the hub secret ${sealed.keyId}, which HUB_SECRET does not hold: ` +
+          'add the HUB_SECRET of that time to it, after a comma, or give the subscription another secret.',
       );
     }
     const box = fromBase64(sealed.box);
@@ -89,17 +83,12 @@ export class Vault {
 }
 
 function damaged(context: string): VaultError {
-  return new VaultError('damaged', `A stored secret of "${context}" is damaged, or was sealed for something else.`);
+  return new VaultError('damaged', `The stored secret of "${context}" is damaged: give it another one.`);
 }
 
-function deriveKey(part: string): VaultKey {
-  const material = fromBase64(part);
-  if (material === null || material.length < HUB_SECRET_BYTES_MIN) {
-    throw new Error(
-      `HUB_SECRET is base64 of at least ${HUB_SECRET_BYTES_MIN} random bytes (openssl rand -base64 32), ` +
-        'or several of these, comma separated.',
-    );
-  }
-  const key = hkdf(sha256, material, undefined, utf8ToBytes(PURPOSE), KEY_BYTES);
-  return { id: bytesToHex(sha256(key).subarray(0, KEY_ID_BYTES)), key };
+function noSecret(): VaultError {
+  return new VaultError(
+    'no-secret',
+    'HUB_SECRET is not base64 of at least 32 random bytes (openssl rand -base64 32), or several of these, comma separated.',
+  );
 }

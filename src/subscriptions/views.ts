@@ -79,7 +79,7 @@ export class Views {
       document,
       etag: etag(present) ?? '',
       status: this.#status(),
-      reason: row.disabled_reason,
+      reason: this.#reason(),
       createdAt: row.created_at,
       updatedAt: row.updated_at,
       failing: this.#core.failing,
@@ -104,7 +104,15 @@ export class Views {
     const row = this.#core.row;
     if (row?.disabled_reason != null) return 'disabled';
     if (row?.paused) return 'paused';
+    if (this.#core.locked !== null || row?.obstacle != null) return 'error';
     return row?.attach_after != null ? 'attaching' : 'active';
+  }
+
+  /** Why nothing is delivered, where somebody has to know. */
+  #reason(): string | null {
+    const row = this.#core.row;
+    if (row?.disabled_reason != null) return row.disabled_reason;
+    return row?.paused ? null : (this.#core.locked ?? row?.obstacle ?? null);
   }
 
   async topics(): Promise<TopicStanding[] | null> {

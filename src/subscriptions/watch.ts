@@ -24,7 +24,8 @@ export class Watch {
     const first = sql.firstDue();
     const behind = sql.hasUnread() || sql.inFlight().leases > 0 || (first !== null && first.due < now - STALLED_MS);
     if (!behind) this.#core.progressAt = now;
-    const stalled = this.#core.running && !this.#core.failing && now - this.#core.progressAt > STALLED_MS;
+    const held = this.#core.failing || row.obstacle !== null;
+    const stalled = this.#core.running && !held && now - this.#core.progressAt > STALLED_MS;
     if (stalled === (row.stalled_at !== null)) return;
     this.#core.tx(() =>
       this.#core.setRow({ stalled_at: stalled ? now : null, mirror_version: row.mirror_version + 1, mirror_dirty: 1 }),

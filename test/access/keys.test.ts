@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Access } from '../../src/access/authenticate.ts';
-import { signingKeys, signKey, verifyKey } from '../../src/access/key-tokens.ts';
+import { type SigningKey, signingKeys, signKey, verifyKey } from '../../src/access/key-tokens.ts';
 import { addKey, deleteKey, trimRevocations } from '../../src/access/keys.ts';
 import { Revocations } from '../../src/access/revocations.ts';
 import type { Statement } from '../../src/platform.ts';
@@ -10,7 +10,7 @@ const SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
 const OTHER = 'b3RoZXItaHViLXNlY3JldC1vZi0zMi1ieXRlcy1sb25n';
 const CLAIMS = { id: 'abcdefghijklmnop', name: 'writer', scopes: ['publish:orders', 'read:>'], expiresAt: null };
 
-function keysOf(secret: string): Uint8Array[] {
+function keysOf(secret: string): SigningKey[] {
   const keys = signingKeys(secret);
   if (keys === null) throw new Error('malformed');
   return keys;
@@ -76,7 +76,7 @@ describe('P7 closed: a key proves itself', () => {
 describe('P7 closed: a deleted key works nowhere after 10 s', () => {
   it('is known by its id, so a key made again under its name is another', async () => {
     const db = NodeD1.migrated();
-    const key = { ...CLAIMS, createdAt: 1 };
+    const key = { ...CLAIMS, createdAt: 1, signedUnder: 'one' };
     expect(await addKey(db, key)).toBe(true);
     expect(await addKey(db, { ...key, id: 'another' })).toBe(false);
     expect(await deleteKey(db, 'writer', 2)).toBe(CLAIMS.id);

@@ -10,7 +10,15 @@ async function withSubscriptions(count: number, stalledAt: (index: number) => nu
   for (let index = 0; index < count; index += 1) {
     const name = `s${String(index).padStart(2, '0')}`;
     const stalled = stalledAt(index);
-    await catalog.putSubscription({ name, createdAt: 1, version: 1, deleted: false, patterns: [], stalledAt: stalled });
+    await catalog.putSubscription({
+      name,
+      createdAt: 1,
+      version: 1,
+      deleted: false,
+      patterns: [],
+      stalledAt: stalled,
+      sealedUnder: null,
+    });
   }
   return catalog;
 }

@@ -1,4 +1,5 @@
 import type { ConsumerPorts } from '../../src/deliveries/consumer.ts';
+import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { WebhookInit } from '../../src/deliveries/webhook.ts';
 import type {
   ClaimedEvent,
@@ -57,6 +58,7 @@ export class Bench {
 
   claim: () => Promise<ClaimResult>;
   receiver: Receiver = () => new Response('ok');
+  guard: UrlGuard = { check: async (url) => ({ ok: true, url }) };
   settler: Settler;
   readonly #unsettled: Set<number>;
 
@@ -94,7 +96,7 @@ export class Bench {
       fetch: (url, init) => this.#receive(url, init),
       clock: this.clock,
       log: (level, message, fields) => this.logs.push({ level, message, fields }),
-      guard: { check: async (url) => ({ ok: true, url }) },
+      guard: { check: (url) => this.guard.check(url) },
       version: '9.9.9',
     };
   }

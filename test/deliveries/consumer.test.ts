@@ -288,3 +288,91 @@ describe('P6: a consumer that misbehaves', () => {
     expect(bench.results).toEqual({ 1: 'network', 2: 'delivered' });
   });
 });
+
+describe('P7: a receiver whose name', () => {
+  const unresolved = {
+    ok: false as const,
+    code: 'look-up-failed' as const,
+    detail: 'example.com could not be looked up.',
+  };
+  const inside = { ok: false as const, code: 'address-not-public' as const, detail: 'It resolves to 10.0.0.1.' };
+
+  it('can not be looked up is sent nothing, and everything goes back at once without an attempt', async () => {
+    const bench = new Bench(events(20));
+    bench.guard = { check: async () => unresolved };
+    await run(bench);
+    expect(bench.sent).toEqual([]);
+    expect(bench.outcomes).toHaveLength(20);
+    expect(bench.outcomes.every(({ kind }) => kind === 'released')).toBe(true);
+    expect(bench.outcomes).toContainEqual({
+      kind: 'released',
+      topic: 'orders',
+      sequence: 1,
+      obstacle: unresolved.detail,
+    });
+    expect(bench.settles.map(({ at }) => at)).toEqual([0]);
+  });
+
+  it('can not be looked up any more in the middle of a lease is sent no more of it', async () => {
+    const bench = new Bench(events(20));
+    bench.receiver = bench.after(1_000);
+    bench.guard = { check: async (url) => (bench.elapsed < 1_000 ? { ok: true, url } : unresolved) };
+    await run(bench);
+    expect(bench.started).toEqual(sequences(6));
+    expect(Object.values(bench.results).filter((kind) => kind === 'delivered')).toHaveLength(6);
+    expect(Object.values(bench.results).filter((kind) => kind === 'released')).toHaveLength(14);
+  });
+
+  it('was public when it was made and leads inside now is sent nothing: that is a failed attempt', async () => {
+    const bench = new Bench(events(3));
+    bench.guard = { check: async () => inside };
+    await run(bench);
+    expect(bench.sent).toEqual([]);
+    expect(bench.outcomes).toMatchObject(
+      [1, 2, 3].map((sequence) => ({
+        kind: 'failed',
+        outcome: 'failed',
+        sequence,
+        status: null,
+        latencyMs: 0,
+        error: 'Not sent: It resolves to 10.0.0.1.',
+      })),
+    );
+  });
+
+  it('does not exist any more fails for want of a network', async () => {
+    const bench = new Bench(events(1));
+    bench.guard = { check: async () => ({ ...inside, code: 'name-unknown' }) };
+    await run(bench);
+    expect(bench.results).toEqual({ 1: 'network' });
+  });
+
+  it('takes long to look up starts no request after its lease was stopped meanwhile', async () => {
+    const bench = new Bench(events(12), target(), 750);
+    bench.guard = {
+      check: async (url) => {
+        await bench.clock.sleep(2_900);
+        return { ok: true, url };
+      },
+    };
+    bench.settler = () => ({ outcome: 'settled', remaining: 12, stop: true });
+    await run(bench);
+    expect(bench.sent).toEqual([]);
+    expect(bench.results).toEqual(Object.fromEntries(sequences(12).map((sequence) => [sequence, 'released'])));
+  });
+
+  it('takes long to look up is not said to answer slowly for it', async () => {
+    const bench = new Bench(events(1));
+    let looked = false;
+    bench.guard = {
+      check: async (url) => {
+        if (!looked) await bench.clock.sleep(2_900);
+        looked = true;
+        return { ok: true, url };
+      },
+    };
+    bench.receiver = bench.after(100);
+    await run(bench);
+    expect(bench.outcomes).toMatchObject([{ kind: 'delivered', latencyMs: 100 }]);
+  });
+});

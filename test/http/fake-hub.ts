@@ -19,6 +19,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   topics = vi.fn<SubscriptionApi['topics']>().mockResolvedValue(null);
   secret = vi.fn<SubscriptionApi['secret']>().mockResolvedValue(null);
   rotateSecret = vi.fn<SubscriptionApi['rotateSecret']>().mockResolvedValue(null);
+  reseal = vi.fn<SubscriptionApi['reseal']>().mockResolvedValue(null);
   target = vi.fn<SubscriptionApi['target']>().mockResolvedValue(null);
   attempts = vi.fn<SubscriptionApi['attempts']>().mockResolvedValue(null);
   delivery = vi.fn<SubscriptionApi['delivery']>();

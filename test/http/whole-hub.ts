@@ -10,7 +10,7 @@ import { NodeD1 } from '../support/node-d1.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
 export const ADMIN_KEY = 'the first admin key';
-const HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
+export const HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
 
 const clock: Clock = { now: () => Date.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
 const random: Random = {
@@ -24,7 +24,7 @@ export class WholeHub implements Hub {
   readonly random = random;
   readonly logged: { message: string; fields: Record<string, unknown> | undefined }[] = [];
   readonly log: Log = (_level, message, fields) => void this.logged.push({ message, fields });
-  readonly fetch: typeof fetch = async () => new Response('ok');
+  fetch: typeof fetch = async () => new Response('ok');
   adminKey: string | undefined = ADMIN_KEY;
   hubSecret: string | undefined = HUB_SECRET;
   webhookAllowHosts = 'localhost';
@@ -33,6 +33,7 @@ export class WholeHub implements Hub {
   #tasks: Promise<unknown>[] = [];
   readonly #topics = new Map<string, TopicLog>();
   readonly #subscriptions = new Map<string, Subscription>();
+  readonly #storages = new Map<string, NodeStorage>();
   readonly #catalog = new Catalog(this.db);
 
   now(): number {
@@ -48,6 +49,12 @@ export class WholeHub implements Hub {
     const tasks = this.#tasks;
     this.#tasks = [];
     await Promise.all(tasks);
+  }
+
+  /** A deployment with another HUB_SECRET: subscriptions start anew, on what they have stored. */
+  deploy(hubSecret: string): void {
+    this.hubSecret = hubSecret;
+    this.#subscriptions.clear();
   }
 
   topic(name: string): TopicLog {
@@ -70,16 +77,18 @@ export class WholeHub implements Hub {
   subscription(name: string): Subscription {
     const known = this.#subscriptions.get(name);
     if (known !== undefined) return known;
+    const storage = this.#storages.get(name) ?? new NodeStorage();
+    this.#storages.set(name, storage);
     const made = new Subscription({
       name,
-      storage: new NodeStorage(),
+      storage,
       clock,
       random,
       background: (task) => void task.catch(() => undefined),
       log: () => undefined,
       catalog: this.#catalog,
       letters: new DeadLetters(this.db),
-      vault: new Vault(HUB_SECRET),
+      vault: new Vault(this.hubSecret ?? ''),
       topicLog: (topic) => this.topic(topic),
       deliveries: { send: async () => undefined },
       retries: { send: async () => undefined },

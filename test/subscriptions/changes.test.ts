@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { booked, Hub, WEBHOOK } from './harness.ts';
+import { booked, Hub, unlocked, WEBHOOK } from './harness.ts';
 
 const NEW_URL = { ...WEBHOOK, url: 'https://receiver.example/new' };
 
@@ -100,9 +100,9 @@ describe('P4: a PUT', () => {
     const hub = new Hub();
     await hub.subscribe('billing');
     const put = hub.put('billing', { topics: ['orders', 'invoices'] });
-    const rotated = await hub.subscription('billing').rotateSecret(60_000);
+    const rotated = unlocked(await hub.subscription('billing').rotateSecret(60_000));
     await put;
-    expect(await hub.subscription('billing').secret()).toMatchObject({ secret: rotated?.secret });
+    expect(await hub.subscription('billing').secret()).toMatchObject({ secret: rotated.secret });
   });
 
   test('whose log can not be reached changes nothing and says so; one after it is not kept waiting', async () => {
@@ -267,16 +267,16 @@ describe('P7: the secret', () => {
     const hub = new Hub();
     const made = await hub.put('billing');
     const old = made.outcome === 'created' ? made.secret : '';
-    const rotated = await hub.subscription('billing').rotateSecret(3_600_000);
-    const target = async () => (await hub.subscription('billing').target())?.secrets;
-    expect(await target()).toEqual([rotated?.secret, old]);
+    const rotated = unlocked(await hub.subscription('billing').rotateSecret(3_600_000));
+    const target = async () => unlocked(await hub.subscription('billing').target()).secrets;
+    expect(await target()).toEqual([rotated.secret, old]);
     expect(await hub.subscription('billing').secret()).toEqual({
-      secret: rotated?.secret,
-      previous: { secret: old, expiresAt: rotated?.previousExpiresAt },
+      secret: rotated.secret,
+      previous: { secret: old, expiresAt: rotated.previousExpiresAt },
     });
     await hub.clock.advance(3_600_001);
-    expect(await target()).toEqual([rotated?.secret]);
-    expect(await hub.subscription('billing').secret()).toEqual({ secret: rotated?.secret, previous: null });
+    expect(await target()).toEqual([rotated.secret]);
+    expect(await hub.subscription('billing').secret()).toEqual({ secret: rotated.secret, previous: null });
   });
 
   test('of a deleted subscription is gone; one made again has another', async () => {

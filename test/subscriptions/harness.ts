@@ -7,6 +7,7 @@ import type {
   ClaimResult,
   DeliveryOutcome,
   LeaseMessage,
+  Locked,
   PutResult,
   SubscriptionView,
 } from '../../src/subscriptions/protocol.ts';
@@ -47,6 +48,12 @@ export const DOCUMENT: SubscriptionDocument = {
   delivery: WEBHOOK,
 };
 
+/** What a subscription answers whose secret can be opened. */
+export function unlocked<T extends object>(answer: T | Locked | null): T {
+  if (answer === null || 'locked' in answer) throw new Error(`There is no secret: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
 /** Logs and subscriptions over Node's SQLite, wired to each other, with a queue that a test looks into. Nothing moves by itself. */
 export class Hub {
   readonly clock = new FakeClock();
@@ -60,7 +67,8 @@ export class Hub {
   readonly unreachable = new Set<string>();
   /** What subscriptions reach instead of the real logs. */
   standIn: ((topic: string) => TopicLogApi) | null = null;
-  readonly #vault = new Vault('bWlsbHJhY2UtdGVzdHMtbWlsbHJhY2UtdGVzdHMtMTIzNDU2Nzg=');
+  /** What objects that start from now on have. */
+  hubSecret = 'bWlsbHJhY2UtdGVzdHMtbWlsbHJhY2UtdGVzdHMtMTIzNDU2Nzg=';
   readonly #storages = new Map<string, NodeStorage>();
   readonly #logs = new Map<string, TopicLog>();
   readonly #subscriptions = new Map<string, Subscription>();
@@ -127,7 +135,7 @@ export class Hub {
       log: quiet,
       catalog: this.catalog,
       letters: this.letters,
-      vault: this.#vault,
+      vault: new Vault(this.hubSecret),
       topicLog: (topic) => this.#reach(topic),
       deliveries: { send: async (message) => this.deliveries.push(message) },
       retries: { send: async (message) => this.retries.push(message) },

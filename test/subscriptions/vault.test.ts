@@ -65,8 +65,15 @@ describe('P7: secrets at rest', () => {
     ['too short', hubSecret(1, 31)],
     ['no base64', 'x'.repeat(43)],
     ['empty at the end', `${hubSecret(1)},`],
-  ])('refuse a HUB_SECRET that is %s, without repeating it', (_what, text) => {
-    expect(() => new Vault(text)).toThrow(/^HUB_SECRET is base64/);
+  ])('are neither sealed nor opened by a HUB_SECRET that is %s, and it is not repeated', (_what, text) => {
+    const sealed = new Vault(hubSecret(1)).seal(SECRET, random, 'billing');
+    const vault = new Vault(text);
+    expect(vault.keyId).toBeNull();
+    for (const work of [() => vault.seal(SECRET, random, 'billing'), () => vault.open(sealed, 'billing')]) {
+      expect(codeOf(work)).toBe('no-secret');
+      expect(work).toThrow(/^HUB_SECRET is not base64/);
+      if (text !== '') expect(work).not.toThrow(text);
+    }
   });
 
   it('keep their key: what is stored opens with the code of tomorrow', () => {
