@@ -36,6 +36,7 @@ export async function rage(world: World, plan: Plan, ended: () => boolean): Prom
       kill: plan.killChance > 0 && world.hosts().length > 0 ? 2 : 0,
       manner: 4,
       poison: 0.5,
+      unresolved: 1,
       d1: 1,
       pause: 2,
       jump: plan.clockJumps ? 1 : 0,
@@ -56,6 +57,10 @@ export async function rage(world: World, plan: Plan, ended: () => boolean): Prom
       }
       case 'poison':
         receivers.poison.set(host, random.pick(TYPES));
+        break;
+      case 'unresolved':
+        scheduler.trace.add(`${host} can't be looked up`);
+        receivers.unresolved.add(host);
         break;
       case 'd1':
         network.d1Down = !network.d1Down;

@@ -1,6 +1,4 @@
 import { deliverLease, type LeaseHolder } from '../../src/deliveries/consumer.ts';
-import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
-import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import type { Party } from './object-host.ts';
 import type { Receivers } from './receivers.ts';
@@ -32,12 +30,11 @@ export class Consumers {
     }
     this.running.add(life);
     const party: Party = { life, ready: () => Promise.resolve() };
-    const guard: UrlGuard = { check: async (url) => urlRules({ allowHosts: '', hubHosts: '' }).check(url) };
     const done = deliverLease(message, {
       subscription: (name) => this.#subscription(name, party),
       clock: this.#scheduler.clock(life),
       fetch: this.#receivers.fetch(life),
-      guard,
+      guard: this.#receivers.guard(life),
       version: 'simulated',
       log: (level, text, fields) => {
         this.#scheduler.trace.add(`${life.name} ${level}: ${text} ${String(fields?.error ?? '')}`);

@@ -1,3 +1,5 @@
+import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
+import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { Fetch } from '../../src/deliveries/webhook.ts';
 import type { Delivery, Outcome, SeenEvent } from '../history/operations.ts';
 import type { Life, Scheduler } from './scheduler.ts';
@@ -28,6 +30,8 @@ export class Receivers {
   readonly manners = new Map<string, Manner>();
   /** Types of events that a host always refuses, as a bug in a receiver does. */
   readonly poison = new Map<string, string>();
+  /** Hosts whose names can't be looked up. */
+  readonly unresolved = new Set<string>();
   readonly #scheduler: Scheduler;
 
   constructor(scheduler: Scheduler) {
@@ -37,6 +41,21 @@ export class Receivers {
   heal(): void {
     this.manners.clear();
     this.poison.clear();
+    this.unresolved.clear();
+  }
+
+  /** The guard of the consumer `life`: it lets names through that can be looked up. */
+  guard(life: Life): UrlGuard {
+    const rules = urlRules({ allowHosts: '', hubHosts: '' });
+    return {
+      check: async (url) => {
+        const verdict = rules.check(url);
+        if (!verdict.ok || verdict.name === null) return verdict;
+        await this.#scheduler.hop(`looks up ${verdict.name}`, life);
+        if (!this.unresolved.has(verdict.name)) return verdict;
+        return { ok: false, code: 'look-up-failed', detail: `${verdict.name} could not be looked up.` };
+      },
+    };
   }
 
   /** `fetch` as the consumer `life` has it. */
