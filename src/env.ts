@@ -14,7 +14,7 @@ export interface Env {
   /** The hub's own public host names, comma separated. */
   HUB_HOSTS: string;
   /** URL of the resolver (DNS over HTTPS) that webhooks' names are looked up by; empty: they aren't. */
-  DNS_RESOLVER: string;
+  DNS_RESOLVER?: string;
   ADMIN_KEY?: string;
   HUB_SECRET?: string;
 }

@@ -2,7 +2,7 @@ import { Catalog } from './catalog/catalog.ts';
 import { sweep } from './catalog/sweep.ts';
 import { trim } from './dedup/trim.ts';
 import { deliverLease } from './deliveries/consumer.ts';
-import { urlGuard } from './deliveries/url-guard.ts';
+import { DEFAULT_RESOLVER, urlGuard } from './deliveries/url-guard.ts';
 import type { Env } from './env.ts';
 import { handleRequest } from './http/app.ts';
 import { clock, log } from './platform-workers.ts';
@@ -27,7 +27,11 @@ export default {
       clock,
       log,
       guard: urlGuard(
-        { allowHosts: env.WEBHOOK_ALLOW_HOSTS, hubHosts: env.HUB_HOSTS, resolver: env.DNS_RESOLVER },
+        {
+          allowHosts: env.WEBHOOK_ALLOW_HOSTS,
+          hubHosts: env.HUB_HOSTS,
+          resolver: env.DNS_RESOLVER ?? DEFAULT_RESOLVER,
+        },
         { fetch: (url, init) => fetch(url, init), clock },
       ),
       version: VERSION,

@@ -26,6 +26,9 @@ export interface UrlGuardOptions extends UrlRulesOptions {
   resolver: string;
 }
 
+/** Where the variable DNS_RESOLVER is not set at all. */
+export const DEFAULT_RESOLVER = 'https://cloudflare-dns.com/dns-query';
+
 /** After a look-up that failed, milliseconds until the next: the events of a lease don't each ask. */
 export const LOOK_UP_AGAIN_MS = 1_000;
 

@@ -1,3 +1,4 @@
+import { DEFAULT_RESOLVER } from '../deliveries/url-guard.ts';
 import type { Env } from '../env.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
 import { log, random } from '../platform-workers.ts';
@@ -38,6 +39,6 @@ export function hubOf(env: Env, ctx: ExecutionContext): Hub {
     hubSecret: env.HUB_SECRET,
     webhookAllowHosts: env.WEBHOOK_ALLOW_HOSTS,
     hubHosts: env.HUB_HOSTS,
-    dnsResolver: env.DNS_RESOLVER,
+    dnsResolver: env.DNS_RESOLVER ?? DEFAULT_RESOLVER,
   };
 }
