@@ -78,8 +78,10 @@ export class Settling {
     noteObstacle(this.#core, outcomes);
     const again = released.length > 0 ? [this.#leases.again(lease, released, obstacleWait(this.#core))] : [];
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
-    const passed = attempted.length > 0 && this.#core.running && this.#core.row?.obstacle == null;
-    const send = passed ? (wasHeld ? this.#leases.resendAll() : again) : [];
+    const passes = attempted.length > 0 && this.#core.running && this.#core.row?.obstacle == null;
+    // Where an obstacle is gone, all goes out that has waited for that.
+    const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
+    const send = passes ? waiting : [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     if (attempted.length > 0) this.#core.progressAt = this.#core.now();
     return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
