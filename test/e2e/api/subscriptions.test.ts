@@ -54,6 +54,8 @@ describe('PUT /v1/subscriptions/{name}', () => {
       ordering: 'none',
       maxInFlight: 64,
       retry: { schedule: ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'], jitter: 0.2 },
+      disableAfter: '5d',
+      attempts: { maxCount: 10_000, maxAge: '7d' },
       delivery: {
         kind: 'webhook',
         url: receiver.url,
