@@ -23,6 +23,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   target = vi.fn<SubscriptionApi['target']>().mockResolvedValue(null);
   attempts = vi.fn<SubscriptionApi['attempts']>().mockResolvedValue(null);
   delivery = vi.fn<SubscriptionApi['delivery']>();
+  deliveryOtherThan = vi.fn<SubscriptionApi['deliveryOtherThan']>();
   wake = vi.fn<SubscriptionApi['wake']>();
   topicAppeared = vi.fn<SubscriptionApi['topicAppeared']>();
   overtake = vi.fn<SubscriptionApi['overtake']>();

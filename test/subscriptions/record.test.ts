@@ -4,7 +4,7 @@ import { Hub } from './harness.ts';
 
 const KEPT = 1_000;
 const KEPT_MS = 3_600_000;
-const ALL: AttemptsQuery = { status: null, sequence: null, limit: 1_000, cursor: null };
+const ALL: AttemptsQuery = { topic: null, status: null, sequence: null, limit: 1_000, cursor: null };
 
 async function attempts(hub: Hub, query: Partial<AttemptsQuery> = {}): Promise<AttemptView[]> {
   return (await hub.subscription('billing').attempts({ ...ALL, ...query }))?.items ?? [];
