@@ -56,7 +56,7 @@ export async function follow(views: ReadonlyMap<string, DeliveryView>, following
       await sleep(Math.min(next.notBefore, until) - now(), stop);
       if (!goesOn()) return;
       calls += 1;
-      const waitMs = Math.ceil((FOLLOW_ROUND_MS * workers) / open);
+      const waitMs = isDueLate(next.view, now()) ? 0 : Math.ceil((FOLLOW_ROUND_MS * workers) / open);
       const view = await look(next, waitMs, following);
       if (isOpen(view.view)) waiting.push(view);
       else open -= 1;
@@ -86,9 +86,12 @@ function isOpen({ status }: DeliveryView): boolean {
   return OPEN.has(status);
 }
 
-function nextLook({ status, nextAttemptAt }: DeliveryView, now: number): number {
-  const due = status === 'retrying' && nextAttemptAt !== null ? nextAttemptAt : now;
-  return due > now + DUE_SOON_MS ? Math.min(due, now + DUE_LATE_LOOK_MS) : now;
+function isDueLate({ status, nextAttemptAt }: DeliveryView, now: number): boolean {
+  return status === 'retrying' && nextAttemptAt !== null && nextAttemptAt > now + DUE_SOON_MS;
+}
+
+function nextLook(view: DeliveryView, now: number): number {
+  return isDueLate(view, now) ? Math.min(view.nextAttemptAt ?? now, now + DUE_LATE_LOOK_MS) : now;
 }
 
 function takeFirst(waiting: Followed[]): Followed | undefined {

@@ -67,6 +67,7 @@ export class FakeHub {
   readonly topics = new Map<string, FakeTopic>();
   readonly fetch = vi.fn<typeof fetch>();
   readonly background: Promise<unknown>[] = [];
+  readonly logged: string[] = [];
   now = Date.UTC(2026, 10, 23, 20);
 
   subscription(name: string): FakeSubscription {
@@ -85,7 +86,7 @@ export class FakeHub {
       now: () => this.now,
       random: { fraction: () => 0.5, bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
       background: (task) => void this.background.push(task),
-      log: () => undefined,
+      log: (_level, message) => void this.logged.push(message),
       fetch: this.fetch,
       adminKey: ADMIN_KEY,
       hubSecret: HUB_SECRET,
