@@ -53,7 +53,7 @@ class Subscriptions {
         try {
           const answer = this.answer(subscription, known);
           if (answer !== null) return await answer;
-          await new Promise((resolve) => setTimeout(resolve, waitMs));
+          if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
           return known;
         } finally {
           this.asking -= 1;
