@@ -1,7 +1,7 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { RateLimit, SubscriptionDocument, Transform, WebhookFormat } from './document.ts';
-import type { Stats } from './stats.ts';
+import type { Totals } from './stats.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
 export interface SubscriptionApi {
@@ -99,8 +99,8 @@ export interface SubscriptionView {
   cursor: number | null;
   /** Milliseconds since the oldest event that is neither settled nor filtered was recorded; 0: there is none, null: not known. */
   lagMs: number | null;
-  /** What was attempted of late, and since the making. */
-  stats: Stats;
+  /** What was attempted since the making; `LATENCY_BOUNDS_MS` has the ends of the classes of latency. */
+  attemptTotals: Totals;
   latency: { p50: number | null; p99: number | null };
   /** Of the attempts, live and in replays: those delivered, from 0 to 1; null where there was none. */
   successRate: Recently<number | null>;

@@ -21,10 +21,13 @@ export interface Slot extends Counts {
   slot: number;
 }
 
-/** `retried`: attempts that were not the first. All but `minutes` and `quarters` count since the making. */
-export interface Stats extends Counts {
+/** Since the making. `retried`: attempts that were not the first. */
+export interface Totals extends Counts {
   retried: number;
   latencySumMs: number;
+}
+
+export interface Stats extends Totals {
   /** Ascending; those of the last hour. */
   minutes: Slot[];
   /** Quarters of an hour, ascending; those of the last day. */
@@ -61,6 +64,10 @@ export function count(stats: Stats, attempts: Attempted[], at: number): void {
     if (attempt > 1) stats.retried += 1;
     stats.latencySumMs += latencyMs;
   }
+}
+
+export function totalsOf({ delivered, failed, latencies, retried, latencySumMs }: Stats): Totals {
+  return { delivered, failed, latencies, retried, latencySumMs };
 }
 
 /** The sums of the last hour, to the minute. */

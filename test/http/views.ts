@@ -63,7 +63,7 @@ export function subscriptionView(
     discarded: 0,
     cursor: 7,
     lagMs: 0,
-    stats: noStats(),
+    attemptTotals: noStats(),
     latency: { p50: 12, p99: null },
     successRate: { hour: 1, day: null },
     attempted: { hour: 1, day: 0 },

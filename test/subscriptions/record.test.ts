@@ -114,7 +114,10 @@ describe('P8: attempts', () => {
     await hub.advance(KEPT_MS + 1);
     await hub.awaiting(hub.subscription('billing').sweep());
     expect(rows()).toBe(0);
-    expect(await hub.view('billing')).toMatchObject({ attempted: { hour: 0, day: 130 }, stats: { delivered: 130 } });
+    expect(await hub.view('billing')).toMatchObject({
+      attempted: { hour: 0, day: 130 },
+      attemptTotals: { delivered: 130 },
+    });
   });
 
   test('tell what was sent then, whatever the configuration says since', async () => {
@@ -188,7 +191,7 @@ describe('P8: statistics', () => {
       latency: { p50: 5, p99: 5 },
       successRate: { hour: 1, day: 76 / 101 },
       attempted: { hour: 1, day: 101 },
-      stats: { delivered: 76, failed: 25, retried: 1 },
+      attemptTotals: { delivered: 76, failed: 25, retried: 1 },
     });
   });
 
@@ -202,8 +205,8 @@ describe('P8: statistics', () => {
       );
       if (publish % 17 === 0) hub.restart('billing');
     }
-    const { stats } = await hub.view('billing');
-    const tried = stats.delivered + stats.failed;
+    const { attemptTotals, attempted } = await hub.view('billing');
+    const tried = attemptTotals.delivered + attemptTotals.failed;
     const last = hub.rows<{ total: number; rows: number }>(
       'billing',
       'SELECT max(total) AS total, count(*) AS rows FROM attempts',
@@ -211,7 +214,7 @@ describe('P8: statistics', () => {
     expect(tried).toBe(last?.total);
     expect(last?.rows).toBeLessThan(130);
     hub.restart('billing');
-    expect((await hub.view('billing')).stats).toEqual(stats);
+    expect(await hub.view('billing')).toMatchObject({ attemptTotals, attempted });
   });
 
   test('count a settle that is rolled back, and done again twice, once', async () => {
@@ -232,7 +235,7 @@ describe('P8: statistics', () => {
     storage.sql.exec('DROP TRIGGER full');
     await settle();
     await settle();
-    expect((await hub.view('billing')).stats).toMatchObject({ delivered: 1, failed: 0 });
+    expect((await hub.view('billing')).attemptTotals).toMatchObject({ delivered: 1, failed: 0 });
   });
 
   test('of a subscription made again begin anew', async () => {
@@ -242,7 +245,7 @@ describe('P8: statistics', () => {
     await hub.work('billing');
     await hub.awaiting(hub.subscription('billing').remove());
     await hub.subscribe('billing');
-    expect(await hub.view('billing')).toMatchObject({ attempted: { day: 0 }, stats: { delivered: 0 } });
+    expect(await hub.view('billing')).toMatchObject({ attempted: { day: 0 }, attemptTotals: { delivered: 0 } });
   });
 
   test('tell how long the oldest event has waited that is neither settled nor filtered', async () => {
