@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { toldRequest } from '../../src/deliveries/told-request.ts';
-import { urlGuard } from '../../src/deliveries/url-guard.ts';
 import { requestOf } from '../../src/subscriptions/sent-requests.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, target } from './consumer-bench.ts';
@@ -74,13 +73,18 @@ describe('P8: a settle', () => {
     ]);
   });
 
-  it('says of what the guard held back that nothing was sent', async () => {
-    const bench = new Bench([event(1)]);
-    const ports = { ...bench.ports, guard: urlGuard({ allowHosts: '', hubHosts: 'example.com' }) };
-    await deliverLease({ v: 1, subscription: 'billing', lease: 7 }, ports);
-    expect(bench.settles[0]).toMatchObject({ outcomes: [{ request: null, status: null, outcome: 'failed' }] });
-    expect(bench.settles[0]).not.toHaveProperty('request');
-  });
+  it.each(['look-up-failed', 'name-unknown', 'own-host'] as const)(
+    'says of what the guard held back (%s) that nothing was sent',
+    async (code) => {
+      const bench = new Bench([event(1)]);
+      bench.guard = { check: async () => ({ ok: false, code, detail: 'It is not to be had.' }) };
+      await deliverLease({ v: 1, subscription: 'billing', lease: 7 }, bench.ports);
+      const [outcome] = bench.outcomes;
+      expect(outcome?.kind).toBe(code === 'look-up-failed' ? 'released' : 'failed');
+      if (outcome?.kind === 'failed') expect(outcome.request).toBeNull();
+      expect(bench.settles.map(({ request }) => request)).toEqual([undefined]);
+    },
+  );
 
   it('says nothing of requests where it renews', async () => {
     const bench = new Bench([event(1)]);
