@@ -8,7 +8,7 @@ import type {
   SubscriptionApi,
 } from '../subscriptions/protocol.ts';
 import { Timeouts } from './timeouts.ts';
-import { sendWebhook, type WebhookPorts } from './webhook.ts';
+import { sendWebhook, sharedRequest, type WebhookPorts } from './webhook.ts';
 
 /** The queue consumer: claims a lease, sends its events, settles it. It remembers nothing and may die at any moment. */
 
@@ -226,8 +226,15 @@ class LeaseRun {
   }
 
   async #settleOnce(outcomes: DeliveryOutcome[]) {
-    const { token } = this.#claim;
-    const answer = this.#holder.settle({ v: 1, lease: this.#message.lease, token, outcomes });
+    const { token, target } = this.#claim;
+    const request = outcomes.length === 0 ? undefined : sharedRequest(target);
+    const answer = this.#holder.settle({
+      v: 1,
+      lease: this.#message.lease,
+      token,
+      outcomes,
+      ...(request === undefined ? {} : { request }),
+    });
     const timeout = this.#ports.clock.sleep(SETTLE_TIMEOUT_MS).then(() => null);
     const settled = await Promise.race([answer, timeout]);
     if (settled !== null) return settled;

@@ -1,12 +1,14 @@
 import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
 import { messageId } from '../events/ids.ts';
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget, SharedRequest } from '../subscriptions/protocol.ts';
+import { RequestBook } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
 import { headerProblem } from './headers.ts';
 import { readStart } from './response-body.ts';
 import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
+import { toldRequest } from './told-request.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
@@ -73,6 +75,8 @@ export function webhookRequest(
 interface Prepared {
   headers: Record<string, string>;
   signers: Signer[];
+  /** What was sent, to be told of. */
+  book: RequestBook;
 }
 
 /** What is the same for every event of a claim. A target is one claim's, so it is forgotten with it. */
@@ -81,12 +85,24 @@ const PREPARED = new WeakMap<DeliveryTarget, Prepared>();
 function prepared(target: DeliveryTarget): Prepared {
   const known = PREPARED.get(target);
   if (known !== undefined) return known;
-  const fresh = { headers: configuredHeaders(target), signers: target.secrets.map(signer) };
+  const fresh = {
+    headers: configuredHeaders(target),
+    signers: target.secrets.map(signer),
+    book: new RequestBook(),
+  };
   PREPARED.set(target, fresh);
   return fresh;
 }
 
-/** What became of one request: an outcome without the event's name. `released`: it was not made, and no attempt is spent. */
+/** What the requests to a claim's target had in common; undefined: none was sent. */
+export function sharedRequest(target: DeliveryTarget): SharedRequest | undefined {
+  return PREPARED.get(target)?.book.shared ?? undefined;
+}
+
+/**
+ * What became of one request: an outcome without the event's name. `released`: it was not made, and no attempt is spent;
+ * `request` null: it was not made, and that is a failure.
+ */
 export type Attempt =
   | Unnamed<Extract<DeliveryOutcome, { kind: 'delivered' }>>
   | Unnamed<FailedOutcome>
@@ -111,9 +127,15 @@ export async function sendWebhook(
   const { topic, sequence } = event;
   try {
     const request = webhookRequest(subscription, target, event, at, ports.version);
-    return { topic, sequence, ...(await attempt(target, request, at, ports, timeouts)) };
+    const made = await attempt(target, request, at, ports, timeouts);
+    if (made.kind === 'released' || made.request === null) return { topic, sequence, ...made };
+    const told = toldRequest(target.url, request.headers, Object.keys(target.headers));
+    const { attempt: number, replay } = event;
+    const difference = prepared(target).book.note({ subscription, topic, sequence, attempt: number, at, replay }, told);
+    return { topic, sequence, ...made, ...(difference === undefined ? {} : { request: difference }) };
   } catch (error) {
-    return { topic, sequence, at, ...unanswered('failed', describeFailure(error, sensitiveIn(target)), 0) };
+    const failure = unanswered('failed', describeFailure(error, sensitiveIn(target)), 0);
+    return { topic, sequence, at, ...failure, request: null };
   }
 }
 
@@ -152,7 +174,8 @@ export async function attempt(
 function notSent(verdict: Extract<GuardVerdict, { ok: false }>, at: number): Attempt {
   const { code, detail } = verdict;
   if (code === 'look-up-failed') return { kind: 'released', obstacle: detail };
-  return { at, ...unanswered(code === 'name-unknown' ? 'network' : 'failed', `Not sent: ${detail}`, 0) };
+  const outcome = code === 'name-unknown' ? 'network' : 'failed';
+  return { at, ...unanswered(outcome, `Not sent: ${detail}`, 0), request: null };
 }
 
 function unanswered(outcome: FailedOutcome['outcome'], error: string, latencyMs: number) {

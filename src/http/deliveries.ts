@@ -3,8 +3,23 @@ import { headOf } from '../events/filters.ts';
 import type { DeliveryView } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
+import { EVENT_STREAM, eventStream, type Send } from './event-stream.ts';
 import { foundOrRefuse } from './events.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOrNull } from './fields.ts';
+import {
+  countField,
+  cursorOf,
+  LIST_LIMIT_DEFAULT,
+  LIST_LIMIT_MAX,
+  listOf,
+  listQuery,
+  nameField,
+  placeOf,
+  timeField,
+  timeOrNull,
+} from './fields.ts';
+import { follow } from './follow.ts';
+import { acceptedTypes } from './headers.ts';
+import type { Hub } from './hub.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 
@@ -46,28 +61,100 @@ function deliveryOut(subscription: string, view: DeliveryView): z.infer<typeof d
   };
 }
 
+/** The id of a stream's last event: whoever comes back with it has seen all. */
+const SETTLED = 'settled';
+/** Rows that a stream gives at a time, until all present ones are there. */
+const ROWS_AT_ONCE = 50;
+
+/** What became of an event at some subscriptions. */
+class Deliveries {
+  readonly #hub: Hub;
+  readonly #event: { topic: string; sequence: number; type: string };
+
+  constructor(hub: Hub, event: { topic: string; sequence: number; type: string }) {
+    this.#hub = hub;
+    this.#event = event;
+  }
+
+  async at(names: readonly string[]): Promise<[string, DeliveryView][]> {
+    const { topic, sequence, type } = this.#event;
+    return mapBounded(names, async (name) => [
+      name,
+      await this.#hub.subscription(name).delivery(topic, sequence, type),
+    ]);
+  }
+
+  /** All rows as they are, `first` first, then each that changes, until none is open. */
+  async stream(first: [string, DeliveryView][], rest: string[], send: Send, hungUp: AbortSignal): Promise<void> {
+    const views = new Map<string, DeliveryView>();
+    const changed = (name: string, view: DeliveryView) =>
+      send({ event: 'delivery', data: JSON.stringify(deliveryOut(name, view)) });
+    const give = (rows: [string, DeliveryView][]) => {
+      for (const [name, view] of rows) {
+        views.set(name, view);
+        changed(name, view);
+      }
+    };
+    give(first);
+    for (let from = 0; from < rest.length && !hungUp.aborted; from += ROWS_AT_ONCE) {
+      give(await this.at(rest.slice(from, from + ROWS_AT_ONCE)));
+    }
+    const isSettled = await follow(views, {
+      now: () => this.#hub.now(),
+      ask: (name, known, waitMs) =>
+        this.#hub.subscription(name).deliveryOtherThan({ v: 1, ...this.#event, known, waitMs }),
+      changed,
+      stop: hungUp,
+    });
+    if (isSettled) send({ id: SETTLED });
+  }
+}
+
 const list = route({
   method: 'GET',
   path: '/v1/topics/{topic}/events/{sequence}/deliveries',
   tag: 'Events',
   summary: 'What became of an event, by subscription',
+  description:
+    `As ${EVENT_STREAM} an event \`delivery\` for each row, all present ones first, then each that changes, until none ` +
+    'is pending, held, delivering or retrying; of 1,000 subscriptions where `limit` does not say otherwise. A stream that ' +
+    'lasts for 15 minutes ends before that. A comment line every 15 s keeps it open. The last line of a stream that is ' +
+    'done is `id: settled`; with `Last-Event-ID: settled` the answer is a 204, at which an EventSource comes back no more.',
   params: { topic: nameField, sequence: sequenceField },
-  query: listQuery,
+  query: {
+    ...listQuery,
+    limit: countField
+      .optional()
+      .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}, ${LIST_LIMIT_DEFAULT} by default.` }),
+  },
   body: noBody,
-  laterAccept: ['text/event-stream'],
+  headers: { 'last-event-id': 'Of a stream: `settled` where all was seen to be settled.' },
   needs: ({ topic }) => [{ scope: 'read', on: topic }],
   scopes: 'read:{topic}',
-  responses: { 200: listOf(deliveryAnswer) },
+  responses: { 200: listOf(deliveryAnswer), 204: null },
+  produces: ['application/json', EVENT_STREAM],
   problems: ['unknown-topic', 'unknown-event', 'sequence-expired'],
-  handler: async ({ params: { topic, sequence }, query }, { hub }) => {
+  handler: async ({ params: { topic, sequence }, query }, { hub, request, requestId }) => {
+    const streams = wantsStream(request);
+    if (streams && request.headers.get('last-event-id') === SETTLED) return { status: 204, body: null };
     const log = hub.topic(topic);
     const { type } = headOf(foundOrRefuse(await log.event(sequence), topic, sequence));
+    const deliveries = new Deliveries(hub, { topic, sequence, type });
     const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
-    const names = await log.subscribers(after, query.limit + 1);
-    const page = names.slice(0, query.limit);
-    const items = await mapBounded(page, async (name) =>
-      deliveryOut(name, await hub.subscription(name).delivery(topic, sequence, type)),
-    );
+    const limit = query.limit ?? (streams ? LIST_LIMIT_MAX : LIST_LIMIT_DEFAULT);
+    const names = await log.subscribers(after, limit + 1);
+    const page = names.slice(0, limit);
+    if (streams) {
+      const first = await deliveries.at(page.slice(0, ROWS_AT_ONCE));
+      const rest = page.slice(ROWS_AT_ONCE);
+      return eventStream((send, hungUp) =>
+        deliveries.stream(first, rest, send, hungUp).catch((error: unknown) => {
+          hub.log('warn', 'A stream of deliveries was cut off.', { requestId, topic, sequence, error });
+          throw error;
+        }),
+      );
+    }
+    const items = (await deliveries.at(page)).map(([name, view]) => deliveryOut(name, view));
     const last = page.at(-1);
     return {
       status: 200,
@@ -75,5 +162,9 @@ const list = route({
     };
   },
 });
+
+function wantsStream(request: Request): boolean {
+  return acceptedTypes(request).find((type) => type === EVENT_STREAM || type === 'application/json') === EVENT_STREAM;
+}
 
 export const deliveryRoutes: Route[] = [list];

@@ -202,9 +202,12 @@ const attempts = route({
   path: '/v1/subscriptions/{name}/attempts',
   tag,
   summary: 'The latest attempts, newest first',
+  description:
+    'As many, and for as long, as the subscription keeps them. A page may be short of its limit and have a next.',
   params,
   query: {
     status: attemptStatus.describe('An HTTP status or an outcome.'),
+    topic: nameField.optional(),
     sequence: sequenceField.optional(),
     ...listQuery,
   },
@@ -214,9 +217,9 @@ const attempts = route({
   responses: { 200: listOf(attemptAnswer) },
   problems: ['unknown-subscription'],
   handler: async ({ params: { name }, query }, { hub }) => {
-    const { status = null, sequence = null, limit } = query;
+    const { status = null, topic = null, sequence = null, limit } = query;
     const [cursor = null] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
-    const page = await hub.subscription(name).attempts({ status, sequence, cursor, limit });
+    const page = await hub.subscription(name).attempts({ status, topic, sequence, cursor, limit });
     if (page === null) throw unknownSubscription(name);
     return {
       status: 200,

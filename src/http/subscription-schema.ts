@@ -96,7 +96,10 @@ export const READ_ONLY_FIELDS = [
   'skipped',
   'discarded',
   'cursor',
+  'lagSeconds',
   'latency',
+  'successRate',
+  'attempted',
 ];
 
 /** An expression in a filter comes later. */

@@ -11,6 +11,10 @@ import { rateLimitBody, rateLimitOut } from './replay-schema.ts';
 const positionAnswer = z.union([z.string(), z.int()]);
 const count = z.int().min(0);
 
+function recently<S extends z.ZodType>(value: S) {
+  return z.object({ hour: value, day: value });
+}
+
 /** What `GET`, `PUT`, pause and resume answer. */
 export const subscriptionAnswer = z.object({
   name: z.string(),
@@ -59,7 +63,19 @@ export const subscriptionAnswer = z.object({
     .int()
     .nullable()
     .describe('The lowest sequence neither settled nor filtered, minus 1; null with several topics.'),
-  latency: z.object({ p50: z.number().nullable(), p99: z.number().nullable() }).describe('Milliseconds.'),
+  lagSeconds: z
+    .number()
+    .nullable()
+    .describe('The age of the oldest event neither settled nor filtered; 0: there is none, null: not known.'),
+  latency: z
+    .object({ p50: z.number().nullable(), p99: z.number().nullable() })
+    .describe(
+      'Of the attempts of the last hour, in milliseconds, as near as the classes tell that they are counted in.',
+    ),
+  successRate: recently(z.number().nullable()).describe(
+    'The part of the attempts that was delivered, from 0 to 1, of the last hour and the last day; null: there was none.',
+  ),
+  attempted: recently(count).describe('How many attempts that were. Replays and redrives are among them.'),
 });
 
 export const topicStandingAnswer = z.object({
@@ -82,6 +98,13 @@ export const attemptAnswer = z.object({
   response: z.string().describe('The first KiB.'),
   error: z.string().nullable(),
   replay: z.string().nullable(),
+  endedAt: timeField.describe('When the answer began, or the attempt failed.'),
+  request: z
+    .object({ url: z.string(), headers: z.record(z.string(), z.string()) })
+    .nullable()
+    .describe(
+      'What was sent, as it was sent then. `…` stands for what may be secret: a signature, a header of the subscription’s own, a value in the query. Null: nothing was sent, or it is not known.',
+    ),
 });
 
 /** With every default in it, so that a `GET` can be `PUT` back unchanged. */
@@ -136,7 +159,10 @@ export function subscriptionOut(
     skipped: view.skipped,
     discarded: view.discarded,
     cursor: view.cursor,
+    lagSeconds: view.lagMs === null ? null : view.lagMs / 1000,
     latency: { p50: view.latency.p50, p99: view.latency.p99 },
+    successRate: { hour: view.successRate.hour, day: view.successRate.day },
+    attempted: { hour: view.attempted.hour, day: view.attempted.day },
   };
 }
 
@@ -146,6 +172,8 @@ export function topicStandingOut(standing: TopicStanding): z.infer<typeof topicS
 }
 
 export function attemptOut(made: AttemptView): z.infer<typeof attemptAnswer> {
-  const { topic, sequence, attempt, status, outcome, latencyMs, response, error, replay } = made;
-  return { topic, sequence, attempt, at: timeOf(made.at), status, outcome, latencyMs, response, error, replay };
+  const { topic, sequence, attempt, status, outcome, latencyMs, response, error, replay, request } = made;
+  const at = timeOf(made.at);
+  const endedAt = timeOf(made.at + latencyMs);
+  return { topic, sequence, attempt, at, status, outcome, latencyMs, response, error, replay, endedAt, request };
 }

@@ -1,23 +1,43 @@
 import type { Core } from './core.ts';
-import { ATTEMPT_ROWS_AT_ONCE, ATTEMPT_ROWS_MAX, LATENCY_ROWS } from './limits.ts';
-import type { AttemptsQuery, AttemptView, DeliveryOutcome } from './protocol.ts';
+import { ATTEMPT_ROWS_AT_ONCE, ATTEMPT_ROWS_MAX, TRIMMED_BY_SWEEP, TRIMMED_WITH_EACH } from './limits.ts';
+import type { AttemptsQuery, AttemptView, DeliveryOutcome, RequestDifference, SharedRequest } from './protocol.ts';
 import type { AttemptsRow, LaneRow } from './rows.ts';
+import { requestOf } from './sent-requests.ts';
+import type { StatKeeping } from './stat-keeping.ts';
 
-type Recorded = Omit<AttemptView, 'topic' | 'replay'>;
+/** As it is stored; `request` as the consumer told it. */
+type Recorded = Omit<AttemptView, 'topic' | 'replay' | 'request'> & { request?: RequestDifference | null };
+
+/** What one event's row of deliveries needs. */
+type Told = Omit<Recorded, 'request'> & { replay: string | null };
+
+/** Kept are the attempts after the first `totalAbove`, as far as they were recorded since then. */
+interface Kept {
+  totalAbove: number;
+  since: number;
+}
 
 /** What was tried: one row a settle, trimmed as new ones come. */
 export class Attempts {
   readonly #core: Core;
+  readonly #stats: StatKeeping;
 
-  constructor(core: Core) {
+  constructor(core: Core, stats: StatKeeping) {
     this.#core = core;
+    this.#stats = stats;
   }
 
-  /** Records the outcomes of one settle. Only inside `tx`. `numbers`: which attempt it was, by sequence. */
+  /**
+   * Records the outcomes of one settle. Only inside `tx`.
+   *
+   * @param numbers which attempt it was, by sequence
+   * @param request what the requests had in common
+   */
   record(
     lane: LaneRow,
     outcomes: Exclude<DeliveryOutcome, { kind: 'released' }>[],
     numbers: Map<number, number>,
+    request: SharedRequest | null,
   ): void {
     const attempts: Recorded[] = [];
     for (const outcome of outcomes) {
@@ -31,6 +51,7 @@ export class Attempts {
         latencyMs,
         response,
         error: outcome.kind === 'delivered' ? null : outcome.error,
+        ...(outcome.request === undefined ? {} : { request: outcome.request }),
       });
     }
     if (attempts.length === 0) return;
@@ -38,40 +59,62 @@ export class Attempts {
     const last = sql.lastAttempts();
     const sequences = attempts.map((attempt) => attempt.sequence);
     const total = (last?.total ?? 0) + attempts.length;
-    const now = this.#core.now();
+    const id = (last?.id ?? 0) + 1;
     sql.addAttempts({
-      id: (last?.id ?? 0) + 1,
+      id,
       topic: lane.topic,
       replay: lane.replay,
       first: Math.min(...sequences),
       last: Math.max(...sequences),
-      at: now,
+      at: this.#core.now(),
       total,
       body: JSON.stringify(attempts),
+      request: request === null ? null : JSON.stringify(request),
     });
     // At most two go for each that comes: cheap, and it catches up.
-    const { maxCount, maxAgeMs } = this.#core.document.attempts;
-    for (const oldest of sql.oldestAttempts(2)) {
-      if (total - oldest.total >= maxCount || oldest.at < now - maxAgeMs) sql.deleteAttempts(oldest.id);
-    }
+    sql.trimAttempts(this.#kept(total), this.#stats.countMany({ id, total }), TRIMMED_WITH_EACH);
   }
 
-  /** Newest first. The cursor is `row:index` of the last one given. */
+  /** Lets go of what is no longer kept where nothing new comes that would. */
+  trim(): void {
+    const { sql } = this.#core;
+    const last = sql.lastAttempts();
+    const oldest = sql.oldestAttempts();
+    if (!this.#core.present || last === null || oldest === null) return;
+    const kept = this.#kept(last.total);
+    if (isKept(oldest, kept)) return;
+    this.#core.tx(() => {
+      this.#stats.countAll(last);
+      sql.trimAttempts(kept, last.id, TRIMMED_BY_SWEEP);
+    });
+  }
+
+  /** `total`: how many there have been. */
+  #kept(total: number): Kept {
+    const { maxCount, maxAgeMs } = this.#core.document.attempts;
+    return { totalAbove: total - maxCount, since: this.#core.now() - maxAgeMs };
+  }
+
+  /** Newest first, and only what is kept. The cursor is `row:index` of the last one given. */
   list(query: AttemptsQuery): { items: AttemptView[]; next: string | null } {
     const [beforeRow, beforeIndex] = parseCursor(query.cursor);
     const items: AttemptView[] = [];
+    const kept = this.#kept(this.#core.sql.lastAttempts()?.total ?? 0);
     let examined = 0;
     let last: number | null = null;
     for (const row of this.#rowsBefore(beforeIndex === null ? beforeRow : beforeRow + 1)) {
+      if (!isKept(row, kept)) break;
       if (examined++ === ATTEMPT_ROWS_MAX) return { items, next: `${last}:0` };
       last = row.id;
+      if (query.topic !== null && row.topic !== query.topic) continue;
       const all = parse(row);
-      for (let index = all.length - 1; index >= 0; index--) {
+      const oldest = Math.max(0, all.length - (row.total - kept.totalAbove));
+      for (let index = all.length - 1; index >= oldest; index--) {
         const attempt = all[index];
         if (!attempt || (row.id === beforeRow && beforeIndex !== null && index >= beforeIndex)) continue;
         if (query.sequence !== null && attempt.sequence !== query.sequence) continue;
         if (query.status !== null && attempt.status !== query.status && attempt.outcome !== query.status) continue;
-        items.push(attempt);
+        items.push(this.#view(row, attempt));
         if (items.length === query.limit) return { items, next: `${row.id}:${index}` };
       }
     }
@@ -89,32 +132,35 @@ export class Attempts {
   }
 
   /** The newest recorded attempt at one event that is wanted, or null. */
-  newestOf(topic: string, sequence: number, wanted: (attempt: AttemptView) => boolean): AttemptView | null {
+  newestOf(topic: string, sequence: number, wanted: (attempt: Told) => boolean): Told | null {
     for (let before = Number.MAX_SAFE_INTEGER; ; ) {
       const rows = this.#core.sql.attemptsOf(topic, sequence, before, ATTEMPT_ROWS_AT_ONCE);
       for (const row of rows) {
-        const newest = parse(row).findLast((attempt) => attempt.sequence === sequence && wanted(attempt));
-        if (newest) return newest;
+        const { replay } = row;
+        const newest = parse(row).findLast(
+          (attempt) => attempt.sequence === sequence && wanted({ ...attempt, replay }),
+        );
+        if (newest) return { ...newest, replay };
         before = row.id;
       }
       if (rows.length < ATTEMPT_ROWS_AT_ONCE) return null;
     }
   }
 
-  /** Percentiles over the latest attempts, in milliseconds. */
-  latency(): { p50: number | null; p99: number | null } {
-    const latencies = this.#core.sql
-      .attemptsBefore(Number.MAX_SAFE_INTEGER, LATENCY_ROWS)
-      .flatMap((row) => parse(row).map((attempt) => attempt.latencyMs))
-      .sort((a, b) => a - b);
-    const at = (quantile: number) =>
-      latencies[Math.min(latencies.length - 1, Math.floor(quantile * latencies.length))] ?? null;
-    return { p50: at(0.5), p99: at(0.99) };
+  #view({ topic, replay, request }: AttemptsRow, { request: difference = {}, ...recorded }: Recorded): AttemptView {
+    const shared = request === null ? null : (JSON.parse(request) as SharedRequest);
+    const told = shared !== null && difference !== null;
+    const facts = { ...recorded, subscription: this.#core.ports.name, topic, replay };
+    return { ...recorded, topic, replay, request: told ? requestOf(facts, shared, difference) : null };
   }
 }
 
-function parse(row: AttemptsRow): AttemptView[] {
-  return (JSON.parse(row.body) as Recorded[]).map((attempt) => ({ ...attempt, topic: row.topic, replay: row.replay }));
+function isKept({ total, at }: { total: number; at: number }, { totalAbove, since }: Kept): boolean {
+  return total > totalAbove && at >= since;
+}
+
+function parse(row: AttemptsRow): Recorded[] {
+  return JSON.parse(row.body) as Recorded[];
 }
 
 function parseCursor(cursor: string | null): [row: number, index: number | null] {

@@ -77,6 +77,8 @@ export class Core {
   progressAt: number;
   /** While a filter changes, no lane reads or parks by the old one. */
   readingHeld = false;
+  /** Told of every transition once it is committed. */
+  onCommitted: () => void = () => undefined;
 
   constructor(ports: SubscriptionPorts) {
     this.ports = ports;
@@ -187,11 +189,13 @@ export class Core {
   /** Runs a transition in one transaction and arms the alarm for what it leaves to do. Never async inside. */
   tx<T>(transition: () => T): T {
     try {
-      return this.ports.storage.transactionSync(() => {
+      const outcome = this.ports.storage.transactionSync(() => {
         const result = transition();
         this.#arm();
         return result;
       });
+      this.onCommitted();
+      return outcome;
     } catch (error) {
       // What memory mirrors was rolled back with the rows.
       this.sql.memories.forget();

@@ -38,8 +38,16 @@ export const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
 /** A lease whose attempts took longer than this on average marks the subscription slow; below half of it, no more. */
 export const SLOW_LATENCY_MS = 1_000;
 
-/** Attempt rows looked at for the percentiles of latency. */
-export const LATENCY_ROWS = 20;
+/** Attempts, or rows of them, that may wait to be counted into the statistics. */
+export const UNCOUNTED_ATTEMPTS_MAX = 200;
+export const UNCOUNTED_ROWS_MAX = 50;
+/** Those who may wait for what becomes of a delivery at the same time, how long, and how soon after a transition it is looked at. */
+export const DELIVERIES_WATCHED_MAX = 200;
+export const WATCH_MAX_MS = 20_000;
+export const LOOK_AGAIN_MS = 50;
+/** Rows of attempts, of the oldest, looked at with each that comes, and in a sweep, for those not kept any more. */
+export const TRIMMED_WITH_EACH = 2;
+export const TRIMMED_BY_SWEEP = 5_000;
 /** Attempt rows read at a time, and looked at for one page of a listing. */
 export const ATTEMPT_ROWS_AT_ONCE = 50;
 export const ATTEMPT_ROWS_MAX = 500;

@@ -193,6 +193,17 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE subscription ADD COLUMN obstacle_since INTEGER;
       -- The catalogue is to know under which secret of the hub each subscription's own is sealed.
       UPDATE subscription SET mirror_version = mirror_version + 1, mirror_dirty = 1 WHERE document IS NOT NULL;
+
+      -- What the requests of a settle had in common: JSON; null: nothing was sent, or it is not known.
+      ALTER TABLE attempts ADD COLUMN request TEXT;
+      -- One row: the attempts counted, up to the row 'through' of theirs; later rows are counted whenever somebody asks.
+      CREATE TABLE stats (
+        id INTEGER PRIMARY KEY CHECK (id = 0),
+        through INTEGER NOT NULL,
+        total INTEGER NOT NULL,                    -- of attempts, at that row
+        body TEXT NOT NULL
+      );
+      INSERT INTO stats SELECT 0, max(id), max(total), '' FROM attempts HAVING max(id) IS NOT NULL;
     `,
   },
 ];

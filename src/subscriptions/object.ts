@@ -14,6 +14,7 @@ import type {
   ClaimResult,
   DeliveryTarget,
   DeliveryView,
+  DeliveryWaitRequest,
   LetterJob,
   Locked,
   PutRequest,
@@ -106,6 +107,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   delivery(topic: string, sequence: number, type: string): Promise<DeliveryView> {
     return this.#subscription.delivery(topic, sequence, type);
+  }
+
+  deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView> {
+    return this.#subscription.deliveryOtherThan(request);
   }
 
   wake(request: WakeRequest): Promise<WakeAnswer> {

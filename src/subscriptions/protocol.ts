@@ -1,6 +1,7 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { RateLimit, SubscriptionDocument, Transform, WebhookFormat } from './document.ts';
+import type { Totals } from './stats.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
 export interface SubscriptionApi {
@@ -21,6 +22,8 @@ export interface SubscriptionApi {
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
   /** What became of one event here. `type` is the event's, for the filter. */
   delivery(topic: string, sequence: number, type: string): Promise<DeliveryView>;
+  /** The same, as soon as it differs from what is known, else when the time is up; sooner if too many wait already. */
+  deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView>;
 
   // From the logs
   wake(request: WakeRequest): Promise<WakeAnswer>;
@@ -94,7 +97,20 @@ export interface SubscriptionView {
   skipped: number;
   discarded: number;
   cursor: number | null;
+  /** Milliseconds since the oldest event that is neither settled nor filtered was recorded; 0: there is none, null: not known. */
+  lagMs: number | null;
+  /** What was attempted since the making; `LATENCY_BOUNDS_MS` has the ends of the classes of latency. */
+  attemptTotals: Totals;
   latency: { p50: number | null; p99: number | null };
+  /** Of the attempts, live and in replays: those delivered, from 0 to 1; null where there was none. */
+  successRate: Recently<number | null>;
+  attempted: Recently<number>;
+}
+
+/** Of the last hour, and of the last day. */
+export interface Recently<T> {
+  hour: T;
+  day: T;
 }
 
 export type SeekResult =
@@ -126,6 +142,7 @@ export interface SecretView {
 }
 
 export interface AttemptsQuery {
+  topic: string | null;
   /** An HTTP status, or an outcome. */
   status: number | AttemptOutcome | null;
   sequence: number | null;
@@ -146,6 +163,26 @@ export interface AttemptView {
   response: string;
   error: string | null;
   replay: string | null;
+  /** Null where nothing was sent, or the consumer that sent it did not say. */
+  request: SentRequest | null;
+}
+
+/** A request as it is told of: where it went, and its headers (lower-case names), without what is secret in them. */
+export interface SentRequest {
+  url: string;
+  headers: Record<string, string>;
+}
+
+/** What the requests of a settle have in common. Of a header `true`: what follows from the attempt itself. */
+export interface SharedRequest {
+  url: string;
+  headers: Record<string, string | true>;
+}
+
+/** Where one of them differs. Of a header null: it has none. */
+export interface RequestDifference {
+  url?: string;
+  headers?: Record<string, string | true | null>;
 }
 
 export type DeliveryStatus =
@@ -168,6 +205,16 @@ export interface DeliveryView {
   nextAttemptAt: number | null;
   settledAt: number | null;
   deadLetter: string | null;
+}
+
+export interface DeliveryWaitRequest {
+  v: 1;
+  topic: string;
+  sequence: number;
+  /** The event's, for the filter. */
+  type: string;
+  known: DeliveryView;
+  waitMs: number;
 }
 
 /** What a queue message says: names only. */
@@ -212,7 +259,10 @@ export type ClaimResult =
       target: DeliveryTarget;
     };
 
-/** What became of one event of a lease. Times are milliseconds since the epoch, latencies milliseconds. */
+/**
+ * What became of one event of a lease. Times are milliseconds since the epoch, latencies milliseconds. `request`: where its
+ * request differed from the one of the settle; absent: nowhere, null: none was sent.
+ */
 export type DeliveryOutcome =
   | {
       kind: 'delivered';
@@ -222,6 +272,7 @@ export type DeliveryOutcome =
       latencyMs: number;
       status: number;
       response: string;
+      request?: RequestDifference | null;
     }
   | {
       kind: 'failed';
@@ -235,6 +286,7 @@ export type DeliveryOutcome =
       error: string | null;
       /** From `Retry-After`: wait at least this long. */
       retryAfterMs: number | null;
+      request?: RequestDifference | null;
     }
   /** Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. */
   | { kind: 'released'; topic: string; sequence: number; obstacle?: string };
@@ -245,6 +297,8 @@ export interface SettleRequest {
   token: string;
   /** May be empty: a renewal. */
   outcomes: DeliveryOutcome[];
+  /** Absent where nothing was sent, and from a consumer of the version before. */
+  request?: SharedRequest;
 }
 
 export type SettleResult =

@@ -129,7 +129,10 @@ export type AttemptsRow = {
   at: number;
   total: number;
   body: string;
+  request: string | null;
 };
+
+export type StatsRow = { through: number; total: number; body: string };
 
 /** The counters of a lane that a transition may change, as differences. */
 export type LaneChange = Partial<

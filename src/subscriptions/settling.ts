@@ -61,7 +61,7 @@ export class Settling {
       }
     }
     sql.moveLane(lane.id, change);
-    this.#attempts.record(lane, attempted, numbers);
+    this.#attempts.record(lane, attempted, numbers, request.request ?? null);
     this.#updateHealth(lease, attempted);
     this.#leases.learn(lease, attempted);
 

@@ -1,6 +1,6 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { Memories } from './memory.ts';
-import type { AttemptsRow, LetterRow } from './rows.ts';
+import type { AttemptsRow, LetterRow, StatsRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
 /** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
@@ -80,14 +80,21 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
       first(
         sql.exec<{ id: number; total: number }>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray(),
       ),
-    oldestAttempts: (limit: number) =>
-      sql
-        .exec<{ id: number; total: number; at: number }>(
-          `SELECT id, total, at FROM attempts ORDER BY id LIMIT ${limit}`,
-        )
-        .toArray(),
+    oldestAttempts: () =>
+      first(sql.exec<{ total: number; at: number }>('SELECT total, at FROM attempts ORDER BY id LIMIT 1').toArray()),
     addAttempts: (row: AttemptsRow) => sql.exec(...insertion('INSERT', 'attempts', row)),
-    deleteAttempts: (id: number) => sql.exec('DELETE FROM attempts WHERE id = ?', id),
+    /** Of the oldest rows, up to `limit`: lets go of those that are no longer kept, up to and with the row `through`. */
+    trimAttempts: (kept: { totalAbove: number; since: number }, through: number, limit: number) =>
+      sql.exec(
+        `DELETE FROM attempts WHERE id IN (SELECT id FROM attempts ORDER BY id LIMIT ${limit})
+         AND (total <= ? OR at < ?) AND id <= ?`,
+        kept.totalAbove,
+        kept.since,
+        through,
+      ),
+    /** Ascending. */
+    attemptsAfter: (id: number) =>
+      sql.exec<AttemptsRow>('SELECT * FROM attempts WHERE id > ? ORDER BY id', id).toArray(),
     attemptsBefore: (id: number, limit: number) =>
       sql.exec<AttemptsRow>(`SELECT * FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ${limit}`, id).toArray(),
     attemptsOf: (topic: string, sequence: number, beforeId: number, limit: number) =>
@@ -100,6 +107,11 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
           sequence,
         )
         .toArray(),
+
+    statsKept: () =>
+      first(sql.exec<Omit<StatsRow, 'body'>>('SELECT through, total FROM stats').toArray()) ?? { through: 0, total: 0 },
+    stats: () => first(sql.exec<StatsRow>('SELECT through, total, body FROM stats').toArray()),
+    putStats: (row: StatsRow) => sql.exec(...insertion('INSERT OR REPLACE', 'stats', { id: 0, ...row })),
 
     // What was decided about ranges of sequences
     decide: (topic: string, sequence: number, types: string | null) =>
@@ -174,7 +186,7 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     /** Everything of a deleted subscription, but the letters, which outlive it. */
     clear: () => {
       memories.forget();
-      for (const table of ['lanes', 'leases', 'exceptions', 'attempts', 'history', 'skips', 'jobs'])
+      for (const table of ['lanes', 'leases', 'exceptions', 'attempts', 'stats', 'history', 'skips', 'jobs'])
         sql.exec(`DELETE FROM ${table}`);
       sql.exec('UPDATE letters SET lane = NULL');
     },

@@ -8,6 +8,7 @@ import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
 import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
+import { DeliveryWatch } from './delivery-watch.ts';
 import type { RateLimit } from './document.ts';
 import { nextDue } from './due.ts';
 import { Lanes } from './lanes.ts';
@@ -21,6 +22,7 @@ import type {
   ClaimResult,
   DeliveryTarget,
   DeliveryView,
+  DeliveryWaitRequest,
   LetterJob,
   Locked,
   PutRequest,
@@ -40,6 +42,7 @@ import { Replays } from './replays.ts';
 import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
+import { StatKeeping } from './stat-keeping.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
 
@@ -61,6 +64,7 @@ export class Subscription implements SubscriptionApi {
   readonly #notices: Notices;
   readonly #replays: Replays;
   readonly #views: Views;
+  readonly #deliveryWatch: DeliveryWatch;
   readonly #chores: Chores;
   readonly #watch: Watch;
   /** Changes of the configuration that wait for logs or D1 come one after the other. */
@@ -69,7 +73,8 @@ export class Subscription implements SubscriptionApi {
   constructor(ports: SubscriptionPorts) {
     const core = new Core(ports);
     this.#core = core;
-    this.#attempts = new Attempts(core);
+    const stats = new StatKeeping(core);
+    this.#attempts = new Attempts(core, stats);
     this.#deaths = new Deaths(core);
     this.#leases = new Leases(core, this.#deaths);
     this.#secrets = new Secrets(core);
@@ -83,7 +88,8 @@ export class Subscription implements SubscriptionApi {
     this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases);
-    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts);
+    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts, stats);
+    this.#deliveryWatch = new DeliveryWatch(core);
     this.#watch = new Watch(core, this.#configuration);
     const work = {
       configuration: this.#configuration,
@@ -201,6 +207,10 @@ export class Subscription implements SubscriptionApi {
     return this.#views.delivery(topic, sequence, type);
   }
 
+  async deliveryOtherThan({ topic, sequence, type, known, waitMs }: DeliveryWaitRequest): Promise<DeliveryView> {
+    return this.#deliveryWatch.otherThan(known, waitMs, () => this.#views.delivery(topic, sequence, type));
+  }
+
   // From the logs
 
   async wake(request: WakeRequest): Promise<WakeAnswer> {
@@ -308,6 +318,7 @@ export class Subscription implements SubscriptionApi {
     const healed = await this.#watch.heal();
     this.#core.forgetAlarm();
     await this.alarm();
+    this.#attempts.trim();
     return healed;
   }
 }

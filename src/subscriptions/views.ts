@@ -10,6 +10,8 @@ import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
+import type { StatKeeping } from './stat-keeping.ts';
+import { attempted, lastDay, lastHour, percentile, successRate, totalsOf } from './stats.ts';
 
 /** A lane and its log, of one moment. */
 interface LaneStanding {
@@ -20,6 +22,8 @@ interface LaneStanding {
   /** Passed by a park that nothing has ended: filtered, though the lane's row does not say so yet. */
   passed: number;
   cursor: number;
+  /** When the first event above the cursor was recorded; null: there is none, or the log does not say. */
+  behindSince: number | null;
 }
 
 /** What the subscription says of itself. */
@@ -28,12 +32,14 @@ export class Views {
   readonly #lanes: Lanes;
   readonly #configuration: Configuration;
   readonly #attempts: Attempts;
+  readonly #stats: StatKeeping;
 
-  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts) {
+  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts, stats: StatKeeping) {
     this.#core = core;
     this.#lanes = lanes;
     this.#configuration = configuration;
     this.#attempts = attempts;
+    this.#stats = stats;
   }
 
   /** Asks each log where it stands, then puts that together with the rows as they are at that moment. */
@@ -41,7 +47,7 @@ export class Views {
     const { name } = this.#core.ports;
     const asked = await inParallel([...this.#configuration.liveLanes()], VIEW_CONCURRENCY, async (lane) => ({
       id: lane.id,
-      standing: await this.#core.ask(lane.topic, (log) => log.standing(name)),
+      standing: await this.#core.ask(lane.topic, (log) => log.standing(name, this.#lanes.low(lane))),
     }));
     const standings: LaneStanding[] = [];
     for (const { id, standing } of asked) {
@@ -60,7 +66,8 @@ export class Views {
     const passed = asleep ? Math.max(0, (parked.owed ?? lastSequence + 1) - lane.next) : 0;
     const low = this.#lanes.low(lane);
     const cursor = low === lane.next ? examined + passed : low - 1;
-    return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor };
+    const behindSince = cursor < lastSequence ? (standing.recordedAt ?? null) : null;
+    return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor, behindSince };
   }
 
   /** Null if there is no subscription. @throws if a log can't be asked */
@@ -73,6 +80,9 @@ export class Views {
     const totals = this.#core.sql.totals();
     const sum = (of: (standing: LaneStanding) => number) =>
       standings.reduce((total, standing) => total + of(standing), 0);
+    const now = this.#core.now();
+    const stats = this.#stats.current();
+    const [hour, day] = [lastHour(stats, now), lastDay(stats, now)];
     const only = standings.length === 1 ? standings[0] : undefined;
     return {
       name: this.#core.ports.name,
@@ -96,7 +106,11 @@ export class Views {
       skipped: totals.skipped,
       discarded: totals.discarded,
       cursor: only?.cursor ?? null,
-      latency: this.#attempts.latency(),
+      lagMs: lagMs(standings, now),
+      attemptTotals: totalsOf(stats),
+      latency: { p50: percentile(hour, 0.5), p99: percentile(hour, 0.99) },
+      successRate: { hour: successRate(hour), day: successRate(day) },
+      attempted: { hour: attempted(hour), day: attempted(day) },
     };
   }
 
@@ -211,4 +225,11 @@ export class Views {
       settledAt: taken ? taken.at + taken.latencyMs : null,
     };
   }
+}
+
+/** How old the oldest event is that is neither settled nor filtered; 0: none is, null: no log says. */
+function lagMs(standings: LaneStanding[], now: number): number | null {
+  if (standings.every(({ cursor, lastSequence }) => cursor === lastSequence)) return 0;
+  const since = standings.map(({ behindSince }) => behindSince).filter((moment) => moment !== null);
+  return since.length === 0 ? null : Math.max(0, now - Math.min(...since));
 }

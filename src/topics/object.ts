@@ -105,8 +105,8 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
     return this.#topicLog.unpark(subscription, ticket);
   }
 
-  standing(subscription: string): Promise<Standing> {
-    return this.#topicLog.standing(subscription);
+  standing(subscription: string, low?: number): Promise<Standing> {
+    return this.#topicLog.standing(subscription, low);
   }
 
   subscribers(after: string, limit: number): Promise<string[]> {

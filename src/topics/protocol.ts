@@ -26,8 +26,8 @@ export interface TopicLogApi {
   readOrPark(request: ReadOrParkRequest): Promise<ReadOrParkResult>;
   /** Takes a parked lane out of its park; answers from where it has to go on. */
   unpark(subscription: string, ticket: number): Promise<{ next: number } | null>;
-  /** Where the log and a subscription in it stand, of one snapshot. */
-  standing(subscription: string): Promise<Standing>;
+  /** Where the log and a subscription in it stand, of one snapshot. `low`: the first sequence it has not settled. */
+  standing(subscription: string, low?: number): Promise<Standing>;
   /** The names of the subscriptions that have this topic, by name, after `after`. */
   subscribers(after: string, limit: number): Promise<string[]>;
   /** Finishes whatever is unfinished: announcing, wakes owed, a removal. Called by the cron sweep. */
@@ -192,6 +192,11 @@ export interface Standing {
   lastSequence: number;
   /** `owed`: the first event since that matches, null if none has come; nothing from `next` up to it matches. */
   parked: { ticket: number; next: number; owed: number | null } | null;
+  /**
+   * When the event at `low` was recorded, or the first owed where nothing matches up to it, milliseconds since the epoch;
+   * null: there is none, or nobody asked. Absent from a log of the version before.
+   */
+  recordedAt?: number | null;
 }
 
 /** From a log to a parked subscription. */

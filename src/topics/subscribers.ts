@@ -109,13 +109,16 @@ export class Subscribers {
     return { next: park.owed === null ? state.lastSequence + 1 : Math.max(park.next, park.owed) };
   }
 
-  standing(name: string): Standing {
-    const { state, parks } = this.#parts;
+  standing(name: string, low?: number): Standing {
+    const { state, parks, sql } = this.#parts;
     const park = parks.get(name);
+    const oldest = park !== undefined && low !== undefined && low >= park.next ? park.owed : (low ?? null);
+    const there = oldest !== null && oldest >= state.firstSequence && oldest <= state.lastSequence;
     return {
       firstSequence: state.firstSequence,
       lastSequence: state.lastSequence,
       parked: park === undefined ? null : { ticket: park.ticket, next: park.next, owed: park.owed },
+      recordedAt: there ? (sql.segmentAt(oldest)?.recorded_at ?? null) : null,
     };
   }
 }

@@ -216,12 +216,13 @@ export class TopicLog implements TopicLogApi {
     return this.#subscribers.unpark(subscription, ticket);
   }
 
-  async standing(subscription: string): Promise<Standing> {
-    return this.#subscribers.standing(subscription);
+  async standing(subscription: string, low?: number): Promise<Standing> {
+    return this.#subscribers.standing(subscription, low);
   }
 
   async subscribers(after: string, limit: number): Promise<string[]> {
-    const rows = this.#parts.sql.subscribersAfter(after, Math.max(1, Math.min(limit, PAGE_EVENTS_MAX)));
+    // One more than a page: whether there are others.
+    const rows = this.#parts.sql.subscribersAfter(after, Math.max(1, Math.min(limit, PAGE_EVENTS_MAX + 1)));
     return rows.map((row) => row.name);
   }
 

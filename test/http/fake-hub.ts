@@ -23,6 +23,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   target = vi.fn<SubscriptionApi['target']>().mockResolvedValue(null);
   attempts = vi.fn<SubscriptionApi['attempts']>().mockResolvedValue(null);
   delivery = vi.fn<SubscriptionApi['delivery']>();
+  deliveryOtherThan = vi.fn<SubscriptionApi['deliveryOtherThan']>();
   wake = vi.fn<SubscriptionApi['wake']>();
   topicAppeared = vi.fn<SubscriptionApi['topicAppeared']>();
   overtake = vi.fn<SubscriptionApi['overtake']>();
@@ -66,6 +67,7 @@ export class FakeHub {
   readonly topics = new Map<string, FakeTopic>();
   readonly fetch = vi.fn<typeof fetch>();
   readonly background: Promise<unknown>[] = [];
+  readonly logged: string[] = [];
   now = Date.UTC(2026, 10, 23, 20);
 
   subscription(name: string): FakeSubscription {
@@ -84,7 +86,7 @@ export class FakeHub {
       now: () => this.now,
       random: { fraction: () => 0.5, bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
       background: (task) => void this.background.push(task),
-      log: () => undefined,
+      log: (_level, message) => void this.logged.push(message),
       fetch: this.fetch,
       adminKey: ADMIN_KEY,
       hubSecret: HUB_SECRET,

@@ -376,23 +376,27 @@ describe('a subscription', () => {
       response: 'oops',
       error: 'Answered 500.',
       replay: null,
+      request: { url: 'https://billing.example.net/hook', headers: { 'webhook-id': 'msg_a' } },
     };
     billing.attempts.mockResolvedValue({ items: [attempt], next: 'abc' });
     const list = (query: string) => hub.call('GET', `/v1/subscriptions/billing/attempts${query}`);
     const page = await list('?status=500&sequence=3&limit=1');
     expect(page.body).toEqual({
-      items: [{ ...attempt, at: '2026-11-23T00:00:00.000Z' }],
+      items: [{ ...attempt, at: '2026-11-23T00:00:00.000Z', endedAt: '2026-11-23T00:00:00.003Z' }],
       next: expect.any(String),
     });
-    expect(billing.attempts).toHaveBeenLastCalledWith({ status: 500, sequence: 3, limit: 1, cursor: null });
-    await list(`?status=timeout&cursor=${page.body.next}`);
-    expect(billing.attempts).toHaveBeenLastCalledWith({ status: 'timeout', sequence: null, limit: 50, cursor: 'abc' });
+    const query = { status: 500, topic: null, sequence: 3, limit: 1, cursor: null };
+    expect(billing.attempts).toHaveBeenLastCalledWith(query);
+    await list(`?status=timeout&topic=orders&cursor=${page.body.next}`);
+    const next = { status: 'timeout', topic: 'orders', sequence: null, limit: 50, cursor: 'abc' };
+    expect(billing.attempts).toHaveBeenLastCalledWith(next);
     for (const bad of [
       '?status=ok',
       '?status=99',
       '?status=600',
       '?sequence=0',
       '?sequence=x',
+      '?topic=A!',
       '?limit=0',
       '?limit=1001',
       '?cursor=abc',

@@ -1,5 +1,6 @@
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import { noStats } from '../../src/subscriptions/stats.ts';
 import type { TopicDescription } from '../../src/topics/protocol.ts';
 
 /** What the fakes of fake-hub.ts answer with. */
@@ -61,7 +62,11 @@ export function subscriptionView(
     skipped: 0,
     discarded: 0,
     cursor: 7,
+    lagMs: 0,
+    attemptTotals: noStats(),
     latency: { p50: 12, p99: null },
+    successRate: { hour: 1, day: null },
+    attempted: { hour: 1, day: 0 },
     ...changes,
   };
 }

@@ -22,6 +22,8 @@ const FIRST_ROWS = `
   INSERT INTO letters (topic, sequence, lane, state, reason, attempts, died_at, version, dirty)
     VALUES ('orders', 2, 1, 'open', 'exhausted', 2, 1000, 5, 0);
   INSERT INTO history (topic, sequence, types) VALUES ('orders', 1, '[]');
+  INSERT INTO attempts (id, topic, first, last, at, total, body) VALUES (9, 'orders', 1, 1, 1767225600000, 20,
+    '[{"sequence":1,"attempt":1,"at":1767225600000,"status":200,"outcome":"delivered","latencyMs":3,"response":"","error":null}]');
 `;
 
 /** A storage as a hub left it whose code knew the first `count` migrations only. */
@@ -67,6 +69,9 @@ describe('the schema of a subscription', () => {
       await hub.subscription('billing').redrive({ topic: 'orders', sequence: 2, event: '{"type":"order.created"}' });
       expect(await hub.work('billing')).toEqual([2]);
       expect(await hub.view('billing')).toMatchObject({ delivered: 4, dead: 0, pending: 0 });
+      const query = { topic: null, status: null, sequence: 1, limit: 10, cursor: null };
+      const attempts = await hub.subscription('billing').attempts(query);
+      expect(attempts?.items).toMatchObject([{ sequence: 1, status: 200, request: null }]);
       const [row] = hub.rows<{ letter_version: number }>('billing', 'SELECT letter_version FROM subscription');
       expect(row?.letter_version).toBeGreaterThan(5);
     },

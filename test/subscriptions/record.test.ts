@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { AttemptsQuery, AttemptView } from '../../src/subscriptions/protocol.ts';
-import { Hub } from './harness.ts';
+import type { AttemptsQuery, AttemptView, DeliveryView } from '../../src/subscriptions/protocol.ts';
+import { Hub, WEBHOOK } from './harness.ts';
 
 const KEPT = 1_000;
 const KEPT_MS = 3_600_000;
-const ALL: AttemptsQuery = { status: null, sequence: null, limit: 1_000, cursor: null };
+const ALL: AttemptsQuery = { topic: null, status: null, sequence: null, limit: 1_000, cursor: null };
 
 async function attempts(hub: Hub, query: Partial<AttemptsQuery> = {}): Promise<AttemptView[]> {
   return (await hub.subscription('billing').attempts({ ...ALL, ...query }))?.items ?? [];
@@ -71,13 +71,86 @@ describe('P8: attempts', () => {
     expect((left?.newest ?? 0) - (left?.oldest ?? 0)).toBeLessThan(KEPT);
   });
 
-  test('give the percentiles of latency', async () => {
+  test('are listed by topic too, where there are several', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { topics: ['orders', 'invoices'] });
+    await hub.publish('orders', 3);
+    await hub.publish('invoices', 2);
+    await hub.work('billing');
+    const topics = async (query: Partial<AttemptsQuery>) => (await attempts(hub, query)).map(({ topic }) => topic);
+    expect(await topics({ topic: 'invoices' })).toEqual(['invoices', 'invoices']);
+    expect(await topics({ topic: 'orders', sequence: 2 })).toEqual(['orders']);
+    expect((await topics({ sequence: 2 })).sort()).toEqual(['invoices', 'orders']);
+    expect(await topics({ topic: 'refunds' })).toEqual([]);
+  });
+
+  test('have no older or more of them than are kept, though nothing comes that would trim them', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { attempts: { maxCount: 100, maxAgeMs: KEPT_MS } });
+    await hub.publish('orders', 130);
+    await hub.work('billing');
+    const kept = await attempts(hub);
+    expect(kept).toHaveLength(100);
+    const sequences = kept.map(({ sequence }) => sequence);
+    await hub.put('billing', { attempts: { maxCount: 30, maxAgeMs: KEPT_MS } });
+    expect((await attempts(hub)).map(({ sequence }) => sequence)).toEqual(sequences.slice(0, 30));
+    await hub.advance(KEPT_MS + 1);
+    expect(await attempts(hub)).toEqual([]);
+  });
+
+  test('that are kept no longer go with the next sweep', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { attempts: { maxCount: 1_000, maxAgeMs: KEPT_MS } });
+    await hub.publish('orders', 130);
+    await hub.work('billing');
+    const rows = () => hub.rows<{ rows: number }>('billing', 'SELECT count(*) AS rows FROM attempts')[0]?.rows;
+    const before = rows();
+    await hub.awaiting(hub.subscription('billing').sweep());
+    expect(rows()).toBe(before);
+    await hub.put('billing', { attempts: { maxCount: 100, maxAgeMs: KEPT_MS } });
+    await hub.awaiting(hub.subscription('billing').sweep());
+    expect(rows()).toBeLessThan(before ?? 0);
+    expect(await attempts(hub)).toHaveLength(100);
+    await hub.advance(KEPT_MS + 1);
+    await hub.awaiting(hub.subscription('billing').sweep());
+    expect(rows()).toBe(0);
+    expect(await hub.view('billing')).toMatchObject({
+      attempted: { hour: 0, day: 130 },
+      attemptTotals: { delivered: 130 },
+    });
+  });
+
+  test('tell what was sent then, whatever the configuration says since', async () => {
     const hub = new Hub();
     await hub.subscribe('billing');
-    expect((await hub.view('billing')).latency).toEqual({ p50: null, p99: null });
-    await hub.publish('orders', 100);
-    await hub.work('billing', (event) => ({ ...hub.delivered(event), latencyMs: event.sequence }));
-    expect((await hub.view('billing')).latency).toEqual({ p50: 51, p99: 100 });
+    await hub.publish('orders', 3);
+    const message = hub.take();
+    const { token, events } = await hub.claim(message);
+    const outcomes = events.map((event) => ({
+      ...hub.delivered(event),
+      ...(event.sequence === 2 ? { request: { headers: { 'x-own': 'a', 'millrace-topic': null } } } : {}),
+      ...(event.sequence === 3 ? { request: null } : {}),
+    }));
+    const request = {
+      url: 'https://receiver.example/then',
+      headers: { 'user-agent': 'Millrace/0.0.1', 'millrace-topic': true, 'millrace-sequence': true } as const,
+    };
+    await hub.subscription('billing').settle({ v: 1, lease: message.lease, token, outcomes, request });
+    await hub.put('billing', { delivery: { ...WEBHOOK, url: 'https://receiver.example/now' } });
+    expect((await attempts(hub)).map((attempt) => attempt.request)).toEqual([
+      null,
+      {
+        url: 'https://receiver.example/then',
+        headers: { 'user-agent': 'Millrace/0.0.1', 'millrace-sequence': '2', 'x-own': 'a' },
+      },
+      {
+        url: 'https://receiver.example/then',
+        headers: { 'user-agent': 'Millrace/0.0.1', 'millrace-topic': 'orders', 'millrace-sequence': '1' },
+      },
+    ]);
+    await hub.publish('orders', 1);
+    await hub.work('billing');
+    expect((await attempts(hub))[0]).toMatchObject({ sequence: 4, request: null });
   });
 
   test('of another name or none are not mixed in: a deleted subscription has none', async () => {
@@ -89,6 +162,124 @@ describe('P8: attempts', () => {
     expect(await hub.subscription('billing').attempts(ALL)).toBeNull();
     await hub.subscribe('billing');
     expect(await attempts(hub)).toEqual([]);
+  });
+});
+
+describe('P8: statistics', () => {
+  test('say how often and how fast the receiver took what it was sent of late, redrives and replays too', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { retry: { scheduleMs: [], jitter: 0 } });
+    expect(await hub.view('billing')).toMatchObject({
+      latency: { p50: null, p99: null },
+      successRate: { hour: null, day: null },
+      attempted: { hour: 0, day: 0 },
+    });
+    await hub.publish('orders', 100);
+    await hub.work('billing', (event) => ({
+      ...(event.sequence <= 25 ? hub.failed(event) : hub.delivered(event)),
+      latencyMs: event.sequence,
+    }));
+    expect(await hub.view('billing')).toMatchObject({
+      latency: { p50: 50, p99: 99 },
+      successRate: { hour: 0.75, day: 0.75 },
+      attempted: { hour: 100, day: 100 },
+    });
+    await hub.advance(2 * 3_600_000);
+    await hub.subscription('billing').redrive({ topic: 'orders', sequence: 1, event: '{"type":"order.created"}' });
+    await hub.work('billing');
+    expect(await hub.view('billing')).toMatchObject({
+      latency: { p50: 5, p99: 5 },
+      successRate: { hour: 1, day: 76 / 101 },
+      attempted: { hour: 1, day: 101 },
+      attemptTotals: { delivered: 76, failed: 25, retried: 1 },
+    });
+  });
+
+  test('are the same after a restart, and after what they were counted from is gone', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { attempts: { maxCount: 100, maxAgeMs: KEPT_MS } });
+    for (let publish = 1; publish <= 130; publish++) {
+      await hub.publish('orders', publish % 10);
+      await hub.work('billing', (event) =>
+        event.sequence % 3 === 0 ? hub.failed(event) : { ...hub.delivered(event), latencyMs: event.sequence },
+      );
+      if (publish % 17 === 0) hub.restart('billing');
+    }
+    const { attemptTotals, attempted } = await hub.view('billing');
+    const tried = attemptTotals.delivered + attemptTotals.failed;
+    const last = hub.rows<{ total: number; rows: number }>(
+      'billing',
+      'SELECT max(total) AS total, count(*) AS rows FROM attempts',
+    )[0];
+    expect(tried).toBe(last?.total);
+    expect(last?.rows).toBeLessThan(130);
+    hub.restart('billing');
+    expect(await hub.view('billing')).toMatchObject({ attemptTotals, attempted });
+  });
+
+  test('count a settle that is rolled back, and done again twice, once', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    const message = hub.take();
+    const { token, events } = await hub.claim(message);
+    const storage = hub.storage('subscription billing');
+    const settle = () =>
+      hub
+        .subscription('billing')
+        .settle({ v: 1, lease: message.lease, token, outcomes: events.map((event) => hub.delivered(event)) });
+    storage.sql.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON attempts BEGIN SELECT raise(ABORT, 'The disk is full.'); END",
+    );
+    await expect(settle()).rejects.toThrow('The disk is full.');
+    storage.sql.exec('DROP TRIGGER full');
+    await settle();
+    await settle();
+    expect((await hub.view('billing')).attemptTotals).toMatchObject({ delivered: 1, failed: 0 });
+  });
+
+  test('of a subscription made again begin anew', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 300);
+    await hub.work('billing');
+    await hub.awaiting(hub.subscription('billing').remove());
+    await hub.subscribe('billing');
+    expect(await hub.view('billing')).toMatchObject({ attempted: { day: 0 }, attemptTotals: { delivered: 0 } });
+  });
+
+  test('tell how long the oldest event has waited that is neither settled nor filtered', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', {
+      topics: ['orders', 'invoices'],
+      filter: { types: ['order.*'], cel: null },
+      retry: { scheduleMs: [3_600_000], jitter: 0 },
+    });
+    const lag = async () => {
+      const { lag, lagMs } = await hub.view('billing');
+      return [lag, lagMs];
+    };
+    expect(await lag()).toEqual([0, 0]);
+    await hub.publish('orders', 2);
+    const recordedAt = hub.clock.now();
+    await hub.work('billing', (event) => (event.sequence === 2 ? hub.failed(event) : hub.delivered(event)));
+    await hub.advance(5_000);
+    await hub.publish('orders', 3, 'invoice.sent');
+    await hub.publish('invoices', 1, 'invoice.sent');
+    await hub.advance(5_000);
+    const [events, ms] = await lag();
+    expect(events).toBeGreaterThan(0);
+    expect(ms).toBe(hub.clock.now() - recordedAt);
+    await hub.advance(3_600_000);
+    await hub.work('billing');
+    await hub.advance(1_000);
+    expect(await lag()).toEqual([0, 0]);
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.publish('orders', 1, 'invoice.sent');
+    await hub.publish('orders', 1);
+    const waitingSince = hub.clock.now();
+    await hub.advance(7_000);
+    expect((await lag())[1]).toBe(hub.clock.now() - waitingSince);
   });
 });
 
@@ -161,5 +352,70 @@ describe('P8: what became of an event', () => {
     expect(await status()).toBe('retrying');
     await hub.claim(hub.take());
     expect(await status()).toBe('delivering');
+  });
+});
+
+describe('P8: waiting for what becomes of an event', () => {
+  const wait = (hub: Hub, known: DeliveryView, waitMs: number) =>
+    hub.subscription('billing').deliveryOtherThan({
+      v: 1,
+      topic: 'orders',
+      sequence: 1,
+      type: 'order.created',
+      known,
+      waitMs,
+    });
+  const delivery = (hub: Hub) => hub.subscription('billing').delivery('orders', 1, 'order.created');
+
+  test('is answered at once where it differs from what is known, and else as soon as it does', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    const pending = await delivery(hub);
+    expect(await wait(hub, { ...pending, status: 'not-subscribed' }, 20_000)).toEqual(pending);
+    const waiting = wait(hub, pending, 20_000);
+    const began = hub.clock.now();
+    const message = hub.take();
+    const { token, events } = await hub.claim(message);
+    await hub.clock.advance(100);
+    const delivering = await waiting;
+    expect(delivering.status).toBe('delivering');
+    const tick = wait(hub, delivering, 20_000);
+    const outcomes = events.map((event) => hub.delivered(event));
+    await hub.subscription('billing').settle({ v: 1, lease: message.lease, token, outcomes });
+    await hub.clock.advance(100);
+    expect(await tick).toMatchObject({ status: 'delivered', attempts: 1 });
+    expect(hub.clock.now() - began).toBeLessThan(1_000);
+  });
+
+  test('ends unchanged when the time is up, which is 20 s at most', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    const pending = await delivery(hub);
+    for (const [waitMs, atMost] of [
+      [500, 500],
+      [3_600_000, 20_000],
+    ] as const) {
+      const began = hub.clock.now();
+      const waiting = wait(hub, pending, waitMs).then((view) => ({ view, took: hub.clock.now() - began }));
+      await hub.clock.advance(25_000);
+      expect(await waiting).toEqual({ view: pending, took: atMost });
+    }
+  });
+
+  test('is not possible for more than 200 at a time: others are answered at once', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    const pending = await delivery(hub);
+    const all = Array.from({ length: 200 }, () => wait(hub, pending, 20_000));
+    expect(await wait(hub, pending, 20_000)).toEqual(pending);
+    await hub.claim(hub.take());
+    await hub.clock.advance(100);
+    expect(new Set((await Promise.all(all)).map(({ status }) => status))).toEqual(new Set(['delivering']));
+    // Nobody is left behind to be looked for.
+    await hub.clock.advance(60_000);
+    expect(hub.clock.sleeping).toBe(0);
   });
 });

@@ -9,7 +9,7 @@ CREATE TABLE attempts (
         at INTEGER NOT NULL,
         total INTEGER NOT NULL,
         body TEXT NOT NULL
-      );
+      , request TEXT);
 
 CREATE TABLE detachments (attachment TEXT PRIMARY KEY, topic TEXT NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;
 
@@ -129,6 +129,13 @@ CREATE INDEX letters_unsent ON letters (topic, sequence) WHERE dirty = 1 AND eve
 CREATE TABLE notices (id TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE skips (topic TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (topic, sequence)) WITHOUT ROWID;
+
+CREATE TABLE stats (
+        id INTEGER PRIMARY KEY CHECK (id = 0),
+        through INTEGER NOT NULL,
+        total INTEGER NOT NULL,                    -- of attempts, at that row
+        body TEXT NOT NULL
+      );
 
 CREATE TABLE subscription (
         id INTEGER PRIMARY KEY CHECK (id = 0),

@@ -84,7 +84,27 @@ describe('reading or parking', () => {
       firstSequence: 1,
       lastSequence: 4,
       parked: { ticket: 5, next: 5, owed: null },
+      recordedAt: null,
     });
+  });
+
+  test('a standing tells when the first event was recorded that a subscription has not settled', async () => {
+    const harness = new Harness();
+    await harness.attach('billing');
+    const start = harness.clock.now();
+    await harness.publish('a');
+    await harness.clock.advance(1_000);
+    await harness.publish('b');
+    const recordedAt = async (low?: number) => (await harness.log.standing('billing', low)).recordedAt;
+    expect(await recordedAt(1)).toBe(start);
+    expect(await recordedAt(2)).toBe(start + 1_000);
+    expect([await recordedAt(3), await recordedAt(0), await recordedAt()]).toEqual([null, null, null]);
+    await harness.park('billing', 5, ['a']);
+    await harness.publish('b');
+    expect(await recordedAt(3)).toBeNull();
+    await harness.clock.advance(1_000);
+    await harness.publish('b', 'a');
+    expect(await recordedAt(3)).toBe(harness.clock.now());
   });
 
   test('what matches nothing is passed in bounded steps', async () => {

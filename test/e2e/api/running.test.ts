@@ -203,9 +203,6 @@ describe('what comes later is 400 not-supported-yet', () => {
       me.get(`/v1/topics/later/events${query}`, { headers });
     (await read('?filter=data.amount%20%3E%20100')).refused(400, 'not-supported-yet', 'filter');
     (await read('', { accept: 'text/event-stream' })).refused(400, 'not-supported-yet');
-    await me.publish('later', { type: 'a' });
-    const deliveries = '/v1/topics/later/events/1/deliveries';
-    (await me.get(deliveries, { headers: { accept: 'text/event-stream' } })).refused(400, 'not-supported-yet');
     (await me.with(null).get('/v1/topics?token=abc')).refused(401, 'unauthorized');
   });
 });

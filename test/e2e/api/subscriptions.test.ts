@@ -72,7 +72,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
       updatedAt: expect.stringMatching(/Z$/),
       ...counts,
       cursor: 1,
+      lagSeconds: 0,
       latency: { p50: null, p99: null },
+      successRate: { hour: null, day: null },
+      attempted: { hour: 0, day: 0 },
     };
     expect(made).toEqual({ ...expected, delivery: { ...expected.delivery, secret } });
     expect((await me.get('/v1/subscriptions/defaults')).is(200)).toEqual(expected);

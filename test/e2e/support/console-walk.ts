@@ -33,6 +33,7 @@ export function normalise(output: string): string {
     .replace(/\bmr_[\w.-]+/g, 'mr_KEY')
     .replace(/\b[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\b/g, 'UUID')
     .replace(/"latencyMs":\d+/g, '"latencyMs":0')
+    .replace(/"webhook-timestamp":"\d+"/g, '"webhook-timestamp":"0"')
     .trim();
 }
 

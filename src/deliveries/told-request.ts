@@ -1,0 +1,39 @@
+import type { SentRequest } from '../subscriptions/protocol.ts';
+
+/** What a hub tells of a webhook's request later: everything but secrets. */
+
+/** Stands for what is left out. */
+const LEFT_OUT = '…';
+
+/** Headers whose values the hub makes itself. All others are a subscription's own, and may be credentials. */
+const HUBS_OWN = /^(content-type|user-agent|traceparent|tracestate|webhook-.+|millrace-.+|ce-.+)$/;
+
+/**
+ * The request without secrets: of a signature its kind alone, of the subscription's own headers their names, of the URL's
+ * query the names of its parameters.
+ *
+ * @param headers lower-case names
+ * @param configured names of headers that the subscription sets, in any case
+ */
+export function toldRequest(url: string, headers: Record<string, string>, configured: Iterable<string>): SentRequest {
+  const own = new Set(Array.from(configured, (name) => name.toLowerCase()));
+  const told = Object.entries(headers).map(([name, value]) => {
+    if (own.has(name) || !HUBS_OWN.test(name)) return [name, LEFT_OUT];
+    return [name, name === 'webhook-signature' ? kindsOf(value) : value];
+  });
+  return { url: toldUrl(url), headers: Object.fromEntries(told) };
+}
+
+/** `v1,…` of each signature. */
+function kindsOf(signatures: string): string {
+  return signatures.replace(/,[^ ]*/g, `,${LEFT_OUT}`);
+}
+
+function toldUrl(given: string): string {
+  const url = URL.parse(given);
+  if (url === null) return LEFT_OUT;
+  const query = url.search.slice(1).split('&');
+  // What stands alone may be the secret itself.
+  const names = query.map((pair) => (pair.includes('=') ? `${pair.split('=', 1)[0]}=${LEFT_OUT}` : LEFT_OUT));
+  return url.origin + url.pathname + (url.search === '' ? '' : `?${names.join('&')}`);
+}
