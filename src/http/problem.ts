@@ -35,6 +35,7 @@ export const PROBLEMS = {
   'unsupported-media-type': { status: 415, title: 'The content type is not one the hub reads' },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used with another body' },
   'internal-error': { status: 500, title: 'Something went wrong in the hub' },
+  'config-incomplete': { status: 503, title: 'Not all of the configuration could be applied' },
   'not-configured': { status: 503, title: 'The hub is not configured' },
   'secret-unreadable': { status: 503, title: 'A stored secret cannot be opened' },
   'not-migrated': { status: 503, title: 'The database is not migrated' },

@@ -12,6 +12,7 @@ import type {
   AttemptsQuery,
   AttemptView,
   ClaimResult,
+  ConfigurationView,
   DeliveryTarget,
   DeliveryView,
   LetterJob,
@@ -62,6 +63,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   describe(): Promise<SubscriptionView | null> {
     return this.#subscription.describe();
+  }
+
+  configuration(): Promise<ConfigurationView | null> {
+    return this.#subscription.configuration();
   }
 
   remove(): Promise<boolean> {

@@ -7,6 +7,8 @@ export interface SubscriptionApi {
   // Configuration
   put(request: PutRequest): Promise<PutResult>;
   describe(): Promise<SubscriptionView | null>;
+  /** How it is configured, known without asking a log. */
+  configuration(): Promise<ConfigurationView | null>;
   remove(): Promise<boolean>;
   pause(): Promise<SubscriptionView | null>;
   resume(): Promise<SubscriptionView | null>;
@@ -54,6 +56,8 @@ export interface PutRequest {
   name: string;
   document: SubscriptionDocument;
   ifMatch: string | null;
+  /** Pauses it in the same transaction. Absent: it stays as it is. */
+  paused?: true;
 }
 
 export type PutResult =
@@ -95,6 +99,13 @@ export interface SubscriptionView {
   discarded: number;
   cursor: number | null;
   latency: { p50: number | null; p99: number | null };
+}
+
+export interface ConfigurationView {
+  /** With every default in it, without the secret. */
+  document: SubscriptionDocument;
+  etag: string;
+  paused: boolean;
 }
 
 export type SeekResult =

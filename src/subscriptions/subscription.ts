@@ -19,6 +19,7 @@ import type {
   AttemptsQuery,
   AttemptView,
   ClaimResult,
+  ConfigurationView,
   DeliveryTarget,
   DeliveryView,
   LetterJob,
@@ -132,6 +133,10 @@ export class Subscription implements SubscriptionApi {
 
   describe(): Promise<SubscriptionView | null> {
     return this.#views.describe();
+  }
+
+  async configuration(): Promise<ConfigurationView | null> {
+    return this.#configuration.view();
   }
 
   async remove(): Promise<boolean> {

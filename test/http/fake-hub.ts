@@ -12,6 +12,7 @@ type Mocked<T> = { [K in keyof T]: T[K] extends (...args: never[]) => unknown ? 
 export class FakeSubscription implements Mocked<SubscriptionApi> {
   put = vi.fn<SubscriptionApi['put']>();
   describe = vi.fn<SubscriptionApi['describe']>().mockResolvedValue(null);
+  configuration = vi.fn<SubscriptionApi['configuration']>().mockResolvedValue(null);
   remove = vi.fn<SubscriptionApi['remove']>().mockResolvedValue(false);
   pause = vi.fn<SubscriptionApi['pause']>().mockResolvedValue(null);
   resume = vi.fn<SubscriptionApi['resume']>().mockResolvedValue(null);
