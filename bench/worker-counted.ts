@@ -9,6 +9,8 @@ import { COUNTS_PATH, type Counts, noCounts, type ObjectCounts } from './counts.
  * objects' SQL is executed; calls are counted where they are made, as the platform bills them.
  */
 
+export { QuotaObject } from '../src/worker.ts';
+
 const counts: Counts = noCounts();
 /** Each object's storage, with where it counts. */
 const owners = new WeakMap<object, ObjectCounts>();

@@ -34,6 +34,7 @@ export const PROBLEMS = {
   'payload-too-large': { status: 413, title: 'The request is over a limit' },
   'unsupported-media-type': { status: 415, title: 'The content type is not one the hub reads' },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used with another body' },
+  'quota-exceeded': { status: 429, title: 'The key has published as much as it may for now' },
   'internal-error': { status: 500, title: 'Something went wrong in the hub' },
   'config-incomplete': { status: 503, title: 'Not all of the configuration could be applied' },
   'not-configured': { status: 503, title: 'The hub is not configured' },
