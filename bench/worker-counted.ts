@@ -92,6 +92,7 @@ function countedStub<Stub extends object>(stub: Stub, counted: ObjectCounts): St
       if (typeof member !== 'function' || name === 'then' || name === 'dup') return member;
       return (...given: unknown[]) => {
         counted.requests += 1;
+        if (name === 'wake') counts.wakes += 1;
         return Reflect.apply(member, original, given);
       };
     },
