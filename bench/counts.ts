@@ -13,6 +13,8 @@ export interface Counts {
   workerRequests: number;
   topicLog: ObjectCounts;
   subscription: ObjectCounts;
+  /** Of the requests to subscriptions: a log telling one that is parked of an event. */
+  wakes: number;
   /** Written, read and deleted, per 64 KB. */
   queueOperations: number;
   d1RowsRead: number;
@@ -28,6 +30,7 @@ export function noCounts(): Counts {
     workerRequests: 0,
     topicLog: { ...none },
     subscription: { ...none },
+    wakes: 0,
     queueOperations: 0,
     d1RowsRead: 0,
     d1RowsWritten: 0,
@@ -46,6 +49,7 @@ export function each(before: Counts, after: Counts, count: number): Counts {
     workerRequests: per(before.workerRequests, after.workerRequests),
     topicLog: ofObject(before.topicLog, after.topicLog),
     subscription: ofObject(before.subscription, after.subscription),
+    wakes: per(before.wakes, after.wakes),
     queueOperations: per(before.queueOperations, after.queueOperations),
     d1RowsRead: per(before.d1RowsRead, after.d1RowsRead),
     d1RowsWritten: per(before.d1RowsWritten, after.d1RowsWritten),

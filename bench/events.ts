@@ -1,7 +1,7 @@
 /** What is published: one event of about 250 bytes, a different one each time, as a producer with ids of its own sends it. */
 
 /** Subjects are taken in turn, so that keys repeat as they do in life. */
-const SUBJECTS = 1000;
+export const SUBJECTS = 1000;
 const DATA = {
   customer: 'c-20871',
   currency: 'EUR',
@@ -12,10 +12,10 @@ const DATA = {
 
 let made = 0;
 
-/** `keyed`: with a subject, which is what ordering by key goes by. */
-export function event(keyed: boolean): string {
+/** `keyed`: with one of so many subjects, which is what ordering by key goes by. */
+export function event(keyed: boolean, subjects = SUBJECTS): string {
   made += 1;
-  const subject = keyed ? { subject: `order-${made % SUBJECTS}` } : {};
+  const subject = keyed ? { subject: `order-${made % subjects}` } : {};
   return JSON.stringify({
     specversion: '1.0',
     id: `e-${String(made).padStart(9, '0')}`,
@@ -28,6 +28,6 @@ export function event(keyed: boolean): string {
   });
 }
 
-export function batch(size: number, keyed: boolean): string {
-  return `[${Array.from({ length: size }, () => event(keyed)).join(',')}]`;
+export function batch(size: number, keyed: boolean, subjects = SUBJECTS): string {
+  return `[${Array.from({ length: size }, () => event(keyed, subjects)).join(',')}]`;
 }

@@ -1,5 +1,5 @@
 import { Connection, encode, type Method, openAll } from './client.ts';
-import { batch, event } from './events.ts';
+import { batch, event, SUBJECTS } from './events.ts';
 import { closedLoop, type Load, sendAll, succeeded, until } from './measure.ts';
 import { ADMIN_KEY, type Running, startHub } from './runtime.ts';
 
@@ -24,7 +24,10 @@ export interface SubscribeOptions {
   maxInFlight?: number;
   types?: string[];
   schedule?: string[];
+  ordering?: Ordering;
 }
+
+export type Ordering = 'none' | 'key' | 'topic';
 
 /** A running hub as a program outside sees it. */
 export class Hub {
@@ -83,9 +86,9 @@ export class Hub {
   }
 
   /** At least `count` events, in batches. */
-  async load(topic: string, count: number, size = 100, keyed = true): Promise<void> {
+  async load(topic: string, count: number, size = 100, keyed = true, subjects = SUBJECTS): Promise<void> {
     const connections = await this.connections(BATCH_CONNECTIONS);
-    await sendAll(connections, Math.ceil(count / size), () => many(topic, size, keyed));
+    await sendAll(connections, Math.ceil(count / size), () => many(topic, size, keyed, subjects));
   }
 
   /** Publishes one event over one kept connection; its sequence. */
@@ -97,12 +100,13 @@ export class Hub {
   }
 
   async subscribe(name: string, topic: string, url: string, options: SubscribeOptions = {}): Promise<void> {
-    const { from, timeout, maxInFlight, types, schedule } = options;
+    const { from, timeout, maxInFlight, types, schedule, ordering } = options;
     await this.call('PUT', `/v1/subscriptions/${name}`, {
       topics: [topic],
       ...(from === undefined ? {} : { from }),
       ...(types === undefined ? {} : { filter: { types } }),
       ...(maxInFlight === undefined ? {} : { maxInFlight }),
+      ...(ordering === undefined ? {} : { ordering }),
       ...(schedule === undefined ? {} : { retry: { schedule } }),
       delivery: { kind: 'webhook', url, ...(timeout === undefined ? {} : { timeout }) },
     });
@@ -154,8 +158,8 @@ export function single(topic: string, keyed: boolean): Buffer {
   return encode('POST', `/v1/topics/${topic}/events`, ONE, event(keyed));
 }
 
-function many(topic: string, size: number, keyed: boolean): Buffer {
-  return encode('POST', `/v1/topics/${topic}/events`, MANY, batch(size, keyed));
+function many(topic: string, size: number, keyed: boolean, subjects = SUBJECTS): Buffer {
+  return encode('POST', `/v1/topics/${topic}/events`, MANY, batch(size, keyed, subjects));
 }
 
 export function read(topic: string, from: number, limit: number): Buffer {

@@ -27,6 +27,34 @@ export async function closedLoop(connections: Connection[], seconds: number, nex
   return { rate: latencies.length / ((performance.now() - begun) / 1000), latencies };
 }
 
+/**
+ * `count` requests, `rate` a second: each goes out when it is due and a connection is free, however long the ones before it
+ * take. `answered` is told when the request was due, by `performance.now()`.
+ */
+export async function openLoop(
+  connections: Connection[],
+  count: number,
+  rate: number,
+  next: () => Buffer,
+  answered: (answer: Answer, due: number) => void = () => undefined,
+): Promise<void> {
+  const free = [...connections];
+  const answers: Promise<void>[] = [];
+  const begun = performance.now();
+  for (let index = 0; index < count; index += 1) {
+    const due = begun + (index / rate) * 1000;
+    while (performance.now() < due || free.length === 0) await sleep(Math.max(0, due - performance.now()));
+    const connection = free.pop();
+    if (connection === undefined) continue;
+    const sent = connection.send(next()).then((answer) => {
+      answered(succeeded(answer), due);
+      free.push(connection);
+    });
+    answers.push(sent);
+  }
+  await Promise.all(answers);
+}
+
 /** `count` requests, shared among the connections. */
 export async function sendAll(connections: Connection[], count: number, next: () => Buffer): Promise<void> {
   let left = count;

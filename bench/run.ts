@@ -5,14 +5,16 @@ import { Receiver } from './receiver.ts';
 import { startFloor } from './runtime.ts';
 import { billing } from './sections/billing.ts';
 import { fanOut } from './sections/fan-out.ts';
+import { fanOutCost } from './sections/fan-out-cost.ts';
 import { growth } from './sections/growth.ts';
 import { latency } from './sections/latency.ts';
+import { orderings } from './sections/orderings.ts';
 import { publish } from './sections/publish.ts';
 import type { Section } from './sections/section.ts';
 import { webhooks } from './sections/webhooks.ts';
 import { circumstances, line, type Row, table } from './table.ts';
 
-const SECTIONS: Section[] = [publish, latency, webhooks, fanOut, growth, billing];
+const SECTIONS: Section[] = [publish, latency, webhooks, orderings, fanOut, growth, billing, fanOutCost];
 const BEGIN = '<!-- bench: begin -->';
 const END = '<!-- bench: end -->';
 const USAGE = `npm run bench [-- [--quick] [--markdown FILE] [section …]]

@@ -47,6 +47,7 @@ export async function startHub(entry: 'src/worker.ts' | 'bench/worker-counted.ts
     durableObjects: {
       TOPIC_LOG: { className: 'TopicLogObject', useSQLite: true },
       SUBSCRIPTION: { className: 'SubscriptionObject', useSQLite: true },
+      QUOTA: { className: 'QuotaObject', useSQLite: true },
     },
     d1Databases: { DB: 'millrace' },
     queueProducers: {

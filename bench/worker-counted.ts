@@ -9,6 +9,8 @@ import { COUNTS_PATH, type Counts, noCounts, type ObjectCounts } from './counts.
  * objects' SQL is executed; calls are counted where they are made, as the platform bills them.
  */
 
+export { QuotaObject } from '../src/worker.ts';
+
 const counts: Counts = noCounts();
 /** Each object's storage, with where it counts. */
 const owners = new WeakMap<object, ObjectCounts>();
@@ -90,6 +92,7 @@ function countedStub<Stub extends object>(stub: Stub, counted: ObjectCounts): St
       if (typeof member !== 'function' || name === 'then' || name === 'dup') return member;
       return (...given: unknown[]) => {
         counted.requests += 1;
+        if (name === 'wake') counts.wakes += 1;
         return Reflect.apply(member, original, given);
       };
     },

@@ -1,3 +1,4 @@
+import type { QuotaObject } from './quotas/object.ts';
 import type { SubscriptionObject } from './subscriptions/object.ts';
 import type { LeaseMessage } from './subscriptions/protocol.ts';
 import type { TopicLogObject } from './topics/object.ts';
@@ -6,6 +7,7 @@ import type { TopicLogObject } from './topics/object.ts';
 export interface Env {
   TOPIC_LOG: DurableObjectNamespace<TopicLogObject>;
   SUBSCRIPTION: DurableObjectNamespace<SubscriptionObject>;
+  QUOTA: DurableObjectNamespace<QuotaObject>;
   DB: D1Database;
   DELIVERIES: Queue<LeaseMessage>;
   RETRIES: Queue<LeaseMessage>;

@@ -13,6 +13,7 @@ import { VERSION } from './version.ts';
 
 /** The only file that exports to the platform. */
 
+export { QuotaObject } from './quotas/object.ts';
 export { SubscriptionObject } from './subscriptions/object.ts';
 export { TopicLogObject } from './topics/object.ts';
 

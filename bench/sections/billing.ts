@@ -1,7 +1,7 @@
-import { encode } from '../client.ts';
-import { COUNTS_PATH, type Counts, dollarsPerMillion, each, inWords, rowsWritten } from '../counts.ts';
+import { counted, QUIET_MS } from '../counted.ts';
+import { type Counts, dollarsPerMillion, inWords, rowsWritten } from '../counts.ts';
 import { Hub, type SubscribeOptions } from '../hub.ts';
-import { sleep, succeeded } from '../measure.ts';
+import { sleep } from '../measure.ts';
 import { Receiver } from '../receiver.ts';
 import type { Bench, Section } from './section.ts';
 
@@ -10,8 +10,6 @@ import type { Bench, Section } from './section.ts';
 const PUBLISH_GROUP = 'Billed for an event published';
 const DELIVERY_GROUP = 'Billed for a delivery';
 const COST_GROUP = 'A million events with one webhook each';
-/** For what goes on after the last answer: settling, parking, mirrors in D1. */
-const QUIET_MS = 400;
 const CONNECTIONS = 32;
 const BUSY: SubscribeOptions = { timeout: '5s', maxInFlight: 512 };
 
@@ -210,19 +208,8 @@ class Meter {
     return { topic, name: topic };
   }
 
-  async #measured(count: number, work: () => Promise<void>): Promise<Counts> {
-    await sleep(QUIET_MS);
-    const before = await this.#counts();
-    await work();
-    await sleep(QUIET_MS);
-    return each(before, await this.#counts(), count);
-  }
-
-  async #counts(): Promise<Counts> {
-    const [connection] = await this.#hub.connections(1);
-    if (connection === undefined) throw new Error('No connection.');
-    const counts: Counts = JSON.parse(succeeded(await connection.send(encode('GET', COUNTS_PATH, {}))).body);
-    return counts;
+  #measured(count: number, work: () => Promise<void>): Promise<Counts> {
+    return counted(this.#hub, count, work);
   }
 
   #some(count: number): number {

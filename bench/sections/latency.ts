@@ -1,6 +1,6 @@
-import { Connection } from '../client.ts';
+import { openAll } from '../client.ts';
 import { sequenceOf, single } from '../hub.ts';
-import { percentile, sleep, succeeded } from '../measure.ts';
+import { openLoop, percentile, sleep } from '../measure.ts';
 import { milliseconds, perSecond } from '../table.ts';
 import type { Bench, Section } from './section.ts';
 
@@ -63,33 +63,24 @@ async function maximalRate({ hub, receiver, quick, row }: Bench): Promise<number
   return Math.min(rate, received);
 }
 
-/** An open loop: the next event is sent when it is due, however long the ones before it take. */
 async function halfRate({ hub, receiver, quick, row }: Bench, rate: number): Promise<void> {
   const count = Math.round(rate * (quick ? 1.5 : 6));
-  const free = await Promise.all(Array.from({ length: CONNECTIONS }, () => Connection.open(hub.running.port)));
-  const all = [...free];
+  const connections = await openAll(hub.running.port, CONNECTIONS);
   const dueAt = new Map<number, number>();
   const arrivedAt = new Map<number, number>();
   receiver.reset();
   receiver.onReceipt = ({ sequence, at }) => {
     if (!arrivedAt.has(sequence)) arrivedAt.set(sequence, at);
   };
-  const answers: Promise<void>[] = [];
-  const begun = performance.now();
-  for (let index = 0; index < count; index += 1) {
-    const due = begun + (index / rate) * 1000;
-    while (performance.now() < due || free.length === 0) await sleep(Math.max(0, due - performance.now()));
-    const connection = free.pop();
-    if (connection === undefined) continue;
-    const answered = connection.send(single(TOPIC, true)).then((answer) => {
-      dueAt.set(sequenceOf(succeeded(answer).body), due);
-      free.push(connection);
-    });
-    answers.push(answered);
-  }
-  await Promise.all(answers);
+  await openLoop(
+    connections,
+    count,
+    rate,
+    () => single(TOPIC, true),
+    ({ body }, due) => dueAt.set(sequenceOf(body), due),
+  );
   await receiver.arrived(count);
-  for (const connection of all) connection.close();
+  for (const connection of connections) connection.close();
   await hub.drained(SUBSCRIPTION);
   const taken = [...dueAt].map(([sequence, due]) => (arrivedAt.get(sequence) ?? Number.NaN) - due);
   const spread = [percentile(taken, 0.5), percentile(taken, 0.99)].map(milliseconds).join(' / ');

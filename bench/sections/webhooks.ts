@@ -1,4 +1,5 @@
 import { Connection, encode } from '../client.ts';
+import { SUBJECTS } from '../events.ts';
 import type { FloorOrder } from '../floor-worker.ts';
 import type { Hub } from '../hub.ts';
 import { alternate, median, succeeded } from '../measure.ts';
@@ -70,9 +71,10 @@ export async function drainRate(
   topic: string,
   name: string,
   count: number,
+  subjects = SUBJECTS,
 ): Promise<number> {
   await hub.pause(name);
-  await hub.load(topic, count);
+  await hub.load(topic, count, 100, true, subjects);
   receiver.reset();
   await hub.resume(name);
   await receiver.arrived(count);
@@ -82,7 +84,7 @@ export async function drainRate(
 }
 
 /** The bytes of the last webhook, sent by the floor's queue consumer. */
-async function floorRate(port: number, receiver: Receiver, count: number): Promise<number> {
+export async function floorRate(port: number, receiver: Receiver, count: number): Promise<number> {
   const order = orderOf(receiver, count);
   const connection = await Connection.open(port);
   receiver.reset();
@@ -92,7 +94,8 @@ async function floorRate(port: number, receiver: Receiver, count: number): Promi
   return receiver.rate;
 }
 
-function orderOf(receiver: Receiver, count: number): FloorOrder {
+/** `count` requests like the last that the receiver got. */
+export function orderOf(receiver: Receiver, count: number): FloorOrder {
   const [head = '', body = ''] = receiver.lastRequest.split('\r\n\r\n');
   const fields = head.split('\r\n').slice(1);
   const headers = fields.map((field): [string, string] => {

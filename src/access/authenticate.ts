@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
+import type { Quota } from '../quotas/protocol.ts';
 import { type KeyClaims, type SigningKey, sameBytes, signingKeys, verifyKey } from './key-tokens.ts';
 import { type RevocationPorts, Revocations } from './revocations.ts';
 
@@ -10,11 +11,13 @@ export interface Caller {
   /** For people: in the audit and in messages. */
   name: string;
   scopes: readonly string[];
+  /** Of events published; null: none. */
+  quota: Quota | null;
 }
 
 /** Who asks without a key, where none is needed. */
-export const ANYONE: Caller = { id: 'anyone', name: 'anyone', scopes: [] };
-const ADMIN: Caller = { id: 'admin', name: 'admin', scopes: ['admin'] };
+export const ANYONE: Caller = { id: 'anyone', name: 'anyone', scopes: [], quota: null };
+const ADMIN: Caller = { id: 'admin', name: 'admin', scopes: ['admin'], quota: null };
 
 export type Authentication =
   | { outcome: 'known'; caller: Caller }
@@ -58,7 +61,8 @@ export class Access {
     }
     if (claims.expiresAt !== null && claims.expiresAt <= ports.now()) return { outcome: 'expired-key' };
     if (await this.revocations.isRevoked(claims.id, ports)) return { outcome: 'revoked-key' };
-    return { outcome: 'known', caller: { id: claims.id, name: claims.name, scopes: claims.scopes } };
+    const { id, name, scopes, quota } = claims;
+    return { outcome: 'known', caller: { id, name, scopes, quota } };
   }
 
   #isAdmin(token: string): boolean {

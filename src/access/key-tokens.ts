@@ -3,10 +3,12 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
 import { hubSecrets, SIGNING } from '../hub-secret.ts';
+import type { Quota } from '../quotas/protocol.ts';
 
 /*
  * A key is `mr_` + base64url(JSON [id, name, scopes, expiresAt]) + `.` + base64url(HMAC-SHA256 of that). It says itself
- * what it may do, so checking one asks nobody; only a revocation, by id, has to be known.
+ * what it may do, so checking one asks nobody; only a revocation, by id, has to be known. One with a quota says that too,
+ * as a fifth: [count, spanMs].
  */
 
 /** What a key says of itself. */
@@ -17,6 +19,8 @@ export interface KeyClaims {
   scopes: string[];
   /** Milliseconds since the epoch; null: never. */
   expiresAt: number | null;
+  /** Of events published; null: none. */
+  quota: Quota | null;
 }
 
 const PREFIX = 'mr_';
@@ -37,7 +41,9 @@ export function signingKeys(hubSecret: string): SigningKey[] | null {
 
 export function signKey(claims: KeyClaims, [first]: readonly SigningKey[]): string {
   if (first === undefined) throw new Error('There is no key to sign with.');
-  const payload = toBase64Url(utf8ToBytes(JSON.stringify([claims.id, claims.name, claims.scopes, claims.expiresAt])));
+  const { id, name, scopes, expiresAt, quota } = claims;
+  const said = [id, name, scopes, expiresAt, ...(quota === null ? [] : [[quota.count, quota.spanMs]])];
+  const payload = toBase64Url(utf8ToBytes(JSON.stringify(said)));
   return `${PREFIX}${payload}.${toBase64Url(hmac(sha256, first.key, utf8ToBytes(payload)))}`;
 }
 
@@ -57,14 +63,21 @@ export function verifyKey(token: string, keys: readonly SigningKey[]): KeyClaims
 /** What was signed here was written here; the check is for a later version's format, after a roll-back. */
 function claimsOf(payload: unknown): KeyClaims | null {
   if (!Array.isArray(payload)) return null;
-  const [id, name, scopes, expiresAt]: unknown[] = payload;
+  const [id, name, scopes, expiresAt, quota]: unknown[] = payload;
   if (typeof id !== 'string' || typeof name !== 'string' || !isStrings(scopes)) return null;
   if (expiresAt !== null && typeof expiresAt !== 'number') return null;
-  return { id, name, scopes, expiresAt };
+  if (quota === undefined) return { id, name, scopes, expiresAt, quota: null };
+  if (!isNumbers(quota)) return null;
+  const [count, spanMs] = quota;
+  return count === undefined || spanMs === undefined ? null : { id, name, scopes, expiresAt, quota: { count, spanMs } };
 }
 
 function isStrings(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function isNumbers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'number');
 }
 
 /** Takes the same time wherever the difference is. */

@@ -1,4 +1,5 @@
 import type { Database } from '../platform.ts';
+import type { Quota } from '../quotas/protocol.ts';
 
 /** A key as D1 knows it: everything but what proves it. Times are milliseconds since the epoch. */
 export interface StoredKey {
@@ -9,27 +10,42 @@ export interface StoredKey {
   createdAt: number;
   /** The id of the hub secret that signed it; null: made before this was noted. */
   signedUnder: string | null;
+  /** Of events published; null: none. */
+  quota: Quota | null;
 }
 
-interface KeyRow extends Omit<StoredKey, 'scopes'> {
+interface KeyRow extends Omit<StoredKey, 'scopes' | 'quota'> {
   /** One a line: no scope has white space in it. */
   scopes: string;
+  quotaCount: number | null;
+  quotaSpanMs: number | null;
 }
 
-const COLUMNS = 'name, id, scopes, expires_at AS expiresAt, created_at AS createdAt, signed_under AS signedUnder';
+const COLUMNS = `name, id, scopes, expires_at AS expiresAt, created_at AS createdAt, signed_under AS signedUnder,
+  quota_count AS quotaCount, quota_span_ms AS quotaSpanMs`;
 
-function keyOf(row: KeyRow): StoredKey {
-  return { ...row, scopes: row.scopes.split('\n') };
+function keyOf({ scopes, quotaCount, quotaSpanMs, ...row }: KeyRow): StoredKey {
+  const quota = quotaCount === null || quotaSpanMs === null ? null : { count: quotaCount, spanMs: quotaSpanMs };
+  return { ...row, scopes: scopes.split('\n'), quota };
 }
 
 /** @returns false if a key of this name exists. Throws if D1 fails. */
 export async function addKey(db: Database, key: StoredKey): Promise<boolean> {
   const { meta } = await db
     .prepare(
-      `INSERT INTO keys (name, id, scopes, expires_at, created_at, signed_under) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (name) DO NOTHING`,
+      `INSERT INTO keys (name, id, scopes, expires_at, created_at, signed_under, quota_count, quota_span_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
     )
-    .bind(key.name, key.id, key.scopes.join('\n'), key.expiresAt, key.createdAt, key.signedUnder)
+    .bind(
+      key.name,
+      key.id,
+      key.scopes.join('\n'),
+      key.expiresAt,
+      key.createdAt,
+      key.signedUnder,
+      key.quota?.count ?? null,
+      key.quota?.spanMs ?? null,
+    )
     .run();
   return meta.changes > 0;
 }
@@ -68,9 +84,9 @@ export async function firstSignedUnder(db: Database, id: string | null, now: num
 /**
  * Deletes a key and remembers, until it would have expired, that it was. Throws if D1 fails.
  *
- * @returns its id, or null if there is no such key
+ * @returns the key, or null if there is none of this name
  */
-export async function deleteKey(db: Database, name: string, now: number): Promise<string | null> {
+export async function deleteKey(db: Database, name: string, now: number): Promise<StoredKey | null> {
   const row = await db.prepare(`SELECT ${COLUMNS} FROM keys WHERE name = ?`).bind(name).first<KeyRow>();
   if (row === null) return null;
   await db.batch([
@@ -79,7 +95,7 @@ export async function deleteKey(db: Database, name: string, now: number): Promis
       .bind(row.id, now, row.expiresAt),
     db.prepare('DELETE FROM keys WHERE name = ? AND id = ?').bind(name, row.id),
   ]);
-  return row.id;
+  return keyOf(row);
 }
 
 /** Revocations forgotten in one call of {@link trimRevocations}. */

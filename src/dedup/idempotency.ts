@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import type { Database, Log } from '../platform.ts';
+import { within } from '../within.ts';
 
 /*
  * Answers remembered under an Idempotency-Key. What makes a retry safe is not this but the ids derived from the key: a
@@ -142,15 +143,4 @@ export async function trimIdempotency(db: Database, now: number): Promise<number
     .bind(now - KEPT_MS, TRIM_MAX)
     .run();
   return meta.changes;
-}
-
-/** @throws if `promise` has not settled within `ms`; whatever becomes of it then is dropped */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms.`)), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

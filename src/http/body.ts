@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Later, parseFields, parseJson, refuseLater, withoutReadOnly } from './parse.ts';
+import { type Later, parseDocument, parseFields, parseJson } from './parse.ts';
 import { invalid, Problem } from './problem.ts';
 
 /** Of a JSON document that configures something. */
@@ -61,17 +61,16 @@ export async function readJson<S extends z.ZodType>(
   schema: S,
   readOnly: readonly string[],
   later: Later,
+  maxBytes: number,
 ): Promise<z.output<S>> {
-  const bytes = await readBytes(request, DOCUMENT_MAX_BYTES);
+  const bytes = await readBytes(request, maxBytes);
   if (bytes.byteLength === 0) return parseFields(schema, {}, 'body');
   const type = mediaType(request);
   if (type !== '' && type !== 'application/json' && !type.endsWith('+json')) {
     const message = `must be application/json, not ${type}`;
     throw invalid([{ path: 'content-type', message }], 'unsupported-media-type');
   }
-  const body = withoutReadOnly(parseJson(utf8(bytes)), readOnly);
-  refuseLater(body, later);
-  return parseFields(schema, body, 'body');
+  return parseDocument(schema, parseJson(utf8(bytes)), readOnly, later);
 }
 
 /** The content type without its parameters, in lower case; '' if there is none. */

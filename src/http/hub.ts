@@ -2,6 +2,8 @@ import { DEFAULT_RESOLVER } from '../deliveries/url-guard.ts';
 import type { Env } from '../env.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
 import { log, random } from '../platform-workers.ts';
+import { quotaName } from '../quotas/names.ts';
+import type { QuotaApi } from '../quotas/protocol.ts';
 import { subscriptionName } from '../subscriptions/names.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import { topicLogName } from '../topics/names.ts';
@@ -11,6 +13,8 @@ import type { TopicLogApi } from '../topics/protocol.ts';
 export interface Hub {
   topic(name: string): TopicLogApi;
   subscription(name: string): SubscriptionApi;
+  /** What counts the events of a key, by its id. */
+  quota(keyId: string): QuotaApi;
   db: Database;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -29,6 +33,7 @@ export function hubOf(env: Env, ctx: ExecutionContext): Hub {
   return {
     topic: (name) => env.TOPIC_LOG.getByName(topicLogName(name)),
     subscription: (name) => env.SUBSCRIPTION.getByName(subscriptionName(name)),
+    quota: (keyId) => env.QUOTA.getByName(quotaName(keyId)),
     db: env.DB,
     now: () => Date.now(),
     random,

@@ -8,6 +8,7 @@ import type { Needed } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
+import { quotaBody, quotaOut, toQuota } from './quota.ts';
 import { type Route, route } from './route.ts';
 
 const ID_BYTES = 12;
@@ -25,6 +26,10 @@ const newKey = z.strictObject({
     .min(1)
     .max(SCOPES_MAX),
   expiresAt: timeInput.nullable().default(null).describe('Null: never.'),
+  quota: quotaBody
+    .nullable()
+    .default(null)
+    .describe('Events that the key may publish in each second, minute or day (UTC). Null: as many as it likes.'),
 });
 
 const keyFields = {
@@ -32,6 +37,7 @@ const keyFields = {
   scopes: z.array(z.string()),
   expiresAt: timeField.nullable(),
   createdAt: timeField,
+  quota: quotaBody.optional(),
 };
 const keyView = z.object(keyFields).meta({ id: 'Key' });
 const newKeyView = z
@@ -44,6 +50,7 @@ function viewOf(key: StoredKey): z.output<typeof keyView> {
     scopes: key.scopes,
     expiresAt: timeOrNull(key.expiresAt),
     createdAt: timeOf(key.createdAt),
+    ...(key.quota === null ? {} : { quota: quotaOut(key.quota) }),
   };
 }
 
@@ -52,6 +59,14 @@ function access(hub: Hub) {
   const found = accessOf(hub);
   if ('missing' in found) throw new Error(`${found.missing} went missing within a request.`);
   return found;
+}
+
+/** Never rejects: what stays behind is a row that nobody asks for. */
+async function forgetCount({ id, name }: StoredKey, hub: Hub): Promise<void> {
+  await hub
+    .quota(id)
+    .forget()
+    .catch((error: unknown) => hub.log('warn', 'The count of a deleted key stays behind.', { key: name, error }));
 }
 
 export const keysRoutes: Route[] = [
@@ -70,13 +85,14 @@ export const keysRoutes: Route[] = [
     responses: { 201: newKeyView },
     problems: ['key-exists'],
     audit: ({ body }) => ({ action: 'key.create', target: body.name }),
-    handler: async ({ body: { name, scopes, expiresAt } }, { hub }) => {
+    handler: async ({ body: { name, scopes, expiresAt, quota } }, { hub }) => {
       const now = hub.now();
       if (expiresAt !== null && expiresAt <= now)
         throw invalid([{ path: 'expiresAt', message: 'must be in the future' }]);
       const { signingKeys } = access(hub);
       const id = toBase64Url(hub.random.bytes(ID_BYTES));
-      const key = { name, scopes, expiresAt, createdAt: now, id, signedUnder: signingKeys[0]?.id ?? null };
+      const signedUnder = signingKeys[0]?.id ?? null;
+      const key = { name, scopes, expiresAt, createdAt: now, quota: toQuota(quota), id, signedUnder };
       if (name === ADMIN || !(await addKey(hub.db, key))) {
         throw new Problem('key-exists', `There is a key ${name} already. Delete it first, or choose another name.`);
       }
@@ -120,9 +136,10 @@ export const keysRoutes: Route[] = [
     problems: ['unknown-key'],
     audit: ({ params }) => ({ action: 'key.delete', target: params.name }),
     handler: async ({ params }, { hub }) => {
-      const id = await deleteKey(hub.db, params.name, hub.now());
-      if (id === null) throw new Problem('unknown-key', `There is no key ${params.name}.`);
-      access(hub).revocations.add(id);
+      const key = await deleteKey(hub.db, params.name, hub.now());
+      if (key === null) throw new Problem('unknown-key', `There is no key ${params.name}.`);
+      access(hub).revocations.add(key.id);
+      if (key.quota !== null) hub.background(forgetCount(key, hub));
       return { status: 204, body: null };
     },
   }),

@@ -49,25 +49,41 @@ function isRepeatable(schema: unknown): boolean {
   return schema instanceof z.ZodArray;
 }
 
-/** The body without what a GET returns beside what can be set. The given one stays as it is. */
-export function withoutReadOnly(body: Json, readOnly: readonly string[]): Json {
+/**
+ * A document that configures something.
+ *
+ * @param readOnly what a GET returns beside what can be set: ignored
+ * @throws Problem `not-supported-yet`, `invalid-request`
+ */
+export function parseDocument<S extends z.ZodType>(
+  schema: S,
+  given: unknown,
+  readOnly: readonly string[],
+  later: Later,
+): z.output<S> {
+  const body = withoutReadOnly(given, readOnly);
+  refuseLater(body, later);
+  return parseFields(schema, body, 'body');
+}
+
+function withoutReadOnly(body: unknown, readOnly: readonly string[]): unknown {
   if (!isObject(body)) return body;
   return Object.fromEntries(Object.entries(body).filter(([name]) => !readOnly.includes(name)));
 }
 
 /** @throws Problem `not-supported-yet` naming the first field whose value comes later */
-export function refuseLater(body: Json, later: Later): void {
+function refuseLater(body: unknown, later: Later): void {
   for (const [path, values] of Object.entries(later)) {
-    const value = path.split('.').reduce<Json | undefined>((at, name) => memberOf(at, name), body);
+    const value = path.split('.').reduce((at, name) => memberOf(at, name), body);
     if (value !== undefined && values.safeParse(value).success) throw notSupportedYet(path);
   }
 }
 
-function memberOf(value: Json | undefined, name: string): Json | undefined {
-  return value !== undefined && isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+function memberOf(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
-function isObject(value: Json): value is { [key: string]: Json } {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -11,6 +11,7 @@ import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
 import { traceparentOf } from './headers.ts';
 import { invalid, notSupportedYet, Problem } from './problem.ts';
+import { admit } from './quota.ts';
 import { type Route, route } from './route.ts';
 import { refuseReserved, unknownTopic } from './topics.ts';
 
@@ -97,6 +98,7 @@ export const publishRoutes: Route[] = [
       'payload-too-large',
       'unsupported-media-type',
       'idempotency-key-reused',
+      'quota-exceeded',
       'topic-full',
     ],
     handler: async ({ params: { topic } }, context) => {
@@ -111,11 +113,13 @@ export const publishRoutes: Route[] = [
 ];
 
 interface Receipts {
-  status: 200 | 201;
+  status: number;
   body: string;
+  /** Where the caller's quota stands; not kept for a retry. */
+  headers: Record<string, string>;
 }
 
-function receiptsResponse({ status, body }: Receipts | { status: number; body: string }, headers = {}): Response {
+function receiptsResponse({ status, body, headers }: Receipts): Response {
   return new Response(body, { status, headers: { 'content-type': 'application/json', ...headers } });
 }
 
@@ -134,7 +138,7 @@ async function publishOnce(
   );
   switch (begun.outcome) {
     case 'answered':
-      return receiptsResponse(begun.answer, { 'idempotent-replayed': 'true' });
+      return receiptsResponse({ ...begun.answer, headers: { 'idempotent-replayed': 'true' } });
     case 'key-reused':
       throw new Problem('idempotency-key-reused', 'This Idempotency-Key was used with another body. Choose a new key.');
     case 'in-progress':
@@ -177,17 +181,23 @@ async function publish(
     traceparent: traceparentOf(request),
   });
   if (decoded.outcome !== 'decoded') throw refusal(decoded);
-  const result = await hub.topic(topic).append({
-    v: 1,
-    events: decoded.events,
-    expectedLastSequence: expected,
-    create: context.may({ scope: 'topics', on: topic }),
-  });
-  return receiptsOf(topic, decoded, result);
+  const admission = await admit(decoded.ids.length, context);
+  try {
+    const result = await hub.topic(topic).append({
+      v: 1,
+      events: decoded.events,
+      expectedLastSequence: expected,
+      create: context.may({ scope: 'topics', on: topic }),
+    });
+    return { ...receiptsOf(topic, decoded, result), headers: admission.headers };
+  } catch (error) {
+    admission.giveBack();
+    throw error;
+  }
 }
 
 /** @throws Problem for every outcome but `appended` */
-function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: AppendResult): Receipts {
+function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: AppendResult): Omit<Receipts, 'headers'> {
   switch (result.outcome) {
     case 'appended': {
       const events = ids.map((id, index) => {

@@ -1,4 +1,5 @@
 import { auditRoutes } from './audit.ts';
+import { configRoutes } from './config.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { docsRoutes } from './docs.ts';
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...keysRoutes,
   ...hubSecretsRoutes,
   ...auditRoutes,
+  ...configRoutes,
   ...healthRoutes,
   ...docsRoutes(() => ROUTES),
 ];

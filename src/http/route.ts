@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { recordAudit } from '../access/audit.ts';
-import { readJson } from './body.ts';
+import { DOCUMENT_MAX_BYTES, readJson } from './body.ts';
 import { Context, type Exchange, type Needed } from './context.ts';
 import { guardOf, refuseLaterHeaders } from './headers.ts';
 import { type Later, parseFields, parseQuery } from './parse.ts';
@@ -61,6 +61,8 @@ export interface RouteDescription {
   rawBody?: { content: Record<string, z.ZodType>; description: string };
   /** Top-level fields of the body that a GET returns and this ignores. */
   readOnly?: readonly string[];
+  /** Where a document may be larger than most. */
+  bodyMaxBytes?: number;
   /** Fields of the body refused as `not-supported-yet`. */
   laterBody?: Later;
   /** Request headers with a meaning here, and which. */
@@ -114,7 +116,8 @@ export function route<P extends Shape, Q extends Shape, B extends z.ZodType, R e
   const emptyBody = spec.method === 'GET' || spec.rawBody !== undefined ? parseFields(spec.body, {}, 'body') : null;
   const parseParams = remembering((given: Record<string, string>) => parseFields(paramsSchema, given, 'path'));
   const readBody = async (request: Request): Promise<z.output<B>> =>
-    emptyBody ?? readJson(request, spec.body, spec.readOnly ?? [], spec.laterBody ?? {});
+    emptyBody ??
+    readJson(request, spec.body, spec.readOnly ?? [], spec.laterBody ?? {}, spec.bodyMaxBytes ?? DOCUMENT_MAX_BYTES);
   return {
     ...description,
     async answer(exchange) {

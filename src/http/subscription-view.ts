@@ -108,7 +108,7 @@ export const attemptAnswer = z.object({
 });
 
 /** With every default in it, so that a `GET` can be `PUT` back unchanged. */
-function configOut(document: SubscriptionDocument, secret: string | null) {
+export function configOut(document: SubscriptionDocument, secret: string | null) {
   const { filter, retry, delivery } = document;
   return {
     topics: document.topics,

@@ -117,7 +117,8 @@ const put = route({
   },
 });
 
-function putOrRefuse(result: Exclude<PutResult, { outcome: 'precondition-failed' }> | null) {
+/** @throws Problem for every outcome but `created` and `replaced` */
+export function putOrRefuse(result: Exclude<PutResult, { outcome: 'precondition-failed' }> | null) {
   if (result === null) {
     throw new Problem('precondition-failed', 'The subscription is not as If-Match says: GET it again.');
   }

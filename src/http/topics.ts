@@ -1,90 +1,22 @@
 import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
-import { durationSchema, formatDuration } from '../events/durations.ts';
 import { isReservedTopic } from '../events/names.ts';
-import type { TopicDescription } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
 import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
-import type { Later } from './parse.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-const WINDOW_MAX_MS = 90 * DAY_MS;
-const DESCRIPTION_MAX_CHARACTERS = 2000;
-
-const configFields = z.strictObject({
-  description: z.string().max(DESCRIPTION_MAX_CHARACTERS).default(''),
-  deduplicationWindow: durationSchema(0, WINDOW_MAX_MS)
-    .prefault('24h')
-    .meta({ description: 'How long the pair (`source`, `id`) is remembered.' }),
-  retention: z
-    .strictObject({
-      maxAge: z.null().optional(),
-      maxEvents: z.null().optional(),
-      maxBytes: z.null().optional(),
-    })
-    .nullable()
-    .optional(),
-  validation: z.literal('off').optional(),
-  compaction: z.literal(false).optional(),
-  partitions: z.literal(1).optional(),
-});
-
-/** The values that api.md promises and that come later; {@link configFields} takes the defaults. */
-const LATER_FIELDS: Later = {
-  'retention.maxAge': durationSchema(1, Number.MAX_SAFE_INTEGER),
-  'retention.maxEvents': z.int().min(1),
-  'retention.maxBytes': z.int().min(1),
-  validation: z.enum(['warn', 'enforce']),
-  compaction: z.literal(true),
-  partitions: z.int().min(2),
-};
-
-const topicView = z
-  .object({
-    name: z.string(),
-    description: z.string(),
-    retention: z.object({ maxAge: z.null(), maxEvents: z.null(), maxBytes: z.null() }),
-    deduplicationWindow: z.string(),
-    validation: z.literal('off'),
-    compaction: z.literal(false),
-    partitions: z.literal(1),
-    firstSequence: z.number(),
-    lastSequence: z.number(),
-    events: z.number(),
-    bytes: z.number(),
-    subscriptions: z.number(),
-    createdAt: timeField,
-  })
-  .meta({ id: 'Topic' });
-
-/** Fields of the view that a PUT ignores. */
-const READ_ONLY = ['name', 'firstSequence', 'lastSequence', 'events', 'bytes', 'subscriptions', 'createdAt'];
-
-const NO_RETENTION = { maxAge: null, maxEvents: null, maxBytes: null };
-
-function viewOf(topic: TopicDescription): z.output<typeof topicView> {
-  return {
-    name: topic.name,
-    description: topic.config.description,
-    retention: NO_RETENTION,
-    deduplicationWindow: formatDuration(topic.config.deduplicationWindowMs),
-    validation: 'off',
-    compaction: false,
-    partitions: 1,
-    firstSequence: topic.firstSequence,
-    lastSequence: topic.lastSequence,
-    events: topic.events,
-    bytes: topic.bytes,
-    subscriptions: topic.subscriptions,
-    createdAt: timeOf(topic.createdAt),
-  };
-}
+import {
+  TOPIC_LATER_FIELDS,
+  TOPIC_READ_ONLY_FIELDS,
+  topicAnswer,
+  topicBody,
+  topicOut,
+  toTopicConfig,
+} from './topic-schema.ts';
 
 /** @throws Problem `reserved-topic`: only the hub makes, publishes to and deletes those. */
 export function refuseReserved(topic: string): void {
@@ -118,18 +50,18 @@ export const topicsRoutes: Route[] = [
     summary: 'Make a topic, or replace its configuration',
     params: { topic: nameField },
     query: {},
-    body: configFields,
-    readOnly: READ_ONLY,
-    laterBody: LATER_FIELDS,
+    body: topicBody,
+    readOnly: TOPIC_READ_ONLY_FIELDS,
+    laterBody: TOPIC_LATER_FIELDS,
     guarded: true,
     scopes: 'topics:{topic}',
     needs: ({ topic }) => [{ scope: 'topics', on: topic }],
-    responses: { 200: topicView, 201: topicView },
+    responses: { 200: topicAnswer, 201: topicAnswer },
     problems: ['reserved-topic'],
     audit: ({ params }, status) => ({ action: status === 201 ? 'topic.create' : 'topic.update', target: params.topic }),
     handler: async ({ params, body: wanted }, { hub, guard }) => {
       refuseReserved(params.topic);
-      const config = { description: wanted.description, deduplicationWindowMs: wanted.deduplicationWindow };
+      const config = toTopicConfig(wanted);
       const topic = hub.topic(params.topic);
       const current = async () => (await topic.describe())?.etag ?? null;
       const result = await putGuarded(guard, current, (ifMatch) => topic.configure(config, ifMatch));
@@ -137,7 +69,7 @@ export const topicsRoutes: Route[] = [
         throw new Problem('precondition-failed', 'The topic is not as If-Match says: GET it again.');
       }
       const headers = etagHeader(result.topic.etag);
-      const body = viewOf(result.topic);
+      const body = topicOut(result.topic);
       return result.outcome === 'created' ? { status: 201, body, headers } : { status: 200, body, headers };
     },
   }),
@@ -152,12 +84,12 @@ export const topicsRoutes: Route[] = [
     body: noBody,
     scopes: 'read:{topic} or topics:{topic}',
     needs: ({ topic }) => [toSee(topic)],
-    responses: { 200: topicView },
+    responses: { 200: topicAnswer },
     problems: ['unknown-topic'],
     handler: async ({ params }, { hub }) => {
       const topic = await hub.topic(params.topic).describe();
       if (topic === null) throw unknownTopic(params.topic);
-      return { status: 200, body: viewOf(topic), headers: etagHeader(topic.etag) };
+      return { status: 200, body: topicOut(topic), headers: etagHeader(topic.etag) };
     },
   }),
 
@@ -170,13 +102,13 @@ export const topicsRoutes: Route[] = [
     query: listQuery,
     body: noBody,
     scopes: 'any: lists what the key may see',
-    responses: { 200: listOf(topicView) },
+    responses: { 200: listOf(topicAnswer) },
     handler: async ({ query }, context) => {
       const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
       const { names, next } = await namesToList(context, after, query.limit);
       const described = await mapBounded(names, (name) => context.hub.topic(name).describe());
       // The catalogue is a mirror: a topic deleted a moment ago may still stand in it.
-      const items = described.filter((topic) => topic !== null).map(viewOf);
+      const items = described.filter((topic) => topic !== null).map(topicOut);
       return { status: 200, body: { items, next } };
     },
   }),

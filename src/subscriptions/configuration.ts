@@ -5,7 +5,7 @@ import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
-import type { PutRequest, PutResult, SubscriptionView } from './protocol.ts';
+import type { ConfigurationView, PutRequest, PutResult, SubscriptionView } from './protocol.ts';
 import type { LaneRow, SubscriptionRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -39,7 +39,7 @@ export class Configuration {
     try {
       if (before && !sameFilter(before.document, document)) await this.#unparkAll();
       const wanted = this.#secrets.wanted(document.delivery.secret);
-      this.#core.tx(() => this.#commit(document, attached, wanted.sealed));
+      this.#core.tx(() => this.#commit(document, attached, wanted.sealed, request.paused ?? false));
       secret = wanted.plain;
     } finally {
       this.#core.readingHeld = false;
@@ -105,7 +105,7 @@ export class Configuration {
     });
   }
 
-  #commit(given: SubscriptionDocument, attached: Attached[], secret: string): void {
+  #commit(given: SubscriptionDocument, attached: Attached[], secret: string, pause: boolean): void {
     const { sql } = this.#core;
     const now = this.#core.now();
     const before = this.#core.present;
@@ -121,6 +121,7 @@ export class Configuration {
       target_version: base.target_version + (sameUrl ? 0 : 1),
       updated_at: now,
       secret,
+      ...(pause ? { paused: 1 } : {}),
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
@@ -185,6 +186,13 @@ export class Configuration {
       if (this.#core.row?.mirror_version === row.mirror_version) this.#core.setRow({ mirror_dirty: 0 });
     });
     return true;
+  }
+
+  /** Null if there is no subscription. */
+  view(): ConfigurationView | null {
+    const { present } = this.#core;
+    const tag = etag(present);
+    return present && tag !== null ? { document: present.document, etag: tag, paused: present.row.paused === 1 } : null;
   }
 
   pause(): void {

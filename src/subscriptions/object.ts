@@ -12,6 +12,7 @@ import type {
   AttemptsQuery,
   AttemptView,
   ClaimResult,
+  ConfigurationView,
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
@@ -63,6 +64,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   describe(): Promise<SubscriptionView | null> {
     return this.#subscription.describe();
+  }
+
+  configuration(): Promise<ConfigurationView | null> {
+    return this.#subscription.configuration();
   }
 
   remove(): Promise<boolean> {

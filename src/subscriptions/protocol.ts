@@ -8,6 +8,8 @@ export interface SubscriptionApi {
   // Configuration
   put(request: PutRequest): Promise<PutResult>;
   describe(): Promise<SubscriptionView | null>;
+  /** How it is configured, known without asking a log. */
+  configuration(): Promise<ConfigurationView | null>;
   remove(): Promise<boolean>;
   pause(): Promise<SubscriptionView | null>;
   resume(): Promise<SubscriptionView | null>;
@@ -57,6 +59,8 @@ export interface PutRequest {
   name: string;
   document: SubscriptionDocument;
   ifMatch: string | null;
+  /** Pauses it in the same transaction. Absent: it stays as it is. */
+  paused?: true;
 }
 
 export type PutResult =
@@ -111,6 +115,13 @@ export interface SubscriptionView {
 export interface Recently<T> {
   hour: T;
   day: T;
+}
+
+export interface ConfigurationView {
+  /** With every default in it, without the secret. */
+  document: SubscriptionDocument;
+  etag: string;
+  paused: boolean;
 }
 
 export type SeekResult =

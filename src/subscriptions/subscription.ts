@@ -20,6 +20,7 @@ import type {
   AttemptsQuery,
   AttemptView,
   ClaimResult,
+  ConfigurationView,
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
@@ -138,6 +139,10 @@ export class Subscription implements SubscriptionApi {
 
   describe(): Promise<SubscriptionView | null> {
     return this.#views.describe();
+  }
+
+  async configuration(): Promise<ConfigurationView | null> {
+    return this.#configuration.view();
   }
 
   async remove(): Promise<boolean> {

@@ -8,7 +8,13 @@ import { NodeD1 } from '../support/node-d1.ts';
 
 const SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
 const OTHER = 'b3RoZXItaHViLXNlY3JldC1vZi0zMi1ieXRlcy1sb25n';
-const CLAIMS = { id: 'abcdefghijklmnop', name: 'writer', scopes: ['publish:orders', 'read:>'], expiresAt: null };
+const CLAIMS = {
+  id: 'abcdefghijklmnop',
+  name: 'writer',
+  scopes: ['publish:orders', 'read:>'],
+  expiresAt: null,
+  quota: null,
+};
 
 function keysOf(secret: string): SigningKey[] {
   const keys = signingKeys(secret);
@@ -22,6 +28,13 @@ describe('P7 closed: a key proves itself', () => {
     expect(token).toMatch(/^mr_[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/);
     expect(verifyKey(token, keysOf(SECRET))).toEqual(CLAIMS);
     expect(verifyKey(token, keysOf(OTHER))).toBeNull();
+  });
+
+  it('says its quota, if it has one; a key made before there were quotas has none', () => {
+    const limited = { ...CLAIMS, quota: { count: 10, spanMs: 60_000 } };
+    expect(verifyKey(signKey(limited, keysOf(SECRET)), keysOf(SECRET))).toEqual(limited);
+    const old = 'mr_WyJhYmNkZWZnaGlqa2xtbm9wIiwid3JpdGVyIixbInB1Ymxpc2g6b3JkZXJzIiwicmVhZDo-Il0sbnVsbF0';
+    expect(signKey(CLAIMS, keysOf(SECRET)).split('.')[0]).toBe(old);
   });
 
   it('verifies under an older secret while that one is kept behind the new one', () => {
@@ -79,7 +92,7 @@ describe('P7 closed: a deleted key works nowhere after 10 s', () => {
     const key = { ...CLAIMS, createdAt: 1, signedUnder: 'one' };
     expect(await addKey(db, key)).toBe(true);
     expect(await addKey(db, { ...key, id: 'another' })).toBe(false);
-    expect(await deleteKey(db, 'writer', 2)).toBe(CLAIMS.id);
+    expect(await deleteKey(db, 'writer', 2)).toEqual(key);
     expect(await deleteKey(db, 'writer', 2)).toBeNull();
     expect(await addKey(db, { ...key, id: 'another' })).toBe(true);
     const world = worldOf(db);

@@ -2,6 +2,7 @@ import { type Mock, vi } from 'vitest';
 import { signingKeys, signKey } from '../../src/access/key-tokens.ts';
 import { serve } from '../../src/http/app.ts';
 import type { Hub } from '../../src/http/hub.ts';
+import type { QuotaApi } from '../../src/quotas/protocol.ts';
 import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { NodeD1 } from '../support/node-d1.ts';
@@ -12,6 +13,7 @@ type Mocked<T> = { [K in keyof T]: T[K] extends (...args: never[]) => unknown ? 
 export class FakeSubscription implements Mocked<SubscriptionApi> {
   put = vi.fn<SubscriptionApi['put']>();
   describe = vi.fn<SubscriptionApi['describe']>().mockResolvedValue(null);
+  configuration = vi.fn<SubscriptionApi['configuration']>().mockResolvedValue(null);
   remove = vi.fn<SubscriptionApi['remove']>().mockResolvedValue(false);
   pause = vi.fn<SubscriptionApi['pause']>().mockResolvedValue(null);
   resume = vi.fn<SubscriptionApi['resume']>().mockResolvedValue(null);
@@ -57,6 +59,12 @@ export class FakeTopic implements Mocked<TopicLogApi> {
   sweep = vi.fn<TopicLogApi['sweep']>();
 }
 
+export class FakeQuota implements Mocked<QuotaApi> {
+  take = vi.fn<QuotaApi['take']>();
+  giveBack = vi.fn<QuotaApi['giveBack']>().mockResolvedValue(undefined);
+  forget = vi.fn<QuotaApi['forget']>().mockResolvedValue(undefined);
+}
+
 const ADMIN_KEY = 'test-admin-key';
 const HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
 
@@ -65,6 +73,7 @@ export class FakeHub {
   readonly d1 = NodeD1.migrated();
   readonly subscriptions = new Map<string, FakeSubscription>();
   readonly topics = new Map<string, FakeTopic>();
+  readonly quotas = new Map<string, FakeQuota>();
   readonly fetch = vi.fn<typeof fetch>();
   readonly background: Promise<unknown>[] = [];
   readonly logged: string[] = [];
@@ -78,10 +87,15 @@ export class FakeHub {
     return made(this.topics, name, () => new FakeTopic());
   }
 
+  quota(keyId: string): FakeQuota {
+    return made(this.quotas, keyId, () => new FakeQuota());
+  }
+
   get hub(): Hub {
     return {
       topic: (name) => this.topic(name),
       subscription: (name) => this.subscription(name),
+      quota: (keyId) => this.quota(keyId),
       db: this.d1,
       now: () => this.now,
       random: { fraction: () => 0.5, bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
@@ -100,7 +114,7 @@ export class FakeHub {
   keyWith(...scopes: string[]): string {
     const keys = signingKeys(HUB_SECRET);
     if (keys === null) throw new Error('HUB_SECRET is malformed');
-    return signKey({ id: scopes.join(), name: 'tester', scopes, expiresAt: null }, keys);
+    return signKey({ id: scopes.join(), name: 'tester', scopes, expiresAt: null, quota: null }, keys);
   }
 
   /** `body` is sent as JSON. Without a key: the admin's. */

@@ -173,6 +173,13 @@ const RIGHT: Record<string, Record<string, unknown>> = {
   'POST /v1/topics/{topic}/replays': { subscription: 'billing', from: 'earliest' },
   'PUT /v1/replays/{id}': { rateLimit: { perSecond: 5 } },
   'POST /v1/dead-letters/redrive': { subscription: 'billing', since: '2026-11-23T20:00:00Z' },
+  'PUT /v1/config': {
+    version: 1,
+    topics: [{ name: 'orders' }],
+    subscriptions: [
+      { name: 'billing', topics: ['orders'], paused: false, delivery: { url: 'http://localhost:1/hook' } },
+    ],
+  },
   'POST /v1/keys': { name: 'k', scopes: ['read:>'], expiresAt: '2030-01-01T00:00:00Z' },
 };
 

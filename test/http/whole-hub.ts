@@ -3,6 +3,7 @@ import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import { serve } from '../../src/http/app.ts';
 import type { Hub } from '../../src/http/hub.ts';
 import type { Clock, Log, Random } from '../../src/platform.ts';
+import { QuotaCounter, type Used } from '../../src/quotas/counter.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
@@ -34,6 +35,7 @@ export class WholeHub implements Hub {
   readonly #topics = new Map<string, TopicLog>();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #storages = new Map<string, NodeStorage>();
+  readonly #quotas = new Map<string, QuotaCounter>();
   readonly #catalog = new Catalog(this.db);
 
   now(): number {
@@ -94,6 +96,27 @@ export class WholeHub implements Hub {
       retries: { send: async () => undefined },
     });
     this.#subscriptions.set(name, made);
+    return made;
+  }
+
+  quota(keyId: string): QuotaCounter {
+    const known = this.#quotas.get(keyId);
+    if (known !== undefined) return known;
+    let stored: Used | undefined;
+    const made = new QuotaCounter({
+      clock,
+      background: (task) => void task.catch(() => undefined),
+      stored: {
+        get: () => stored,
+        put: (used) => {
+          stored = { ...used };
+        },
+        clear: async () => {
+          stored = undefined;
+        },
+      },
+    });
+    this.#quotas.set(keyId, made);
     return made;
   }
 

@@ -34,6 +34,24 @@ describe('P4: a PUT', () => {
     expect((await hub.subscription('billing').delivery('orders', 5, 'order.created')).status).toBe('not-subscribed');
   });
 
+  test('that pauses does so from its first moment, and says how it is configured without asking a log', async () => {
+    const hub = new Hub();
+    await hub.publish('orders', 3);
+    const made = await hub.put('billing', { from: { kind: 'earliest' } }, { paused: true });
+    expect(made).toMatchObject({ outcome: 'created', view: { status: 'paused' } });
+    await hub.advance(60_000);
+    expect(await hub.work('billing')).toEqual([]);
+    await hub.put('billing', { from: { kind: 'earliest' }, maxInFlight: 3 });
+    expect(await hub.subscription('billing').configuration()).toMatchObject({
+      paused: true,
+      document: { maxInFlight: 3, delivery: { secret: null } },
+      etag: (await hub.view('billing')).etag,
+    });
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect(await hub.work('billing')).toEqual([1, 2, 3]);
+    expect(await hub.subscription('nobody').configuration()).toBeNull();
+  });
+
   test('that names what a pattern matched keeps the lane, and lets the log know', async () => {
     const hub = new Hub();
     await hub.publish('orders.eu', 1);

@@ -8,6 +8,7 @@ import type {
   DeliveryOutcome,
   LeaseMessage,
   Locked,
+  PutRequest,
   PutResult,
   SubscriptionView,
 } from '../../src/subscriptions/protocol.ts';
@@ -173,9 +174,13 @@ export class Hub {
   }
 
   /** Makes a document like the one of `subscribe`, and answers whatever `put` does. */
-  async put(name: string, changes: Partial<SubscriptionDocument> = {}): Promise<PutResult> {
+  async put(
+    name: string,
+    changes: Partial<SubscriptionDocument> = {},
+    more: Partial<PutRequest> = {},
+  ): Promise<PutResult> {
     return this.awaiting(
-      this.subscription(name).put({ v: 1, name, document: { ...DOCUMENT, ...changes }, ifMatch: null }),
+      this.subscription(name).put({ v: 1, name, document: { ...DOCUMENT, ...changes }, ifMatch: null, ...more }),
     );
   }
 
