@@ -7,6 +7,7 @@ import { headerProblem } from './headers.ts';
 import { readStart } from './response-body.ts';
 import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
+import { type Outgoing, transformed } from './transforming.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
@@ -16,12 +17,13 @@ export type Fetch = (url: string, init: WebhookInit) => Promise<Response>;
 
 export interface WebhookRequest {
   method: 'POST';
+  url: string;
   /** Lower-case names. */
   headers: Record<string, string>;
   body: string;
 }
 
-export interface WebhookInit extends WebhookRequest {
+export interface WebhookInit extends Omit<WebhookRequest, 'url'> {
   redirect: 'manual';
   signal: AbortSignal;
 }
@@ -38,6 +40,7 @@ export interface WebhookPorts {
  * The request of one attempt.
  *
  * @param at the attempt's time, milliseconds since the epoch.
+ * @param made what a transform made for this event.
  * @throws if a secret of the target is none.
  */
 export function webhookRequest(
@@ -46,6 +49,7 @@ export function webhookRequest(
   event: ClaimedEvent,
   at: number,
   version: string,
+  made: Pick<Outgoing, 'url' | 'headers'> = { url: target.url, headers: {} },
 ): WebhookRequest {
   const id = messageId(subscription, event.topic, event.sequence);
   const timestamp = Math.floor(at / 1000);
@@ -53,8 +57,10 @@ export function webhookRequest(
   const { headers, signers } = prepared(target);
   return {
     method: 'POST',
+    url: made.url,
     headers: {
       ...headers,
+      ...made.headers,
       'content-type': STRUCTURED_CONTENT_TYPE,
       'user-agent': `Millrace/${version}`,
       'webhook-id': id,
@@ -107,13 +113,16 @@ export async function sendWebhook(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<DeliveryOutcome> {
-  const at = ports.clock.now();
   const { topic, sequence } = event;
+  const result = await transformed(target, event);
+  if (!result.ok) return { kind: 'invalid', topic, sequence, error: result.error };
+  const at = ports.clock.now();
   try {
-    const request = webhookRequest(subscription, target, event, at, ports.version);
+    const { outgoing } = result;
+    const request = webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
     return { topic, sequence, ...(await attempt(target, request, at, ports, timeouts)) };
   } catch (error) {
-    return { topic, sequence, at, ...unanswered('failed', describeFailure(error, sensitiveIn(target)), 0) };
+    return { topic, sequence, at, ...unanswered('failed', describeFailure(error, sensitiveIn(target, null)), 0) };
   }
 }
 
@@ -125,7 +134,8 @@ export async function attempt(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Attempt> {
-  const verdict = await ports.guard.check(target.url);
+  const { url, ...init } = request;
+  const verdict = await ports.guard.check(url);
   if (!verdict.ok) return notSent(verdict, at);
   const startedAt = ports.clock.now();
   const latency = () => Math.max(0, ports.clock.now() - startedAt);
@@ -133,7 +143,7 @@ export async function attempt(
   const timeout = Promise.withResolvers<null>();
   const stop = timeouts.start(() => timeout.resolve(null));
   try {
-    const fetched = ports.fetch(verdict.url, { ...request, redirect: 'manual', signal: abort.signal });
+    const fetched = ports.fetch(verdict.url, { ...init, redirect: 'manual', signal: abort.signal });
     const response = await Promise.race([fetched, timeout.promise]);
     if (response === null) {
       abandon(fetched, abort);
@@ -142,7 +152,7 @@ export async function attempt(
     const answered = { at, latencyMs: latency(), ...interpret(response, ports.clock.now()) };
     return { ...answered, response: await readStart(response, timeout.promise) };
   } catch (error) {
-    return { at, ...unanswered('network', describeFailure(error, sensitiveIn(target)), latency()) };
+    return { at, ...unanswered('network', describeFailure(error, sensitiveIn(target, request)), latency()) };
   } finally {
     stop();
   }
@@ -187,8 +197,11 @@ function traceparentOf(json: string): string | null {
 }
 
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */
-function sensitiveIn(target: DeliveryTarget): string[] {
-  const url = URL.parse(target.url);
-  const path = url === null ? '' : url.pathname + url.search;
-  return [target.url, path, ...target.secrets, ...Object.values(target.headers)];
+function sensitiveIn(target: DeliveryTarget, request: WebhookRequest | null): string[] {
+  const urls = [target.url, request?.url ?? target.url];
+  const paths = urls.map((text) => {
+    const url = URL.parse(text);
+    return url === null ? '' : url.pathname + url.search;
+  });
+  return [...urls, ...paths, ...target.secrets, ...Object.values(target.headers)];
 }

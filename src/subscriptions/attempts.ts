@@ -16,7 +16,7 @@ export class Attempts {
   /** Records the outcomes of one settle. Only inside `tx`. `numbers`: which attempt it was, by sequence. */
   record(
     lane: LaneRow,
-    outcomes: Exclude<DeliveryOutcome, { kind: 'released' }>[],
+    outcomes: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[],
     numbers: Map<number, number>,
   ): void {
     const attempts: Recorded[] = [];

@@ -193,6 +193,11 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE subscription ADD COLUMN obstacle_since INTEGER;
       -- The catalogue is to know under which secret of the hub each subscription's own is sealed.
       UPDATE subscription SET mirror_version = mirror_version + 1, mirror_dirty = 1 WHERE document IS NOT NULL;
+
+      -- What decides is the whole filter, an expression too; that of a replay's own.
+      ALTER TABLE history RENAME COLUMN types TO filter;
+      UPDATE history SET filter = json_object('types', json(filter), 'cel', NULL) WHERE filter IS NOT NULL;
+      ALTER TABLE lanes ADD COLUMN cel TEXT;
     `,
   },
 ];

@@ -1,6 +1,6 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
-import type { RateLimit, SubscriptionDocument, Transform, WebhookFormat } from './document.ts';
+import type { RateLimit, SubscriptionDocument, SubscriptionFilter, Transform, WebhookFormat } from './document.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
 export interface SubscriptionApi {
@@ -19,8 +19,8 @@ export interface SubscriptionApi {
   /** What a `test` would be sent with: the present target, whatever the status. */
   target(): Promise<DeliveryTarget | Locked | null>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
-  /** What became of one event here. `type` is the event's, for the filter. */
-  delivery(topic: string, sequence: number, type: string): Promise<DeliveryView>;
+  /** What became of one event here. `json` is the whole event, for the filter. */
+  delivery(topic: string, sequence: number, json: string): Promise<DeliveryView>;
 
   // From the logs
   wake(request: WakeRequest): Promise<WakeAnswer>;
@@ -236,6 +236,8 @@ export type DeliveryOutcome =
       /** From `Retry-After`: wait at least this long. */
       retryAfterMs: number | null;
     }
+  /** No request could be made of it: its transform failed, and would fail again. */
+  | { kind: 'invalid'; topic: string; sequence: number; error: string }
   /** Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. */
   | { kind: 'released'; topic: string; sequence: number; obstacle?: string };
 
@@ -262,7 +264,8 @@ export interface StartReplayRequest {
   topic: string;
   from: Position;
   to: Position | null;
-  types: string[];
+  /** Applies beside the subscription's. */
+  filter: SubscriptionFilter;
   rateLimit: RateLimit | null;
 }
 
@@ -281,7 +284,7 @@ export interface ReplayView {
   status: 'running' | 'done' | 'cancelled' | 'failed';
   from: number;
   to: number;
-  types: string[];
+  filter: SubscriptionFilter;
   rateLimit: RateLimit | null;
   total: number;
   delivered: number;

@@ -197,8 +197,8 @@ export class Subscription implements SubscriptionApi {
     return this.#core.present ? this.#attempts.list(query) : null;
   }
 
-  async delivery(topic: string, sequence: number, type: string): Promise<DeliveryView> {
-    return this.#views.delivery(topic, sequence, type);
+  async delivery(topic: string, sequence: number, json: string): Promise<DeliveryView> {
+    return this.#views.delivery(topic, { sequence, json });
   }
 
   // From the logs

@@ -21,7 +21,6 @@ const FIRST_ROWS = `
   INSERT INTO exceptions (lane, sequence, attempts, tries, due) VALUES (1, 3, 1, 1, 1000);
   INSERT INTO letters (topic, sequence, lane, state, reason, attempts, died_at, version, dirty)
     VALUES ('orders', 2, 1, 'open', 'exhausted', 2, 1000, 5, 0);
-  INSERT INTO history (topic, sequence, types) VALUES ('orders', 1, '[]');
 `;
 
 /** A storage as a hub left it whose code knew the first `count` migrations only. */
@@ -29,6 +28,11 @@ function stateOf(count: number): NodeStorage {
   const storage = new NodeStorage();
   migrate(storage, MIGRATIONS.slice(0, count));
   storage.sql.exec(FIRST_ROWS);
+  storage.sql.exec(
+    count >= 3
+      ? `INSERT INTO history (topic, sequence, filter) VALUES ('orders', 1, '${JSON.stringify(DOCUMENT.filter)}')`
+      : "INSERT INTO history (topic, sequence, types) VALUES ('orders', 1, '[]')",
+  );
   if (count >= 3) storage.sql.exec('UPDATE subscription SET document = ?', JSON.stringify(DOCUMENT));
   if (count >= 2) storage.sql.exec('UPDATE subscription SET letter_version = 5');
   return storage;
@@ -61,6 +65,7 @@ describe('the schema of a subscription', () => {
       const view = await hub.view('billing');
       expect(view).toMatchObject({ delivered: 1, dead: 1, inFlight: 1, retrying: 1 });
       expect(booked(view)).toBe(4);
+      expect(hub.rows('billing', 'SELECT filter FROM history')).toEqual([{ filter: '{"types":[],"cel":null}' }]);
       await hub.subscription('billing').alarm();
       await hub.advance(10_000);
       expect((await hub.work('billing')).sort()).toEqual([3, 4]);
