@@ -1,6 +1,6 @@
 import { type CelFunc, CelScalar, type CelType, listType, mapType, type parse } from '@bufbuild/cel';
 import { variableType } from './cel-event.ts';
-import { celEnvironment, compileRegex, EACH, MATCHES } from './cel-functions.ts';
+import { AFFORDABLE, celEnvironment, compileRegex, EACH, MATCHES } from './cel-functions.ts';
 import { Mistake } from './mistake.ts';
 
 /** Checks of a parsed expression before it is ever evaluated: names, functions, types as far as they are known. */
@@ -181,22 +181,25 @@ class Checker {
     const inside = new Map([...accumulated, [iterVar, DYN]]);
     this.typeOf(loopCondition, inside);
     this.typeOf(loopStep, inside);
-    comprehension.iterRange = paidFor(iterRange, countOf(loopCondition) + countOf(loopStep));
+    comprehension.iterRange = call(EACH, iterRange, [iterRange, count(iterRange, loopCondition, loopStep)]);
+    comprehension.loopCondition = call('_&&_', loopCondition, [call(AFFORDABLE, loopCondition, []), loopCondition]);
     return this.typeOf(result, accumulated);
   }
 }
 
-/** `each(range, nodes)` instead of the range. */
-function paidFor(range: Expr, nodes: number): Expr {
-  const count: Expr = {
-    ...range,
-    exprKind: {
-      case: 'constExpr',
-      value: { $typeName: 'cel.expr.Constant', constantKind: { case: 'int64Value', value: BigInt(nodes) } },
-    },
+/** A call in the place of an expression. */
+function call(name: string, place: Expr, args: Expr[]): Expr {
+  return {
+    ...place,
+    exprKind: { case: 'callExpr', value: { $typeName: 'cel.expr.Expr.Call', function: name, args } },
   };
-  const call = { $typeName: 'cel.expr.Expr.Call' as const, function: EACH, args: [range, count] };
-  return { ...range, exprKind: { case: 'callExpr', value: call } };
+}
+
+/** A literal: what is evaluated for each element. */
+function count(place: Expr, ...parts: Expr[]): Expr {
+  const value = BigInt(parts.reduce((sum, part) => sum + countOf(part), 0));
+  const constantKind = { case: 'int64Value' as const, value };
+  return { ...place, exprKind: { case: 'constExpr', value: { $typeName: 'cel.expr.Constant', constantKind } } };
 }
 
 /** Nodes of an expression. */

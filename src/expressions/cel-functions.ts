@@ -19,8 +19,9 @@ import { costOfText, Meter } from './meter.ts';
 
 /** The standard functions of CEL, each of which pays for its work before it does it. */
 
-/** Around the range of each comprehension; no expression can name it. */
+/** Around the range of each comprehension, and in its condition; no expression can name these. */
 export const EACH = '@each';
+export const AFFORDABLE = '@affordable';
 export const MATCHES = 'matches';
 
 const ADD = '_+_';
@@ -57,6 +58,9 @@ const each = celFunc(EACH, [DYN, INT], DYN, (range, nodes) => {
   spend(size * Number(nodes));
   return range;
 });
+
+/** Errors don't end a comprehension by themselves: of `a || b` one may fail. */
+const affordable = celFunc(AFFORDABLE, [], BOOL, () => !meter.overspent);
 
 /** The library's own gives a view on both, and a list that grew by one of them a thousand times is slow to read. */
 const concatenate = celFunc(ADD, [LIST, LIST], LIST, (left, right) => {
@@ -140,6 +144,6 @@ let environment: CelEnv | null = null;
 
 /** Made when it is first needed: it takes some milliseconds. */
 export function celEnvironment(): CelEnv {
-  environment ??= celEnv({ funcs: [...[...celEnv().funcs].map(paying), each, concatenate, matches] });
+  environment ??= celEnv({ funcs: [...[...celEnv().funcs].map(paying), each, affordable, concatenate, matches] });
   return environment;
 }
