@@ -1,5 +1,6 @@
 import { messageId } from '../events/ids.ts';
 import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import { transformed } from './transforming.ts';
 import { attempt, type WebhookPorts, webhookRequest } from './webhook.ts';
 
 /** The `millrace.test` event a person sends to see whether a webhook works. It is in no log and counted nowhere. */
@@ -24,9 +25,15 @@ export async function sendTestEvent(
   ports: WebhookPorts,
 ): Promise<TestResult> {
   const at = ports.clock.now();
-  const request = webhookRequest(subscription, target, testEvent(subscription, at), at, ports.version);
+  const result = await transformed(target, testEvent(subscription, at));
+  if (!result.ok) {
+    const request = { url: target.url, headers: {} };
+    return { ok: false, status: null, latencyMs: 0, body: '', error: result.error, request };
+  }
+  const { outgoing } = result;
+  const request = webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
   const sent = await attempt(target, request, at, ports);
-  const shownRequest = { url: target.url, headers: shown(request.headers, target) };
+  const shownRequest = { url: request.url, headers: shown(request.headers, target) };
   if (sent.kind === 'released') {
     const error = `Not sent: ${sent.obstacle}`;
     return { ok: false, status: null, latencyMs: 0, body: '', error, request: shownRequest };
@@ -59,7 +66,8 @@ function testEvent(subscription: string, at: number): ClaimedEvent {
 /** Names of configured headers whose values are likely to be credentials. */
 const CREDENTIAL = /authorization|cookie|key|token|secret|passw|signature/;
 
-function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
+/** Headers of a request to be looked at, without the configured credentials. */
+export function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
   const configured = new Set(Object.keys(target.headers).map((name) => name.toLowerCase()));
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [

@@ -9,6 +9,7 @@ import { readStart } from './response-body.ts';
 import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
 import { toldRequest } from './told-request.ts';
+import { type Outgoing, transformed } from './transforming.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
 /** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
@@ -18,12 +19,13 @@ export type Fetch = (url: string, init: WebhookInit) => Promise<Response>;
 
 export interface WebhookRequest {
   method: 'POST';
+  url: string;
   /** Lower-case names. */
   headers: Record<string, string>;
   body: string;
 }
 
-export interface WebhookInit extends WebhookRequest {
+export interface WebhookInit extends Omit<WebhookRequest, 'url'> {
   redirect: 'manual';
   signal: AbortSignal;
 }
@@ -40,6 +42,7 @@ export interface WebhookPorts {
  * The request of one attempt.
  *
  * @param at the attempt's time, milliseconds since the epoch.
+ * @param made what a transform made for this event.
  * @throws if a secret of the target is none.
  */
 export function webhookRequest(
@@ -48,6 +51,7 @@ export function webhookRequest(
   event: ClaimedEvent,
   at: number,
   version: string,
+  made: Pick<Outgoing, 'url' | 'headers'> = { url: target.url, headers: {} },
 ): WebhookRequest {
   const id = messageId(subscription, event.topic, event.sequence);
   const timestamp = Math.floor(at / 1000);
@@ -55,8 +59,10 @@ export function webhookRequest(
   const { headers, signers } = prepared(target);
   return {
     method: 'POST',
+    url: made.url,
     headers: {
       ...headers,
+      ...made.headers,
       'content-type': STRUCTURED_CONTENT_TYPE,
       'user-agent': `Millrace/${version}`,
       'webhook-id': id,
@@ -123,18 +129,22 @@ export async function sendWebhook(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<DeliveryOutcome> {
-  const at = ports.clock.now();
   const { topic, sequence } = event;
+  const result = await transformed(target, event);
+  if (!result.ok) return { kind: 'invalid', topic, sequence, error: result.error };
+  const at = ports.clock.now();
   try {
-    const request = webhookRequest(subscription, target, event, at, ports.version);
+    const { outgoing } = result;
+    const request = webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
     const made = await attempt(target, request, at, ports, timeouts);
     if (made.kind === 'released' || made.request === null) return { topic, sequence, ...made };
-    const told = toldRequest(target.url, request.headers, Object.keys(target.headers));
+    const own = [...Object.keys(target.headers), ...Object.keys(outgoing.headers)];
+    const told = toldRequest(request.url, request.headers, own);
     const { attempt: number, replay } = event;
     const difference = prepared(target).book.note({ subscription, topic, sequence, attempt: number, at, replay }, told);
     return { topic, sequence, ...made, ...(difference === undefined ? {} : { request: difference }) };
   } catch (error) {
-    const failure = unanswered('failed', describeFailure(error, sensitiveIn(target)), 0);
+    const failure = unanswered('failed', describeFailure(error, sensitiveIn(target, null)), 0);
     return { topic, sequence, at, ...failure, request: null };
   }
 }
@@ -147,7 +157,8 @@ export async function attempt(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Attempt> {
-  const verdict = await ports.guard.check(target.url);
+  const { url, ...init } = request;
+  const verdict = await ports.guard.check(url);
   if (!verdict.ok) return notSent(verdict, at);
   const startedAt = ports.clock.now();
   const latency = () => Math.max(0, ports.clock.now() - startedAt);
@@ -155,7 +166,7 @@ export async function attempt(
   const timeout = Promise.withResolvers<null>();
   const stop = timeouts.start(() => timeout.resolve(null));
   try {
-    const fetched = ports.fetch(verdict.url, { ...request, redirect: 'manual', signal: abort.signal });
+    const fetched = ports.fetch(verdict.url, { ...init, redirect: 'manual', signal: abort.signal });
     const response = await Promise.race([fetched, timeout.promise]);
     if (response === null) {
       abandon(fetched, abort);
@@ -164,7 +175,7 @@ export async function attempt(
     const answered = { at, latencyMs: latency(), ...interpret(response, ports.clock.now()) };
     return { ...answered, response: await readStart(response, timeout.promise) };
   } catch (error) {
-    return { at, ...unanswered('network', describeFailure(error, sensitiveIn(target)), latency()) };
+    return { at, ...unanswered('network', describeFailure(error, sensitiveIn(target, request)), latency()) };
   } finally {
     stop();
   }
@@ -210,8 +221,11 @@ function traceparentOf(json: string): string | null {
 }
 
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */
-function sensitiveIn(target: DeliveryTarget): string[] {
-  const url = URL.parse(target.url);
-  const path = url === null ? '' : url.pathname + url.search;
-  return [target.url, path, ...target.secrets, ...Object.values(target.headers)];
+function sensitiveIn(target: DeliveryTarget, request: WebhookRequest | null): string[] {
+  const urls = [target.url, request?.url ?? target.url];
+  const paths = urls.map((text) => {
+    const url = URL.parse(text);
+    return url === null ? '' : url.pathname + url.search;
+  });
+  return [...urls, ...paths, ...target.secrets, ...Object.values(target.headers)];
 }

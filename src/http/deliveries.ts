@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { headOf } from '../events/filters.ts';
 import type { DeliveryView } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
@@ -69,18 +68,18 @@ const ROWS_AT_ONCE = 50;
 /** What became of an event at some subscriptions. */
 class Deliveries {
   readonly #hub: Hub;
-  readonly #event: { topic: string; sequence: number; type: string };
+  readonly #event: { topic: string; sequence: number; json: string };
 
-  constructor(hub: Hub, event: { topic: string; sequence: number; type: string }) {
+  constructor(hub: Hub, event: { topic: string; sequence: number; json: string }) {
     this.#hub = hub;
     this.#event = event;
   }
 
   async at(names: readonly string[]): Promise<[string, DeliveryView][]> {
-    const { topic, sequence, type } = this.#event;
+    const { topic, sequence, json } = this.#event;
     return mapBounded(names, async (name) => [
       name,
-      await this.#hub.subscription(name).delivery(topic, sequence, type),
+      await this.#hub.subscription(name).delivery(topic, sequence, json),
     ]);
   }
 
@@ -138,8 +137,8 @@ const list = route({
     const streams = wantsStream(request);
     if (streams && request.headers.get('last-event-id') === SETTLED) return { status: 204, body: null };
     const log = hub.topic(topic);
-    const { type } = headOf(foundOrRefuse(await log.event(sequence), topic, sequence));
-    const deliveries = new Deliveries(hub, { topic, sequence, type });
+    const json = foundOrRefuse(await log.event(sequence), topic, sequence);
+    const deliveries = new Deliveries(hub, { topic, sequence, json });
     const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
     const limit = query.limit ?? (streams ? LIST_LIMIT_MAX : LIST_LIMIT_DEFAULT);
     const names = await log.subscribers(after, limit + 1);

@@ -2,11 +2,13 @@ import { z } from 'zod';
 import { durationSchema } from '../events/durations.ts';
 import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
 import { type Position, parsePosition } from '../events/position.ts';
-import type { EventResult, ReadRequest, ReadResult, TopicLogApi } from '../topics/protocol.ts';
+import type { EventResult, ReadRequest, ReadResult } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
+import { celField } from './expression-fields.ts';
 import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, timeInput } from './fields.ts';
 import { acceptedTypes } from './headers.ts';
 import { Problem } from './problem.ts';
+import { filteredPage, type Page } from './read-filter.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 import { unknownTopic } from './topics.ts';
@@ -77,12 +79,15 @@ export const eventsRoutes: Route[] = [
       type: valuesField.meta({ description: 'Exact; may be repeated.' }),
       source: valuesField.meta({ description: 'Exact; may be repeated.' }),
       subject: valuesField.meta({ description: 'Exact; may be repeated.' }),
+      filter: celField.optional().meta({
+        description: 'CEL; an event that it fails on is left out. A filtered page may be empty with `next` set.',
+      }),
       order: z.enum(['asc', 'desc']).default('asc'),
       wait: durationSchema(0, WAIT_MAX_MS)
         .optional()
         .meta({ description: 'How long to wait for a first event, at most 60s.' }),
     },
-    laterQuery: { filter: z.string(), token: z.string() },
+    laterQuery: { token: z.string() },
     body: noBody,
     laterAccept: ['text/event-stream', 'websocket'],
     scopes: 'read:{topic}',
@@ -94,7 +99,7 @@ export const eventsRoutes: Route[] = [
       const starts = [query.from, query.after, query.since].filter((start) => start !== undefined);
       if (starts.length > 1) throw twoStarts(query);
       const streams = preferred(request) === LINES;
-      const read: ReadRequest = {
+      const asked: ReadRequest = {
         v: 1,
         from: starts[0] ?? { kind: 'earliest' },
         until: query.until ?? null,
@@ -104,9 +109,11 @@ export const eventsRoutes: Route[] = [
         waitMs: query.wait ?? 0,
       };
       const log = hub.topic(topic);
-      const page = pageOrRefuse(topic, await log.read(read));
+      const read = async (part: ReadRequest) =>
+        filteredPage(pageOrRefuse(topic, await log.read(part)), query.filter ?? null, part.order);
+      const page = await read(asked);
       if (!streams) return pageResponse(page);
-      return linesResponse(linesOf(topic, log, read, page, query.limit ?? Number.POSITIVE_INFINITY));
+      return linesResponse(linesOf(read, asked, page, query.limit ?? Number.POSITIVE_INFINITY));
     },
   }),
 
@@ -149,8 +156,6 @@ function expired(topic: string, firstSequence: number): Problem {
     extra: { firstSequence },
   });
 }
-
-type Page = Extract<ReadResult, { outcome: 'page' }>;
 
 function pageOrRefuse(topic: string, result: ReadResult): Page {
   switch (result.outcome) {
@@ -204,9 +209,8 @@ function linesResponse(lines: AsyncGenerator<Uint8Array>): Response {
 
 /** The range as it was at the first page, so that a stream ends however fast events come. */
 async function* linesOf(
-  topic: string,
-  log: TopicLogApi,
-  read: ReadRequest,
+  read: (part: ReadRequest) => Promise<Page>,
+  asked: ReadRequest,
   first: Page,
   limit: number,
 ): AsyncGenerator<Uint8Array> {
@@ -219,11 +223,11 @@ async function* linesOf(
     left -= events.length;
     if (events.length > 0) yield encoder.encode(events.map(({ json }) => `${json}\n`).join(''));
     const { next } = page;
-    if (next === null || left === 0 || (read.order === 'asc' && next >= end)) return;
+    if (next === null || left === 0 || (asked.order === 'asc' && next >= end)) return;
     const rest: Partial<ReadRequest> =
-      read.order === 'asc'
+      asked.order === 'asc'
         ? { from: { kind: 'sequence', sequence: next + 1 } }
         : { until: { kind: 'sequence', sequence: next } };
-    page = pageOrRefuse(topic, await log.read({ ...read, ...rest, limit: Math.min(left, LIST_LIMIT_MAX), waitMs: 0 }));
+    page = await read({ ...asked, ...rest, limit: Math.min(left, LIST_LIMIT_MAX), waitMs: 0 });
   }
 }

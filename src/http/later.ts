@@ -15,7 +15,6 @@ export const LATER_PATHS: readonly LaterPath[] = [
   { path: '/v1/topics/{topic}/erase' },
   { path: '/v1/topics/{topic}/erasures' },
   { path: '/v1/projections/**' },
-  { path: '/v1/subscriptions/{name}/preview' },
   { path: '/v1/subscriptions/{name}/pull' },
   { path: '/v1/subscriptions/{name}/ack' },
   { path: '/v1/subscriptions/{name}/nack' },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { RateLimit } from '../subscriptions/document.ts';
 import type { ReplayView } from '../subscriptions/protocol.ts';
+import { filterOut } from './expression-fields.ts';
 import { timeField, timeOf, timeOrNull } from './fields.ts';
 
 /** Replays on the wire. */
@@ -38,7 +39,7 @@ export const replayAnswer = z.object({
   status: z.enum(['running', 'done', 'cancelled', 'failed']),
   from: z.int(),
   to: z.int(),
-  filter: z.object({ types: z.array(z.string()), cel: z.null() }).nullable(),
+  filter: z.object({ types: z.array(z.string()), cel: z.string().nullable() }).nullable(),
   rateLimit: rateLimitBody.nullable(),
   total: count.describe('Sequences: `delivered` + `failed` + `filtered` + `remaining`.'),
   delivered: count,
@@ -58,7 +59,7 @@ export function replayOut(replay: ReplayView): z.infer<typeof replayAnswer> {
     status: replay.status,
     from: replay.from,
     to: replay.to,
-    filter: replay.types.length === 0 ? null : { types: replay.types, cel: null },
+    filter: filterOut(replay.filter),
     rateLimit: rateLimitOut(replay.rateLimit),
     total: replay.total,
     delivered: replay.delivered,

@@ -6,13 +6,13 @@ import type { StartReplayResult } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
+import { filterField, toFilter } from './expression-fields.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
 import { rateLimitBody, replayAnswer, replayOut, toRateLimit } from './replay-schema.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, unknownSubscription } from './subscription-problems.ts';
-import { celLater, filterField } from './subscription-schema.ts';
 
 /** Replays: a range of a topic, once more, to one subscription. */
 
@@ -61,7 +61,6 @@ const start = route({
     rateLimit: rateLimitBody.nullable().default(null),
   }),
   readOnly: READ_ONLY_FIELDS,
-  laterBody: { 'filter.cel': celLater },
   needs: ({ topic }) => [{ scope: 'replays' }, { scope: 'read', on: topic }],
   scopes: 'replays, and read on the topic and on every topic pattern the subscription names',
   responses: { 202: replayAnswer },
@@ -92,7 +91,7 @@ const start = route({
       topic,
       from: body.from,
       to: body.to ?? null,
-      types: body.filter?.types ?? [],
+      filter: toFilter(body.filter),
       rateLimit: toRateLimit(body.rateLimit),
     });
     return { status: 202, body: replayOut(startedOrRefuse(result, topic, body)) };

@@ -11,6 +11,7 @@ import { publishRoutes } from './publish.ts';
 import { replayRoutes } from './replays.ts';
 import type { Route } from './route.ts';
 import { subscriptionActionRoutes } from './subscription-actions.ts';
+import { subscriptionPreviewRoutes } from './subscription-preview.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 import { topicsRoutes } from './topics.ts';
 
@@ -22,6 +23,7 @@ export const ROUTES: readonly Route[] = [
   ...topicsRoutes,
   ...subscriptionRoutes,
   ...subscriptionActionRoutes,
+  ...subscriptionPreviewRoutes,
   ...replayRoutes,
   ...deadLetterRoutes,
   ...keysRoutes,

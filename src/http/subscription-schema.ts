@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { headerProblem } from '../deliveries/headers.ts';
 import { parseSecret } from '../deliveries/signature.ts';
 import { durationSchema } from '../events/durations.ts';
-import { isTypePattern, TYPE_PATTERN_RULE } from '../events/filters.ts';
 import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
+import { filterField, toFilter, toTransform, transformField } from './expression-fields.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
 import { rateLimitBody } from './replay-schema.ts';
@@ -12,7 +12,6 @@ import { rateLimitBody } from './replay-schema.ts';
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
 export const TOPICS_MAX = 100;
-export const TYPES_MAX = 100;
 export const IN_FLIGHT_MAX = 1_000;
 export const SCHEDULE_ENTRIES_MAX = 100;
 export const SCHEDULE_ENTRY_MAX_MS = 7 * 24 * 3_600_000;
@@ -36,19 +35,6 @@ const DEFAULT_IN_FLIGHT = 64;
 const DEFAULT_SCHEDULE = ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
 const DEFAULT_JITTER = 0.2;
 const DEFAULT_TIMEOUT = '15s';
-
-/** Of a subscription or a replay. No types, or no filter: every event. */
-export const filterField = z
-  .strictObject({
-    types: z
-      .array(z.string().refine(isTypePattern, TYPE_PATTERN_RULE))
-      .max(TYPES_MAX)
-      .default([])
-      .describe('Event types; `*` is any run of characters, dots too.'),
-    cel: z.null().optional(),
-  })
-  .nullable()
-  .default(null);
 
 const headers = z
   .preprocess(
@@ -102,17 +88,9 @@ export const READ_ONLY_FIELDS = [
   'attempted',
 ];
 
-/** An expression in a filter comes later. */
-export const celLater = z.string();
-
 /** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
   'delivery.kind': z.enum(['queue', 'service', 'pull']),
-  'filter.cel': celLater,
-  transform: z.union([
-    z.string(),
-    z.strictObject({ data: z.unknown(), headers: z.unknown(), path: z.unknown() }).partial(),
-  ]),
   ordering: z.enum(['key', 'topic']),
   'delivery.format': z.enum(['binary', 'batch', 'data']),
   'delivery.rateLimit': rateLimitBody,
@@ -135,7 +113,7 @@ export const subscriptionBody = z
         'Where topics new to the subscription start. One that a pattern finds starts no later than its first event recorded since the pattern was made.',
       ),
     filter: filterField,
-    transform: z.null().optional(),
+    transform: transformField,
     ordering: z.literal('none').optional(),
     maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
     retry: z
@@ -178,8 +156,8 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
   return {
     topics: [...new Set(body.topics)],
     from: body.from,
-    filter: { types: [...new Set(body.filter?.types ?? [])], cel: null },
-    transform: null,
+    filter: toFilter(body.filter),
+    transform: toTransform(body.transform),
     ordering: 'none',
     maxInFlight: body.maxInFlight,
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },

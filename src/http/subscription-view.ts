@@ -3,6 +3,7 @@ import { formatDuration } from '../events/durations.ts';
 import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import type { AttemptView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
+import { filterOut } from './expression-fields.ts';
 import { timeField, timeOf } from './fields.ts';
 import { rateLimitBody, rateLimitOut } from './replay-schema.ts';
 
@@ -113,7 +114,7 @@ export function configOut(document: SubscriptionDocument, secret: string | null)
   return {
     topics: document.topics,
     from: formatPosition(document.from),
-    filter: filter.types.length === 0 && filter.cel === null ? null : filter,
+    filter: filterOut(filter),
     transform: document.transform,
     ordering: document.ordering,
     maxInFlight: document.maxInFlight,

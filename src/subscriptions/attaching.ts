@@ -179,6 +179,7 @@ export class Attaching {
       until: null,
       parked: null,
       types: '[]',
+      cel: null,
       rate_count: null,
       rate_span: null,
       rate_cursor: 0,
@@ -188,7 +189,7 @@ export class Attaching {
       mirrored: 1,
     });
     sql.forgetFrom(topic, 0);
-    sql.decide(topic, next, JSON.stringify(document.filter.types));
+    sql.decide(topic, next, document.filter);
   }
 
   /** The lane's log may not know it: attaches it again, from where it stands. Only inside `tx`. */

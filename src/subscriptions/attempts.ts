@@ -35,7 +35,7 @@ export class Attempts {
    */
   record(
     lane: LaneRow,
-    outcomes: Exclude<DeliveryOutcome, { kind: 'released' }>[],
+    outcomes: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[],
     numbers: Map<number, number>,
     request: SharedRequest | null,
   ): void {

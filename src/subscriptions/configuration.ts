@@ -140,7 +140,7 @@ export class Configuration {
     if (before && !sameFilter(before.document, document)) {
       for (const lane of this.liveLanes()) {
         sql.forgetFrom(lane.topic, lane.next);
-        sql.decide(lane.topic, lane.next, JSON.stringify(document.filter.types));
+        sql.decide(lane.topic, lane.next, document.filter);
         if (lane.parked !== null) sql.setLane(lane.id, { parked: null });
       }
     }

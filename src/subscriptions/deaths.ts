@@ -137,6 +137,7 @@ export class Deaths {
       until: null,
       parked: null,
       types: '[]',
+      cel: null,
       rate_count: null,
       rate_span: null,
       rate_cursor: 0,

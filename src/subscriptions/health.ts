@@ -22,7 +22,7 @@ export function health(
   facts: { now: number; maxInFlight: number; slowLatencyMs: number; probedLog: boolean },
 ): Health {
   const tried = attempted
-    .filter((outcome) => outcome.kind !== 'released')
+    .filter((outcome) => outcome.kind === 'delivered' || outcome.kind === 'failed')
     .sort((a, b) => a.at + a.latencyMs - b.at - b.latencyMs);
   const lastSuccess = tried.findLastIndex((outcome) => outcome.kind === 'delivered');
   const since = tried.length - 1 - lastSuccess;

@@ -1,8 +1,8 @@
-import { headOf, typeMatches } from '../events/filters.ts';
 import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { Attaching } from './attaching.ts';
 import type { Core } from './core.ts';
-import type { Deaths } from './deaths.ts';
+import type { Death, Deaths } from './deaths.ts';
+import { examine, filtersOf } from './filtering.ts';
 import { type Leases, sequencesOf } from './leases.ts';
 import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX, SHORT_OF_SLOTS_MS } from './limits.ts';
 import { leaseSize } from './retry.ts';
@@ -195,7 +195,6 @@ export class Lanes {
 
   async #readReplay(lane: LaneRow, reading: Reading, slots: number): Promise<void> {
     const until = lane.until ?? 0;
-    const own = JSON.parse(lane.types) as string[];
     const { types } = this.#core.document.filter;
     const answer = await this.#core.ports.topicLog(lane.topic).read({
       v: 1,
@@ -213,9 +212,8 @@ export class Lanes {
       this.#core.tx(() => this.#leases.endReplay(now, 'failed', error));
       return;
     }
-    const events = answer.events.filter((event) => matchesOwn(own, event));
-    const scannedTo = answer.next ?? until;
-    this.#leases.send(this.#core.tx(() => this.#take(now, events, Math.min(scannedTo, until), slots, null)));
+    const scannedTo = Math.min(answer.next ?? until, until);
+    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, scannedTo, slots, null)));
   }
 
   /** Ends a read; false if it had been given up. */
@@ -231,17 +229,25 @@ export class Lanes {
     return same && sameTypes(types, this.#core.document.filter.types) ? lane : null;
   }
 
-  /** Leases what was read and moves `next`, in one. Everything up to `scannedTo` was examined; `events` are what matched. */
+  /**
+   * Leases what matches of what was read and moves `next`, in one. `events` are all that the log has up to `scannedTo` of the
+   * types that the subscription filters by. Where not all of them could be judged, the lane is left unparked.
+   */
   #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, parked: number | null): number[] {
-    const taken = events.slice(0, slots);
-    const last = taken.length < events.length ? (taken.at(-1)?.sequence ?? lane.next - 1) : scannedTo;
+    const { matching, failed, cut } = examine(filtersOf(lane, this.#core.document), events);
+    const taken = matching.slice(0, slots);
+    const left = matching[taken.length]?.sequence ?? cut;
+    const last = left === null ? scannedTo : left - 1;
     const examined = last - lane.next + 1;
     if (examined <= 0) return [];
     const leases = taken.length > 0 ? this.#leases.leaseNew(lane, taken) : [];
+    const dead = failed.filter(({ sequence }) => sequence <= last);
+    for (const { sequence, error } of dead) this.#deaths.die(lane, sequence, 'invalid', 'waiting', neverTried(error));
+    const staysParked = last < scannedTo ? null : parked;
     this.#core.sql.moveLane(
       lane.id,
-      { in_flight: taken.length, filtered: examined - taken.length },
-      { next: last + 1, ...(parked === lane.parked ? {} : { parked }) },
+      { in_flight: taken.length, filtered: examined - taken.length - dead.length },
+      { next: last + 1, ...(staysParked === lane.parked ? {} : { parked: staysParked }) },
     );
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();
@@ -271,7 +277,10 @@ export class Lanes {
     if (idle && room && follows && fresh.length <= this.#core.document.maxInFlight) {
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
-      return { state: 'parked', next: request.scannedTo + 1, low: this.#needed(lane) };
+      if (this.#core.sql.lane(lane.id)?.parked === request.ticket)
+        return { state: 'parked', next: request.scannedTo + 1, low: this.#needed(lane) };
+      this.pump();
+      return { state: 'reading' };
     }
     // What the park has passed stays passed: a cursor never moves back.
     const next = request.from <= lane.next ? Math.max(lane.next, request.first) : lane.next;
@@ -327,6 +336,7 @@ function sameTypes(a: string[], b: string[]): boolean {
   return a.length === b.length && a.every((type, index) => type === b[index]);
 }
 
-function matchesOwn(types: string[], event: LogEvent): boolean {
-  return types.length === 0 || typeMatches(types, headOf(event.json).type);
+/** A death before the first attempt. */
+function neverTried(error: string): Death {
+  return { attempts: 0, lastStatus: null, lastError: error, firstAttemptAt: null, event: null };
 }

@@ -56,7 +56,7 @@ export class Leases {
   }
 
   /** Learns from what became of a lease's events. */
-  learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' }>[]): void {
+  learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[]): void {
     if (attempted.length === 0) return;
     const total = attempted.reduce((sum, { latencyMs }) => sum + latencyMs, 0);
     const swift = attempted.every(({ status }) => status !== null) && total <= SWIFT_LATENCY_MS * attempted.length;

@@ -1,6 +1,6 @@
 import type { DeadLetter, DeathReason } from '../dead-letters/letters.ts';
-import { headOf, typeMatches } from '../events/filters.ts';
 import { deadLetterId } from '../events/ids.ts';
+import { judge } from '../expressions/filter.ts';
 import type { OvertakeRequest } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
@@ -65,7 +65,7 @@ export class LetterWork {
 
   #overtakeLane(lane: LaneRow, { events, from, to }: OvertakeRequest): void {
     const { sql } = this.#core;
-    const types = this.#core.document.filter.types;
+    const { filter } = this.#core.document;
     const retrying = new Map(sql.exceptionsIn(lane.id, from, to).map((row) => [row.sequence, row]));
     // A redriven one carries its event itself.
     const owed = events.filter((event) => retrying.get(event.sequence)?.redriven !== 1);
@@ -74,7 +74,7 @@ export class LetterWork {
     let filtered = Math.max(0, Math.min(from, to + 1) - lane.next);
     for (const { sequence, json } of owed) {
       const waiting = sequence >= lane.next;
-      if (waiting && !typeMatches(types, headOf(json).type)) {
+      if (waiting && judge(filter, json).verdict.kind === 'no-match') {
         filtered++;
         continue;
       }

@@ -204,6 +204,10 @@ export const MIGRATIONS: readonly Migration[] = [
         body TEXT NOT NULL
       );
       INSERT INTO stats SELECT 0, max(id), max(total), '' FROM attempts HAVING max(id) IS NOT NULL;
+      -- What decides is the whole filter, an expression too; that of a replay's own.
+      ALTER TABLE history RENAME COLUMN types TO filter;
+      UPDATE history SET filter = json_object('types', json(filter), 'cel', NULL) WHERE filter IS NOT NULL;
+      ALTER TABLE lanes ADD COLUMN cel TEXT;
     `,
   },
 ];

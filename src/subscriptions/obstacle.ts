@@ -11,7 +11,7 @@ import type { DeliveryOutcome } from './protocol.ts';
 export function noteObstacle(core: Core, outcomes: readonly DeliveryOutcome[]): void {
   const row = core.row;
   if (!row) return;
-  const attempted = outcomes.some(({ kind }) => kind !== 'released');
+  const attempted = outcomes.some(({ kind }) => kind === 'delivered' || kind === 'failed');
   const told = outcomes.flatMap((outcome) => (outcome.kind === 'released' ? (outcome.obstacle ?? []) : [])).at(-1);
   if (told === undefined && !(attempted && row.obstacle !== null)) return;
   const since = attempted ? null : row.obstacle_since;

@@ -1,6 +1,6 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
-import type { RateLimit, SubscriptionDocument, Transform, WebhookFormat } from './document.ts';
+import type { RateLimit, SubscriptionDocument, SubscriptionFilter, Transform, WebhookFormat } from './document.ts';
 import type { Totals } from './stats.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
@@ -22,8 +22,8 @@ export interface SubscriptionApi {
   /** What a `test` would be sent with: the present target, whatever the status. */
   target(): Promise<DeliveryTarget | Locked | null>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
-  /** What became of one event here. `type` is the event's, for the filter. */
-  delivery(topic: string, sequence: number, type: string): Promise<DeliveryView>;
+  /** What became of one event here. `json` is the whole event, for the filter. */
+  delivery(topic: string, sequence: number, json: string): Promise<DeliveryView>;
   /** The same, as soon as it differs from what is known, else when the time is up; sooner if too many wait already. */
   deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView>;
 
@@ -222,8 +222,8 @@ export interface DeliveryWaitRequest {
   v: 1;
   topic: string;
   sequence: number;
-  /** The event's, for the filter. */
-  type: string;
+  /** The whole event, for the filter. */
+  json: string;
   known: DeliveryView;
   waitMs: number;
 }
@@ -299,6 +299,8 @@ export type DeliveryOutcome =
       retryAfterMs: number | null;
       request?: RequestDifference | null;
     }
+  /** No request could be made of it: its transform failed, and would fail again. */
+  | { kind: 'invalid'; topic: string; sequence: number; error: string }
   /** Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. */
   | { kind: 'released'; topic: string; sequence: number; obstacle?: string };
 
@@ -327,7 +329,8 @@ export interface StartReplayRequest {
   topic: string;
   from: Position;
   to: Position | null;
-  types: string[];
+  /** Applies beside the subscription's. */
+  filter: SubscriptionFilter;
   rateLimit: RateLimit | null;
 }
 
@@ -346,7 +349,7 @@ export interface ReplayView {
   status: 'running' | 'done' | 'cancelled' | 'failed';
   from: number;
   to: number;
-  types: string[];
+  filter: SubscriptionFilter;
   rateLimit: RateLimit | null;
   total: number;
   delivered: number;

@@ -1,6 +1,7 @@
 import type { Position } from '../events/position.ts';
 import type { Core } from './core.ts';
 import type { RateLimit } from './document.ts';
+import { ownFilter } from './filtering.ts';
 import type { Leases } from './leases.ts';
 import type { ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
@@ -49,7 +50,8 @@ export class Replays {
         next: from.sequence,
         until: empty ? from.sequence - 1 : last,
         parked: null,
-        types: JSON.stringify(request.types),
+        types: JSON.stringify(request.filter.types),
+        cel: request.filter.cel,
         rate_count: request.rateLimit?.count ?? null,
         rate_span: request.rateLimit?.spanMs ?? null,
         rate_cursor: 0,
@@ -111,7 +113,7 @@ function replayView(lane: LaneRow, subscription: string): ReplayView {
     status: status === 'done' || status === 'cancelled' || status === 'failed' ? status : 'running',
     from: lane.start,
     to,
-    types: JSON.parse(lane.types) as string[],
+    filter: ownFilter(lane),
     rateLimit:
       lane.rate_count === null || lane.rate_span === null ? null : { count: lane.rate_count, spanMs: lane.rate_span },
     total,

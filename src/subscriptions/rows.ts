@@ -48,6 +48,7 @@ export type LaneRow = {
   until: number | null;
   parked: number | null;
   types: string;
+  cel: string | null;
   rate_count: number | null;
   rate_span: number | null;
   rate_cursor: number;

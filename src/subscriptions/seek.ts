@@ -56,14 +56,13 @@ export async function seek(
 /** Moves one lane to `target`, its first sequence not examined; answers how many deliveries that skips. Only inside `tx`. */
 function move(core: Core, leases: Leases, lane: LaneRow, target: number): number {
   const { sql } = core;
-  const types = JSON.stringify(core.present?.document.filter.types ?? []);
   sql.forgetFrom(lane.topic, Math.min(target, lane.next));
   sql.reopenLetters(lane.topic, lane.id, core.letterVersion());
   const dropped = leases.skipAll(lane, target);
   sql.uncountLetters(lane.topic, lane.id);
   const passedOver = Math.max(0, target - lane.next);
   if (passedOver > 0) sql.decide(lane.topic, lane.next, null);
-  sql.decide(lane.topic, target, types);
+  sql.decide(lane.topic, target, core.document.filter);
 
   const skipped = dropped + passedOver;
   const none = { delivered: 0, filtered: 0, discarded: 0, dead: 0, failed: 0, in_flight: 0, retrying: 0 };

@@ -10,7 +10,8 @@ import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts
 import { retryDelay } from './retry.ts';
 import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
 
-type Attempted = Exclude<DeliveryOutcome, { kind: 'released' }>;
+type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
+type Invalid = Extract<DeliveryOutcome, { kind: 'invalid' }>;
 type Failed = Extract<DeliveryOutcome, { kind: 'failed' }>;
 
 /** Records what became of leases. */
@@ -53,6 +54,10 @@ export class Settling {
     const attempted: Attempted[] = [];
     const released: number[] = [];
     for (const outcome of outcomes) {
+      if (outcome.kind === 'invalid') {
+        this.#die(lane, lease, outcome);
+        continue;
+      }
       const number = outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, change, lettered);
       if (outcome.kind === 'released' || number === null) released.push(outcome.sequence);
       else {
@@ -78,12 +83,13 @@ export class Settling {
     noteObstacle(this.#core, outcomes);
     const again = released.length > 0 ? [this.#leases.again(lease, released, obstacleWait(this.#core))] : [];
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
-    const passes = attempted.length > 0 && this.#core.running && this.#core.row?.obstacle == null;
+    const didSomething = outcomes.length > released.length;
+    const passes = didSomething && this.#core.running && this.#core.row?.obstacle == null;
     // Where an obstacle is gone, all goes out that has waited for that.
     const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
     const send = passes ? waiting : [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
-    if (attempted.length > 0) this.#core.progressAt = this.#core.now();
+    if (didSomething) this.#core.progressAt = this.#core.now();
     return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
   }
 
@@ -132,6 +138,18 @@ export class Settling {
       last_error: outcome.error,
     });
     return attempts;
+  }
+
+  /** No attempt is spent on what would fail each time. */
+  #die(lane: LaneRow, lease: LeaseRow, { sequence, error }: Invalid): void {
+    const exception = lease.retry ? this.#core.sql.exception(lane.id, sequence) : null;
+    this.#deaths.die(lane, sequence, 'invalid', 'in_flight', {
+      attempts: exception?.attempts ?? 0,
+      lastStatus: exception?.last_status ?? null,
+      lastError: error,
+      firstAttemptAt: exception?.first_attempt_at ?? null,
+      event: exception?.event ?? null,
+    });
   }
 
   #retryDelay(outcome: Failed, tries: number): number | null {

@@ -1,4 +1,5 @@
 import type { ObjectStorage } from '../platform.ts';
+import type { SubscriptionFilter } from './document.ts';
 import type { Memories } from './memory.ts';
 import type { AttemptsRow, LetterRow, StatsRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
@@ -114,8 +115,14 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     putStats: (row: StatsRow) => sql.exec(...insertion('INSERT OR REPLACE', 'stats', { id: 0, ...row })),
 
     // What was decided about ranges of sequences
-    decide: (topic: string, sequence: number, types: string | null) =>
-      sql.exec('INSERT OR REPLACE INTO history (topic, sequence, types) VALUES (?, ?, ?)', topic, sequence, types),
+    /** Null: skipped. */
+    decide: (topic: string, sequence: number, filter: SubscriptionFilter | null) =>
+      sql.exec(
+        'INSERT OR REPLACE INTO history (topic, sequence, filter) VALUES (?, ?, ?)',
+        topic,
+        sequence,
+        filter && JSON.stringify(filter),
+      ),
     forgetFrom: (topic: string, sequence: number) => {
       sql.exec('DELETE FROM history WHERE topic = ? AND sequence >= ?', topic, sequence);
       sql.exec('DELETE FROM skips WHERE topic = ? AND sequence >= ?', topic, sequence);
@@ -123,8 +130,8 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     decided: (topic: string, sequence: number) =>
       first(
         sql
-          .exec<{ types: string | null }>(
-            'SELECT types FROM history WHERE topic = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1',
+          .exec<{ filter: string | null }>(
+            'SELECT filter FROM history WHERE topic = ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1',
             topic,
             sequence,
           )

@@ -208,12 +208,12 @@ export class Subscription implements SubscriptionApi {
     return this.#core.present ? this.#attempts.list(query) : null;
   }
 
-  async delivery(topic: string, sequence: number, type: string): Promise<DeliveryView> {
-    return this.#views.delivery(topic, sequence, type);
+  async delivery(topic: string, sequence: number, json: string): Promise<DeliveryView> {
+    return this.#views.delivery(topic, { sequence, json });
   }
 
-  async deliveryOtherThan({ topic, sequence, type, known, waitMs }: DeliveryWaitRequest): Promise<DeliveryView> {
-    return this.#deliveryWatch.otherThan(known, waitMs, () => this.#views.delivery(topic, sequence, type));
+  async deliveryOtherThan({ topic, sequence, json, known, waitMs }: DeliveryWaitRequest): Promise<DeliveryView> {
+    return this.#deliveryWatch.otherThan(known, waitMs, () => this.#views.delivery(topic, { sequence, json }));
   }
 
   // From the logs

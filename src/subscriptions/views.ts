@@ -1,9 +1,10 @@
-import { typeMatches } from '../events/filters.ts';
 import { deadLetterId } from '../events/ids.ts';
-import type { Standing } from '../topics/protocol.ts';
+import { judge } from '../expressions/filter.ts';
+import type { LogEvent, Standing } from '../topics/protocol.ts';
 import type { Attempts } from './attempts.ts';
 import { type Configuration, etag } from './configuration.ts';
 import type { Core } from './core.ts';
+import type { SubscriptionFilter } from './document.ts';
 import type { Lanes } from './lanes.ts';
 import { sequencesOf } from './leases.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
@@ -142,8 +143,9 @@ export class Views {
   }
 
   /** What became of one event here, traced to its attempts. What a replay does with it is the replay's to say. */
-  delivery(topic: string, sequence: number, type: string): DeliveryView {
+  delivery(topic: string, event: LogEvent): DeliveryView {
     const { sql } = this.#core;
+    const { sequence } = event;
     const letter = sql.letter(topic, sequence);
     const recorded = this.#attempts.newestOf(topic, sequence, (attempt) => attempt.replay === null);
     const base: DeliveryView = {
@@ -162,12 +164,11 @@ export class Views {
     if (!lane) return base;
     const lease = sql.leasesOf(lane.id).find((candidate) => sequencesOf(candidate).includes(sequence));
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
-    const { types } = this.#core.document.filter;
     if (sequence >= lane.next && lane.status !== 'removed')
-      return { ...base, status: typeMatches(types, type) ? 'pending' : 'filtered' };
+      return { ...base, status: isFiltered(this.#core.document.filter, event) ? 'filtered' : 'pending' };
     const buried = letter && this.#buried(base, letter);
     if (buried) return buried;
-    return sequence >= lane.next ? base : this.#settled(base, topic, sequence, type);
+    return sequence >= lane.next ? base : this.#settled(base, topic, event);
   }
 
   /** The delivery that a letter came back to, unless what it died in was a replay. */
@@ -205,11 +206,12 @@ export class Views {
   }
 
   /** What was decided when the lane passed it. */
-  #settled(base: DeliveryView, topic: string, sequence: number, type: string): DeliveryView {
+  #settled(base: DeliveryView, topic: string, event: LogEvent): DeliveryView {
+    const { sequence } = event;
     const decided = this.#core.sql.decided(topic, sequence);
     if (!decided) return base;
-    if (decided.types === null || this.#core.sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
-    if (!typeMatches(JSON.parse(decided.types) as string[], type)) return { ...base, status: 'filtered' };
+    if (decided.filter === null || this.#core.sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
+    if (isFiltered(JSON.parse(decided.filter) as SubscriptionFilter, event)) return { ...base, status: 'filtered' };
     // A replay's letter that was redriven and failed has newer attempts than the one that was taken.
     const taken = this.#attempts.newestOf(
       topic,
@@ -232,4 +234,9 @@ function lagMs(standings: LaneStanding[], now: number): number | null {
   if (standings.every(({ cursor, lastSequence }) => cursor === lastSequence)) return 0;
   const since = standings.map(({ behindSince }) => behindSince).filter((moment) => moment !== null);
   return since.length === 0 ? null : Math.max(0, now - Math.min(...since));
+}
+
+/** What a filter fails on isn't filtered: it becomes a dead letter, and may be redriven. */
+function isFiltered(filter: SubscriptionFilter, { json }: LogEvent): boolean {
+  return judge(filter, json).verdict.kind === 'no-match';
 }

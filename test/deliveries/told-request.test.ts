@@ -57,7 +57,7 @@ describe('P8: a settle', () => {
     const { request: shared, outcomes = [] } = settle ?? {};
     if (shared === undefined) throw new Error('Nothing was told.');
     for (const [index, outcome] of outcomes.entries()) {
-      if (outcome.kind === 'released') throw new Error('It was not sent.');
+      if (outcome.kind === 'released' || outcome.kind === 'invalid') throw new Error('It was not sent.');
       const facts = { ...outcome, subscription: 'billing', attempt: index === 1 ? 3 : 1, replay: null };
       const told = requestOf(facts, shared, outcome.request ?? {});
       const { headers = {} } = bench.sent[index]?.init ?? {};

@@ -54,7 +54,11 @@ describe('GET /v1/topics/{topic}/events/{sequence}/deliveries', () => {
         deadLetter: null,
       },
     ]);
-    expect(hub.subscription('billing').delivery).toHaveBeenCalledWith('orders', 3, 'order.created');
+    expect(hub.subscription('billing').delivery).toHaveBeenCalledWith(
+      'orders',
+      3,
+      expect.stringContaining('order.created'),
+    );
     const second = await hub.call('GET', `${PATH}?limit=2&cursor=${first.body.next}`);
     expect(second.body).toMatchObject({ items: [{ subscription: 'email', deadLetter: 'dl_a' }], next: null });
   });
@@ -123,7 +127,7 @@ describe('P8: the same as a stream', () => {
       v: 1,
       topic: 'orders',
       sequence: 3,
-      type: 'order.created',
+      json: expect.stringContaining('order.created'),
       known: pending,
       waitMs: 20_000,
     });

@@ -151,7 +151,6 @@ describe('P8 explained: every refusal says what to change', () => {
   });
 
   it.each([
-    ['GET', '/v1/topics/a/events?filter=true', {}],
     ['GET', '/v1/topics/a/events', { accept: 'text/event-stream' }],
     ['GET', '/v1/topics/a/events', { upgrade: 'websocket' }],
     ['POST', '/v1/topics/a/events', { 'deliver-after': '5m' }],
@@ -166,7 +165,6 @@ describe('P8 explained: every refusal says what to change', () => {
     ['GET', '/v1/projections/a/state/k', {}],
     ['PUT', '/v1/schemas/t', {}],
     ['POST', '/v1/subscriptions/a/pull', {}],
-    ['POST', '/v1/subscriptions/a/preview', {}],
     ['POST', '/v1/tokens', {}],
     ['PUT', '/v1/routes/r', {}],
     ['POST', '/v1/sources/github', {}],

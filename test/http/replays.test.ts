@@ -13,7 +13,7 @@ function replay(changes: Partial<ReplayView> = {}): ReplayView {
     status: 'running',
     from: 1,
     to: 9,
-    types: [],
+    filter: { types: [], cel: null },
     rateLimit: null,
     total: 9,
     delivered: 4,
@@ -33,9 +33,9 @@ beforeEach(() => {
   hub = new FakeHub();
   hub.topic('orders').describe.mockResolvedValue(topicDescription('orders'));
   hub.subscription('billing').describe.mockResolvedValue(subscriptionView('billing', ['orders', 'refunds']));
-  hub.subscription('billing').startReplay.mockImplementation(async ({ id, types, rateLimit }) => ({
+  hub.subscription('billing').startReplay.mockImplementation(async ({ id, filter, rateLimit }) => ({
     outcome: 'started',
-    replay: replay({ id, types, rateLimit }),
+    replay: replay({ id, filter, rateLimit }),
   }));
 });
 
@@ -51,7 +51,7 @@ describe('POST /v1/topics/{topic}/replays', () => {
     expect(asked()).toMatchObject({
       from: { kind: 'sequence', sequence: 1 },
       to: { kind: 'sequence', sequence: 9 },
-      types: ['order.*'],
+      filter: { types: ['order.*'], cel: null },
       rateLimit: { count: 5, spanMs: 1_000 },
     });
     expect(await post({ ...BODY, topic: 'refunds' })).toMatchObject({
@@ -80,7 +80,13 @@ describe('POST /v1/topics/{topic}/replays', () => {
         error: null,
       },
     });
-    expect(asked()).toMatchObject({ v: 1, topic: 'orders', from: { kind: 'earliest' }, to: null, types: [] });
+    expect(asked()).toMatchObject({
+      v: 1,
+      topic: 'orders',
+      from: { kind: 'earliest' },
+      to: null,
+      filter: { types: [], cel: null },
+    });
   });
 
   it('takes a range, a filter and a rate', async () => {
@@ -98,7 +104,7 @@ describe('POST /v1/topics/{topic}/replays', () => {
     expect(asked()).toMatchObject({
       from: { kind: 'sequence', sequence: 3 },
       to: { kind: 'sequence', sequence: 7 },
-      types: ['order.*'],
+      filter: { types: ['order.*'], cel: null },
       rateLimit: { count: 30, spanMs: 60_000 },
     });
     await post({ ...BODY, rateLimit: { perSecond: 5 } });
@@ -117,11 +123,13 @@ describe('POST /v1/topics/{topic}/replays', () => {
     expect(hub.subscription('billing').startReplay).not.toHaveBeenCalled();
   });
 
-  it('has no expressions yet', async () => {
-    const refused = await post({ ...BODY, filter: { cel: 'true' } });
-    expect(refused).toMatchObject({
+  it('takes an expression that has no mistake in it', async () => {
+    const filter = { types: [], cel: 'data.amount > 100' };
+    expect(await post({ ...BODY, filter })).toMatchObject({ status: 202, body: { filter } });
+    expect(asked()).toMatchObject({ filter });
+    expect(await post({ ...BODY, filter: { cel: 'data.amount >' } })).toMatchObject({
       status: 400,
-      body: { code: 'not-supported-yet', errors: [{ path: 'filter.cel' }] },
+      body: { errors: [{ path: 'filter.cel', message: 'unexpected > at line 1, column 13' }] },
     });
   });
 

@@ -126,6 +126,13 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['a hop-by-hop header', withHeader('connection', 'close'), 'delivery.headers.connection'],
     ['a header with a line break', withHeader('x-team', 'a\r\nb: c'), 'delivery.headers.x-team'],
     ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
+    ['a mistake in a filter', { ...MINIMAL, filter: { cel: 'data.amount >' } }, 'filter.cel'],
+    ['a filter that is not true or false', { ...MINIMAL, filter: { cel: 'size(type)' } }, 'filter.cel'],
+    ['too long a filter', { ...MINIMAL, filter: { cel: `type == "${'x'.repeat(2_048)}"` } }, 'filter.cel'],
+    ['a mistake in a transform', { ...MINIMAL, transform: 'data.(' }, 'transform'],
+    ['a mistake in a part of a transform', { ...MINIMAL, transform: { path: '$nope()' } }, 'transform.path'],
+    ['an unknown part of a transform', { ...MINIMAL, transform: { body: 'data' } }, 'transform.body'],
+    ['a transform that is no text', { ...MINIMAL, transform: 7 }, 'transform'],
   ])('refuses %s, and names it', async (_, body, path) => {
     const refused = await put(body);
     expect(refused.status).toBe(400);
@@ -134,9 +141,29 @@ describe('PUT /v1/subscriptions/{name}', () => {
     expect(hub.subscription('billing').put).not.toHaveBeenCalled();
   });
 
+  it('takes expressions, and says where a mistake in one is', async () => {
+    const filter = { types: ['order.*'], cel: 'data.amount > 100' };
+    const made = await put({ ...MINIMAL, filter, transform: 'data.id' });
+    expect(made).toMatchObject({
+      status: 201,
+      body: { filter, transform: { data: 'data.id', headers: null, path: null } },
+    });
+    // As a GET returns it.
+    expect(await put({ ...MINIMAL, transform: { data: null, headers: null, path: '"/x"' } })).toMatchObject({
+      body: { transform: { data: null, headers: null, path: '"/x"' } },
+    });
+    expect((await put({ ...MINIMAL, filter: null, transform: {} })).body).toMatchObject({
+      filter: null,
+      transform: null,
+    });
+    const refused = await put({ ...MINIMAL, filter: { cel: 'data.amount > 1 &&\n foo(1)' }, transform: 'data +' });
+    expect(refused.body.errors).toEqual([
+      { path: 'filter.cel', message: 'unknown function foo at line 2, column 2' },
+      { path: 'transform', message: 'Unexpected end of expression at line 1, column 7' },
+    ]);
+  });
+
   it.each([
-    ['filter.cel', { ...MINIMAL, filter: { cel: 'data.amount > 100' } }],
-    ['transform', { ...MINIMAL, transform: 'data' }],
     ['ordering', { ...MINIMAL, ordering: 'key' }],
     ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'binary' } }],

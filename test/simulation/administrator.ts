@@ -1,6 +1,6 @@
 import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import type { Position } from '../../src/events/position.ts';
-import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import type { SubscriptionDocument, Transform } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import type { Configure } from '../history/operations.ts';
 import type { Party } from './object-host.ts';
@@ -19,6 +19,18 @@ const TOPIC_SETS = [
   ['>'],
 ];
 const FILTERS = [[], [], ['shop.*'], ['mail.sent'], ['shop.order', 'mail.*'], ['*nd']];
+/** Expressions, and the types that they let pass; those that fail on the others let pass what is redriven too. */
+const EXPRESSIONS: { cel: string; passes: string[] }[] = [
+  { cel: 'type.startsWith("shop.")', passes: ['shop.*'] },
+  { cel: 'data.nothing == 1 || type == "mail.sent"', passes: ['mail.sent'] },
+  { cel: 'type.startsWith("shop.") || sequence / 0 == 1', passes: [] },
+  { cel: 'sequence % 3 != 0 || data > 1.0', passes: [] },
+];
+/** The second fails on some events. */
+const TRANSFORMS: Transform[] = [
+  { data: 'data', headers: '{ "x-type": type }', path: null },
+  { data: 'type = "mail.sent" ? $error("no") : data', headers: null, path: null },
+];
 const SCHEDULES = [[], [], [100], [500], [1_000, 5_000], [200, 400, 800, 20_000]];
 
 const LATE_INTERVENTIONS = 4;
@@ -177,7 +189,7 @@ export class Administrator {
       skipped: new Map(),
     };
     const last = before.documents.at(-1);
-    const document = this.#document(name);
+    const { document, passes } = this.#document(name);
     // Topics change more rarely than the rest: most seeds are to keep to one set, so that their sums can be judged.
     if (last !== undefined && !this.#random.chance(0.2)) {
       document.topics = last.topics;
@@ -187,7 +199,7 @@ export class Administrator {
     await this.#configure(
       name,
       'put',
-      document.filter.types,
+      passes,
       (subscription) => subscription.put({ v: 1, name, document, ifMatch: null }),
       (result) => {
         // `unavailable` says nothing of what has been done.
@@ -199,7 +211,8 @@ export class Administrator {
     );
   }
 
-  #document(name: string): SubscriptionDocument {
+  /** `passes`: the types that may be delivered. */
+  #document(name: string): { document: SubscriptionDocument; passes: string[] } {
     const { random } = this.#world.scheduler;
     const topics = random.pick(TOPIC_SETS);
     let from: Position = random.chance(0.6) ? { kind: 'earliest' } : { kind: 'latest' };
@@ -209,11 +222,13 @@ export class Administrator {
       const sequence = random.between(1, 30);
       from = random.chance(0.7) ? { kind: 'sequence', sequence } : { kind: 'time', time: future };
     }
-    return {
+    const types = random.pick(FILTERS);
+    const expression = this.#plan.expressions && random.chance(0.5) ? random.pick(EXPRESSIONS) : null;
+    const document: SubscriptionDocument = {
       topics,
       from,
-      filter: { types: random.pick(FILTERS), cel: null },
-      transform: null,
+      filter: expression === null ? { types, cel: null } : { types: [], cel: expression.cel },
+      transform: this.#plan.expressions && random.chance(0.3) ? random.pick(TRANSFORMS) : null,
       ordering: 'none',
       maxInFlight: random.pick([1, 2, 8, 64]),
       retry: { scheduleMs: random.pick(SCHEDULES), jitter: 0.2 },
@@ -231,6 +246,7 @@ export class Administrator {
         handshake: false,
       },
     };
+    return { document, passes: expression?.passes ?? types };
   }
 
   async #seek(name: string): Promise<void> {
@@ -313,7 +329,10 @@ export class Administrator {
       topic: this.#random.pick(this.#plan.topics),
       from: this.#random.chance(0.5) ? ({ kind: 'earliest' } as const) : this.#position(),
       to: this.#random.chance(0.5) ? null : this.#position(),
-      types: this.#random.chance(0.3) ? ['shop.*'] : [],
+      filter: {
+        types: this.#random.chance(0.3) ? ['shop.*'] : [],
+        cel: this.#plan.expressions && this.#random.chance(0.5) ? this.#random.pick(EXPRESSIONS).cel : null,
+      },
       rateLimit: this.#random.chance(0.3) ? { count: this.#random.between(1, 5), spanMs: 1_000 } : null,
     };
     await this.#try(() => this.#subscription(name).startReplay(request));
@@ -340,8 +359,8 @@ export class Administrator {
     if (view === null) {
       return null;
     }
-    const { topic, from, to, types, status, total, delivered, failed, filtered, remaining } = view;
-    const numbers = { from, to, types, status, total, delivered, failed, filtered, remaining };
+    const { topic, from, to, filter, status, total, delivered, failed, filtered, remaining } = view;
+    const numbers = { from, to, types: filter.types, status, total, delivered, failed, filtered, remaining };
     this.#recorder.add({ kind: 'replay', start, end: this.#recorder.now, id, subscription, topic, ...numbers });
     return status;
   }

@@ -27,6 +27,8 @@ export interface Plan {
   clockJumps: boolean;
   changesOfFilter: boolean;
   replays: boolean;
+  /** Filters in CEL and transforms, some of which fail on some events. */
+  expressions: boolean;
   interventions: boolean;
   /** How many of a log's events wait until their identities and keys are put in order. */
   youngEventsMax: number;
@@ -66,5 +68,6 @@ export function drawPlan(random: SeededRandom): Plan {
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
     youngEventsMax: random.pick([1, 3, 8, 1_000]),
+    expressions: random.chance(0.4),
   };
 }

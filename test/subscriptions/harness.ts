@@ -308,6 +308,11 @@ export class Hub {
   }
 }
 
+/** As much of an event as says of which type it is. */
+export function typed(type: string): string {
+  return JSON.stringify({ type });
+}
+
 /** The sum of api.md: everything since the start or the last seek, each once. */
 export function booked(view: SubscriptionView): number {
   return view.delivered + view.dead + view.pending + view.waiting + view.filtered + view.skipped + view.discarded;

@@ -18,6 +18,7 @@ const LANE: NewLane = {
   until: null,
   parked: null,
   types: '[]',
+  cel: null,
   rate_count: null,
   rate_span: null,
   rate_cursor: 0,

@@ -21,7 +21,6 @@ const FIRST_ROWS = `
   INSERT INTO exceptions (lane, sequence, attempts, tries, due) VALUES (1, 3, 1, 1, 1000);
   INSERT INTO letters (topic, sequence, lane, state, reason, attempts, died_at, version, dirty)
     VALUES ('orders', 2, 1, 'open', 'exhausted', 2, 1000, 5, 0);
-  INSERT INTO history (topic, sequence, types) VALUES ('orders', 1, '[]');
   INSERT INTO attempts (id, topic, first, last, at, total, body) VALUES (9, 'orders', 1, 1, 1767225600000, 20,
     '[{"sequence":1,"attempt":1,"at":1767225600000,"status":200,"outcome":"delivered","latencyMs":3,"response":"","error":null}]');
 `;
@@ -31,6 +30,11 @@ function stateOf(count: number): NodeStorage {
   const storage = new NodeStorage();
   migrate(storage, MIGRATIONS.slice(0, count));
   storage.sql.exec(FIRST_ROWS);
+  storage.sql.exec(
+    count >= 3
+      ? `INSERT INTO history (topic, sequence, filter) VALUES ('orders', 1, '${JSON.stringify(DOCUMENT.filter)}')`
+      : "INSERT INTO history (topic, sequence, types) VALUES ('orders', 1, '[]')",
+  );
   if (count >= 3) storage.sql.exec('UPDATE subscription SET document = ?', JSON.stringify(DOCUMENT));
   if (count >= 2) storage.sql.exec('UPDATE subscription SET letter_version = 5');
   return storage;
@@ -63,6 +67,7 @@ describe('the schema of a subscription', () => {
       const view = await hub.view('billing');
       expect(view).toMatchObject({ delivered: 1, dead: 1, inFlight: 1, retrying: 1 });
       expect(booked(view)).toBe(4);
+      expect(hub.rows('billing', 'SELECT filter FROM history')).toEqual([{ filter: '{"types":[],"cel":null}' }]);
       await hub.subscription('billing').alarm();
       await hub.advance(10_000);
       expect((await hub.work('billing')).sort()).toEqual([3, 4]);

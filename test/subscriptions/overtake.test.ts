@@ -76,7 +76,7 @@ describe('P4: a topic that is deleted by force leaves dead letters of what was o
         topic: 'orders',
         from: { kind: 'earliest' },
         to: null,
-        types: [],
+        filter: { types: [], cel: null },
         rateLimit: null,
       }),
     );
@@ -117,7 +117,7 @@ describe('P4: a topic that is deleted by force leaves dead letters of what was o
         topic: 'orders',
         from: { kind: 'earliest' },
         to: null,
-        types: [],
+        filter: { types: [], cel: null },
         rateLimit: null,
       }),
     );

@@ -35,7 +35,7 @@ CREATE INDEX exceptions_redriven ON exceptions (lane, sequence) WHERE redriven =
 CREATE TABLE history (
         topic TEXT NOT NULL,
         sequence INTEGER NOT NULL,
-        types TEXT,                                -- the filter's; null: skipped
+        filter TEXT,                                -- the filter's; null: skipped
         PRIMARY KEY (topic, sequence)
       ) WITHOUT ROWID;
 
@@ -73,7 +73,7 @@ CREATE TABLE lanes (
         ended_at INTEGER,
         error TEXT,
         mirrored INTEGER NOT NULL DEFAULT 1        -- 0: a replay the catalogue does not know yet
-      );
+      , cel TEXT);
 
 CREATE INDEX lanes_attaching ON lanes (id) WHERE status = 'attaching';
 

@@ -5,6 +5,7 @@ import { SubscriptionObject } from '../../src/worker.ts';
 /** The deliveries of an event as a stream in workerd: HTTP, objects and queues together; only the receiver is faked. */
 
 const PATIENCE_MS = 20_000;
+const EVENT = JSON.stringify({ type: 'order.created' });
 
 let answer = 200;
 
@@ -72,8 +73,8 @@ describe('P8: the deliveries of an event as a stream, in workerd', () => {
     await call('POST', '/v1/subscriptions/stream-b/resume');
     // Another that waits there is told of every change; when it knows of the last, so would the stream.
     const subscription = env.SUBSCRIPTION.getByName('default/stream-b');
-    const request = { v: 1, topic: 'stream-b', sequence: 1, type: 'order.created' } as const;
-    let known = await subscription.delivery('stream-b', 1, 'order.created');
+    const request = { v: 1, topic: 'stream-b', sequence: 1, json: EVENT } as const;
+    let known = await subscription.delivery('stream-b', 1, EVENT);
     while (known.status !== 'retrying') {
       known = await subscription.deliveryOtherThan({ ...request, known, waitMs: 1_000 });
     }

@@ -249,9 +249,6 @@ describe('what a subscription refuses', () => {
   });
 
   const later: [string, object][] = [
-    ['filter.cel', { filter: { cel: 'data.amount > 100' } }],
-    ['transform', { transform: '{ "a": data }' }],
-    ['transform', { transform: { data: 'data' } }],
     ['ordering', { ordering: 'key' }],
     ['ordering', { ordering: 'topic' }],
   ];

@@ -1,0 +1,24 @@
+import { judge } from '../expressions/filter.ts';
+import { CEL_PAGE_COST_MAX } from '../expressions/limits.ts';
+import type { ReadRequest, ReadResult } from '../topics/protocol.ts';
+
+export type Page = Extract<ReadResult, { outcome: 'page' }>;
+
+/**
+ * What of a page matches a CEL filter; an event that the filter fails on does not. A page that costs too much ends where it
+ * did, and `next` goes on from there.
+ */
+export function filteredPage(page: Page, cel: string | null, order: ReadRequest['order']): Page {
+  if (cel === null) return page;
+  const events: Page['events'] = [];
+  let spent = 0;
+  let last: number | null = null;
+  for (const event of page.events) {
+    if (spent >= CEL_PAGE_COST_MAX) return { ...page, events, next: order === 'asc' ? last : event.sequence };
+    const { verdict, cost } = judge({ types: [], cel }, event.json);
+    if (verdict.kind === 'match') events.push(event);
+    spent += cost;
+    last = event.sequence;
+  }
+  return { ...page, events };
+}

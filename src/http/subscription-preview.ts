@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { preview } from '../deliveries/preview.ts';
+import { decodeRequest } from '../events/decode.ts';
+import { uuidMaker } from '../events/ids.ts';
+import { isTopicName } from '../events/names.ts';
+import { withHubAttributes } from '../events/stored.ts';
+import { formatTime } from '../events/times.ts';
+import type { ClaimedEvent } from '../subscriptions/protocol.ts';
+import { VERSION } from '../version.ts';
+import type { Context } from './context.ts';
+import { foundOrRefuse } from './events.ts';
+import { nameField } from './fields.ts';
+import { invalid } from './problem.ts';
+import { type Route, route } from './route.ts';
+import { unknownSubscription, unlocked } from './subscription-problems.ts';
+import { clockOf, urlGuardOf } from './webhook-guard.ts';
+
+/** What would go out for an event, unsent. */
+
+const previewBody = z.union(
+  [
+    z.strictObject({ event: z.record(z.string(), z.unknown()) }),
+    z.strictObject({ topic: nameField, sequence: z.int().min(1) }),
+  ],
+  'must be { "event" }, as it would be published, or { "topic", "sequence" } of one that is stored',
+);
+
+const previewAnswer = z.object({
+  matches: z.boolean().describe('Whether the filter lets it through.'),
+  error: z
+    .string()
+    .nullable()
+    .describe('What failed, in the filter, the transform or the URL: of an expression, a dead letter would say so.'),
+  request: z
+    .object({
+      method: z.literal('POST'),
+      url: z.string(),
+      headers: z.record(z.string(), z.string()),
+      body: z.string(),
+    })
+    .nullable()
+    .describe('As it would go out now, signature included; configured credentials are left out.'),
+});
+
+export const subscriptionPreviewRoutes: Route[] = [
+  route({
+    method: 'POST',
+    path: '/v1/subscriptions/{name}/preview',
+    tag: 'Subscriptions',
+    summary: 'Show what would be sent for an event',
+    description: 'Runs filter and transform as they are now, and sends nothing.',
+    params: { name: nameField },
+    query: {},
+    body: previewBody,
+    needs: ({ name }) => [{ scope: 'subscriptions', on: name }],
+    needsOfInput: ({ body }) => ('topic' in body ? [{ scope: 'read', on: body.topic }] : []),
+    scopes: 'subscriptions:{name}, and read on the topic of a stored event',
+    responses: { 200: previewAnswer },
+    problems: ['unknown-subscription', 'secret-unreadable', 'unknown-topic', 'unknown-event', 'sequence-expired'],
+    handler: async ({ params: { name }, body }, context) => {
+      const subscription = context.hub.subscription(name);
+      const [view, target] = await Promise.all([subscription.describe(), subscription.target()]);
+      if (view === null) throw unknownSubscription(name);
+      const { topics, filter } = view.document;
+      const event = 'event' in body ? given(body.event, topics, context) : await stored(body, context);
+      return {
+        status: 200,
+        body: await preview(name, unlocked(target, name), filter, event, {
+          clock: clockOf(context.hub),
+          guard: urlGuardOf(context),
+          version: VERSION,
+        }),
+      };
+    },
+  }),
+];
+
+async function stored(
+  { topic, sequence }: { topic: string; sequence: number },
+  { hub }: Context,
+): Promise<ClaimedEvent> {
+  return claimed(topic, sequence, foundOrRefuse(await hub.topic(topic).event(sequence), topic, sequence));
+}
+
+/** An event as if it were published now. Its sequence, which no log has given it, is 0. @throws Problem `invalid-request` */
+function given(event: Record<string, unknown>, topics: string[], { hub }: Context): ClaimedEvent {
+  const now = hub.now();
+  const topic = topics.find(isTopicName) ?? 'preview';
+  const decoded = decodeRequest({
+    contentType: 'application/json',
+    headers: [],
+    body: new TextEncoder().encode(JSON.stringify(event)),
+    topic,
+    now,
+    makeId: uuidMaker(now, (bytes) => hub.random.bytes(bytes)),
+  });
+  if (decoded.outcome === 'decoded')
+    return claimed(topic, 0, withHubAttributes(decoded.events.lines, topic, 0, formatTime(now)));
+  if (!('errors' in decoded)) throw invalid([{ path: 'event', message: decoded.detail }]);
+  throw invalid(
+    decoded.errors.map(({ path, message }) => ({ path: path === '' ? 'event' : `event.${path}`, message })),
+  );
+}
+
+function claimed(topic: string, sequence: number, json: string): ClaimedEvent {
+  return { topic, sequence, json, attempt: 1, replay: null, notBefore: null };
+}
