@@ -3,7 +3,7 @@ import { openText, SEALED_WITH, sealText } from '../access/passphrase.ts';
 import type { Random } from '../platform.ts';
 import type { ConfigurationView } from '../subscriptions/protocol.ts';
 import type { TopicDescription } from '../topics/protocol.ts';
-import { nameField } from './fields.ts';
+import { jsonOrNull, nameField } from './fields.ts';
 import { isObject } from './parse.ts';
 import { invalid } from './problem.ts';
 import { configOut } from './subscription-view.ts';
@@ -101,9 +101,9 @@ export function secretsIn({ secrets }: ConfigBody, passphrase: string | null): M
       { path: 'secrets', message: `send the passphrase in ${PASSPHRASE_HEADER}, or null to leave them out` },
     ]);
   }
-  const text = openText(secrets, passphrase);
-  if (text === null) throw invalid([{ path: 'secrets', message: 'cannot be opened with this passphrase' }]);
-  return new Map(plainSecrets.parse(JSON.parse(text)).map((held) => [held.name, held]));
+  const held = plainSecrets.safeParse(jsonOrNull(openText(secrets, passphrase) ?? ''));
+  if (!held.success) throw invalid([{ path: 'secrets', message: 'cannot be opened with this passphrase' }]);
+  return new Map(held.data.map((one) => [one.name, one]));
 }
 
 /** @throws Problem `invalid-request` */

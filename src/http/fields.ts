@@ -82,7 +82,8 @@ export function placeOf<S extends z.ZodType>(cursor: string | undefined, schema:
   return result.data;
 }
 
-function jsonOrNull(text: string): unknown {
+/** Null for what is not JSON. */
+export function jsonOrNull(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
