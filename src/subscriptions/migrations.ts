@@ -204,6 +204,24 @@ export const MIGRATIONS: readonly Migration[] = [
         body TEXT NOT NULL
       );
       INSERT INTO stats SELECT 0, max(id), max(total), '' FROM attempts HAVING max(id) IS NOT NULL;
+      -- What was told last on the hub's own topic of how the receiver does: failing, disabled; null once it was back. And when.
+      ALTER TABLE subscription ADD COLUMN told TEXT;
+      ALTER TABLE subscription ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;
+      -- Events for the hub's own topic, in order, until it has them. open: 1: more deaths are counted into it; 0: no more
+      -- are; null: it is told as it was written.
+      CREATE TABLE notices_2 (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        data TEXT NOT NULL,
+        open INTEGER
+      );
+      INSERT INTO notices_2 (id, type, at, data)
+        SELECT id, event ->> '$.type', CAST(round(unixepoch(event ->> '$.time', 'subsec') * 1000) AS INTEGER), event -> '$.data'
+        FROM (SELECT id, event ->> '$.json' AS event FROM notices) ORDER BY id;
+      DROP TABLE notices;
+      ALTER TABLE notices_2 RENAME TO notices;
     `,
   },
 ];

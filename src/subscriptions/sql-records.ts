@@ -1,6 +1,6 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { Memories } from './memory.ts';
-import type { AttemptsRow, LetterRow, StatsRow } from './rows.ts';
+import type { AttemptsRow, LetterRow, NoticeRow, StatsRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
 /** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
@@ -178,10 +178,23 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     deleteJob: (id: string) => outbox.changed(sql.exec('DELETE FROM jobs WHERE id = ?', id)),
 
     // Notices
-    addNotice: (id: string, event: string) =>
-      outbox.changed(sql.exec('INSERT INTO notices (id, event) VALUES (?, ?)', id, event)),
-    notice: () => first(sql.exec<{ id: string; event: string }>('SELECT * FROM notices ORDER BY id LIMIT 1').toArray()),
-    deleteNotice: (id: string) => outbox.changed(sql.exec('DELETE FROM notices WHERE id = ?', id)),
+    addNotice: (row: Omit<NoticeRow, 'position'>) => outbox.changed(sql.exec(...insertion('INSERT', 'notices', row))),
+    hasNotices: outbox.remembered(() => sql.exec('SELECT 1 AS one FROM notices LIMIT 1').toArray().length > 0),
+    notices: (limit: number) => sql.exec<NoticeRow>(`SELECT * FROM notices ORDER BY position LIMIT ${limit}`).toArray(),
+    /** The one that is still counting. */
+    openNotice: () => first(sql.exec<NoticeRow>('SELECT * FROM notices WHERE open = 1').toArray()),
+    /** How many wait of a type; no more than `limit` are counted. */
+    countNotices: (type: string, limit: number) =>
+      sql.exec(`SELECT 1 AS one FROM notices WHERE type = ? LIMIT ${limit}`, type).toArray().length,
+    setNotice: (position: number, columns: Partial<NoticeRow>) => {
+      const names = Object.keys(columns);
+      sql.exec(
+        `UPDATE notices SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE position = ?`,
+        ...Object.values(columns),
+        position,
+      );
+    },
+    deleteNotices: (through: number) => outbox.changed(sql.exec('DELETE FROM notices WHERE position <= ?', through)),
 
     /** Everything of a deleted subscription, but the letters, which outlive it. */
     clear: () => {

@@ -43,6 +43,7 @@ import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
 import { StatKeeping } from './stat-keeping.ts';
+import { ToldHealth } from './told-health.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
 
@@ -75,19 +76,18 @@ export class Subscription implements SubscriptionApi {
     this.#core = core;
     const stats = new StatKeeping(core);
     this.#attempts = new Attempts(core, stats);
-    this.#deaths = new Deaths(core);
-    this.#leases = new Leases(core, this.#deaths);
-    this.#secrets = new Secrets(core);
     this.#notices = new Notices(core);
+    this.#deaths = new Deaths(core, this.#notices);
+    this.#leases = new Leases(core, this.#deaths, this.#notices);
+    this.#secrets = new Secrets(core);
     this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets);
-    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, (reason) =>
-      this.#notices.disable(reason),
-    );
+    const toldHealth = new ToldHealth(core, this.#notices);
+    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, toldHealth);
     this.#attaching = new Attaching(core);
     this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
-    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
+    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets, this.#notices);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
-    this.#replays = new Replays(core, this.#leases);
+    this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts, stats);
     this.#deliveryWatch = new DeliveryWatch(core);
     this.#watch = new Watch(core, this.#configuration);

@@ -87,6 +87,7 @@ async function counted(
         topicAppeared: async () => {},
         overtake: async () => {},
       }),
+      systemLog: () => ({ append: async () => ({ outcome: 'appended', receipts: [] }) }),
     });
     await log.append(append([event()]));
     await work(
