@@ -1,3 +1,4 @@
+import { alertRoutes } from './alerts.ts';
 import { auditRoutes } from './audit.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { deliveryRoutes } from './deliveries.ts';
@@ -21,6 +22,7 @@ export const ROUTES: readonly Route[] = [
   ...topicsRoutes,
   ...subscriptionRoutes,
   ...subscriptionActionRoutes,
+  ...alertRoutes,
   ...replayRoutes,
   ...deadLetterRoutes,
   ...keysRoutes,

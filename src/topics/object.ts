@@ -23,6 +23,7 @@ import type {
   TopicConfig,
   TopicDescription,
   TopicLogApi,
+  TopicMetrics,
 } from './protocol.ts';
 import { TopicLog } from './topic-log.ts';
 
@@ -116,6 +117,10 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
 
   subscribers(after: string, limit: number): Promise<string[]> {
     return this.#topicLog.subscribers(after, limit);
+  }
+
+  metrics(): Promise<TopicMetrics | null> {
+    return this.#topicLog.metrics();
   }
 
   sweep(): Promise<void> {

@@ -28,7 +28,7 @@ export interface Commit {
  * @throws if nothing was committed
  */
 export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
-  const { ports, state, identities, parks, transaction } = parts;
+  const { ports, sql, state, identities, parks, transaction } = parts;
   const head = state.head();
   const recordedAt = Math.max(head.recordedAt, ports.clock.now());
   const committed = transaction(() => {
@@ -39,6 +39,8 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       full: bytes >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
       recorded: (identity) => identities.find(identity, recordedAt),
     });
+    // No row for what goes well: `published` is the last sequence.
+    if (plan.duplicates > 0) sql.count('duplicates', plan.duplicates);
     return plan.inserts.length === 0
       ? { plan, head, changed: {}, arrivals: null, concerned: [] }
       : store(parts, plan, head, recordedAt, bytes);

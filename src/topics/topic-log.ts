@@ -40,6 +40,7 @@ import type {
   TopicConfig,
   TopicDescription,
   TopicLogApi,
+  TopicMetrics,
 } from './protocol.ts';
 import { Reading } from './reading.ts';
 import { createTopic, record } from './recording.ts';
@@ -235,6 +236,22 @@ export class TopicLog implements TopicLogApi {
     // One more than a page: whether there are others.
     const rows = this.#parts.sql.subscribersAfter(after, Math.max(1, Math.min(limit, PAGE_EVENTS_MAX + 1)));
     return rows.map((row) => row.name);
+  }
+
+  async metrics(): Promise<TopicMetrics | null> {
+    const { state, sql, ports } = this.#parts;
+    if (!state.exists) {
+      return null;
+    }
+    const counters = sql.counters();
+    const counted = (name: string) => counters.get(name) ?? 0;
+    return {
+      published: state.lastSequence,
+      duplicates: counted('duplicates'),
+      bytes: ports.storage.sql.databaseSize,
+      healed: counted('healed'),
+      failures: counted('alarm-failures') + counted('sweep-failures'),
+    };
   }
 
   async sweep(): Promise<void> {

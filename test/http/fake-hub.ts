@@ -54,6 +54,7 @@ export class FakeTopic implements Mocked<TopicLogApi> {
   unpark = vi.fn<TopicLogApi['unpark']>();
   standing = vi.fn<TopicLogApi['standing']>();
   subscribers = vi.fn<TopicLogApi['subscribers']>().mockResolvedValue([]);
+  metrics = vi.fn<TopicLogApi['metrics']>().mockResolvedValue(null);
   sweep = vi.fn<TopicLogApi['sweep']>();
 }
 

@@ -299,7 +299,7 @@ describe('failures below', () => {
     const answer = await broken.call('GET', '/v1/topics/a');
     expect(answer).toMatchObject({ status: 500, json: { code: 'internal-error' } });
     expect(answer.text).not.toContain('secret detail');
-    expect(broken.logged).toMatchObject([{ message: 'A request failed.' }]);
+    expect(broken.logged).toMatchObject([{ message: 'A request failed.' }, { message: 'request' }]);
   });
 
   it('that pass are 503 with Retry-After', async () => {

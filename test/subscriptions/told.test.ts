@@ -26,7 +26,7 @@ describe('what becomes of a subscription is told on millrace.system', () => {
     await hub.subscribe('billing');
     await hub.subscribe('billing', { maxInFlight: 3 });
     for (const act of ['pause', 'pause', 'resume', 'resume', 'remove'] as const) {
-      await hub.awaiting(hub.subscription('billing')[act]());
+      await hub.awaiting<unknown>(hub.subscription('billing')[act]());
     }
     await hub.subscribe('billing');
     await hub.advance(1_000);
