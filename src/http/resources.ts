@@ -7,6 +7,7 @@ import { eventsRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { hubSecretsRoutes } from './hub-secrets.ts';
 import { keysRoutes } from './keys.ts';
+import { metricsRoutes } from './metrics.ts';
 import { publishRoutes } from './publish.ts';
 import { replayRoutes } from './replays.ts';
 import type { Route } from './route.ts';
@@ -29,5 +30,6 @@ export const ROUTES: readonly Route[] = [
   ...hubSecretsRoutes,
   ...auditRoutes,
   ...healthRoutes,
+  ...metricsRoutes,
   ...docsRoutes(() => ROUTES),
 ];

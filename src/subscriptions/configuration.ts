@@ -323,5 +323,6 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     patterns_since: '{}',
     told: null,
     told_at: 0,
+    deaths: old?.deaths ?? '{}',
   };
 }

@@ -64,7 +64,7 @@ export class Deaths {
       resolved_at: null,
       discarded_at: null,
       event: death.event ?? before?.event ?? null,
-      version: this.#core.letterVersion(),
+      version: this.#core.letterVersion({ deaths: this.#oneMore(reason) }),
       dirty: 1,
       replayed: isAside && wasReplayed ? 1 : 0,
     };
@@ -74,6 +74,11 @@ export class Deaths {
     const live = isAside ? sql.liveLane(lane.topic) : null;
     if (live && live.parked !== null) sql.setLane(live.id, { parked: null });
     this.endIfDone(lane.id);
+  }
+
+  #oneMore(reason: DeathReason): string {
+    const deaths: Partial<Record<DeathReason, number>> = JSON.parse(this.#core.row?.deaths ?? '{}');
+    return JSON.stringify({ ...deaths, [reason]: (deaths[reason] ?? 0) + 1 });
   }
 
   /** A delivery succeeded: the letter that it answers, if there is one, is resolved. */

@@ -99,6 +99,8 @@ export const VIEW_CONCURRENCY = 16;
 /** Events of leases kept in memory between the read and the claim. */
 export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Topics that a subscription is behind in, of which its metrics tell where it stands. */
+export const METRICS_LANES_MAX = 1_000;
 /** Deaths waiting to be told on millrace.system one by one; further ones are counted into one event. */
 export const DEATHS_TOLD_SINGLY_MAX = 10;
 /** And this long after some were told the next are. */

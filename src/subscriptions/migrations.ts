@@ -207,6 +207,8 @@ export const MIGRATIONS: readonly Migration[] = [
       -- What was told last on the hub's own topic of how the receiver does: failing, disabled; null once it was back. And when.
       ALTER TABLE subscription ADD COLUMN told TEXT;
       ALTER TABLE subscription ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;
+      -- JSON: how many letters were opened ever, by reason.
+      ALTER TABLE subscription ADD COLUMN deaths TEXT NOT NULL DEFAULT '{}';
       -- Events for the hub's own topic, in order, until it has them. open: 1: more deaths are counted into it; 0: no more
       -- are; null: it is told as it was written.
       CREATE TABLE notices_2 (

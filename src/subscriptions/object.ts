@@ -27,6 +27,7 @@ import type {
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
+  SubscriptionMetrics,
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
@@ -111,6 +112,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView> {
     return this.#subscription.deliveryOtherThan(request);
+  }
+
+  metrics(): Promise<SubscriptionMetrics | null> {
+    return this.#subscription.metrics();
   }
 
   wake(request: WakeRequest): Promise<WakeAnswer> {

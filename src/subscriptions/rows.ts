@@ -29,6 +29,7 @@ export type SubscriptionRow = {
   obstacle_since: number | null;
   told: 'failing' | 'disabled' | null;
   told_at: number;
+  deaths: string;
 };
 
 /**

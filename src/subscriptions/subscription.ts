@@ -14,6 +14,7 @@ import { nextDue } from './due.ts';
 import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
+import { Metrics } from './metrics.ts';
 import { Notices } from './notices.ts';
 import { chores } from './owed.ts';
 import type {
@@ -35,6 +36,7 @@ import type {
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
+  SubscriptionMetrics,
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
@@ -68,6 +70,7 @@ export class Subscription implements SubscriptionApi {
   readonly #deliveryWatch: DeliveryWatch;
   readonly #chores: Chores;
   readonly #watch: Watch;
+  readonly #metrics: Metrics;
   /** Changes of the configuration that wait for logs or D1 come one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -90,6 +93,7 @@ export class Subscription implements SubscriptionApi {
     this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts, stats);
     this.#deliveryWatch = new DeliveryWatch(core);
+    this.#metrics = new Metrics(core, this.#lanes, this.#configuration, stats);
     this.#watch = new Watch(core, this.#configuration);
     const work = {
       configuration: this.#configuration,
@@ -209,6 +213,10 @@ export class Subscription implements SubscriptionApi {
 
   async deliveryOtherThan({ topic, sequence, type, known, waitMs }: DeliveryWaitRequest): Promise<DeliveryView> {
     return this.#deliveryWatch.otherThan(known, waitMs, () => this.#views.delivery(topic, sequence, type));
+  }
+
+  async metrics(): Promise<SubscriptionMetrics | null> {
+    return this.#metrics.read(this.#views.status());
   }
 
   // From the logs

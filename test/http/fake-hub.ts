@@ -36,6 +36,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   redrive = vi.fn<SubscriptionApi['redrive']>().mockResolvedValue(false);
   discard = vi.fn<SubscriptionApi['discard']>().mockResolvedValue(false);
   startJob = vi.fn<SubscriptionApi['startJob']>().mockResolvedValue(false);
+  metrics = vi.fn<SubscriptionApi['metrics']>().mockResolvedValue(null);
   sweep = vi.fn<SubscriptionApi['sweep']>();
 }
 
