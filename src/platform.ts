@@ -42,9 +42,6 @@ export interface Random {
 /** Keeps the object or Worker alive until `task` has settled (`ctx.waitUntil`). */
 export type Background = (task: Promise<unknown>) => void;
 
-/** The message of the line that each request leaves in the log. */
-export const REQUEST_LINE = 'request';
-
 /** One structured log line, written as JSON. Never given a secret. */
 export type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => void;
 

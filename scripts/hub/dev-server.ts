@@ -1,7 +1,4 @@
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { REQUEST_LINE } from '../../src/platform.ts';
 import { devArguments } from './dev-arguments.ts';
 import { ensureDevVars } from './dev-vars.ts';
 import { configuredFlags, ROOT, runWrangler, spawnWrangler } from './wrangler.ts';
@@ -39,12 +36,7 @@ export async function startDevServer(given: readonly string[]): Promise<DevServe
   const secrets = args.vars.ADMIN_KEY && args.vars.HUB_SECRET ? args.vars : ensureDevVars(join(ROOT, '.dev.vars'));
   await runWrangler(['d1', 'migrations', 'apply', 'DB', '--local', ...args.shared]);
 
-  const onTerminal = process.stdout.isTTY;
-  const child = spawnWrangler(args.dev, {
-    stdio: ['ignore', onTerminal ? 'pipe' : 'inherit', 'inherit', 'ipc'],
-    ...(onTerminal && { env: { FORCE_COLOR: '1' } }),
-  });
-  if (child.stdout !== null) showWithoutRequests(child.stdout);
+  const child = spawnWrangler(args.dev, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const ended = new Promise<number>((resolve) => {
     child.once('error', () => resolve(1));
     child.once('exit', (code) => resolve(code ?? 0));
@@ -78,13 +70,6 @@ export async function startDevServer(given: readonly string[]): Promise<DevServe
 
 function failed(reason: string): never {
   throw new Error(reason);
-}
-
-/** Shows what wrangler prints, but for the hub's own line for each request: wrangler has one, too, and made to be read. */
-function showWithoutRequests(output: Readable): void {
-  createInterface({ input: output }).on('line', (line) => {
-    if (!line.includes(`"message":"${REQUEST_LINE}"`)) console.log(line);
-  });
 }
 
 /** The port in wrangler's message that it listens, or null for any other message. */

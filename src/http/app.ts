@@ -2,7 +2,6 @@ import { Hono, type Context as HonoContext } from 'hono';
 import { ANYONE, accessOf, type Caller } from '../access/authenticate.ts';
 import type { Env } from '../env.ts';
 import { type Trace, traceIdOf } from '../events/trace.ts';
-import { REQUEST_LINE } from '../platform.ts';
 import { requestIdOf, requestTrace } from './headers.ts';
 import { type Hub, hubOf } from './hub.ts';
 import { laterPath, matchPath } from './later.ts';
@@ -49,7 +48,7 @@ export async function serve(request: Request, hub: Hub): Promise<Response> {
   };
   const response = await app.fetch(request, serving);
   response.headers.set('x-request-id', serving.requestId);
-  hub.log('info', REQUEST_LINE, {
+  hub.log('info', 'request', {
     method: request.method,
     route: serving.route,
     status: response.status,
