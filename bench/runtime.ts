@@ -78,6 +78,11 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
     compatibilityDate: compatibilityDate(),
     host: '127.0.0.1',
     port: 0,
+    // The log has a line for each request: it is written, as it is in production, and not shown.
+    handleRuntimeStdio: (output, errors) => {
+      output.resume();
+      errors.pipe(process.stderr);
+    },
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
   });
   await miniflare.ready;

@@ -66,11 +66,13 @@ export async function withEvents(core: Core, rows: readonly NoticeRow[]): Promis
   });
   const topics = Map.groupBy(unknown, ({ death }) => death.topic);
   const heads = new Map<string, OneDead['event']>();
-  for (const [topic, deaths] of topics) {
+  // At the same time: there are no more topics than deaths that are told of one by one.
+  const asked = [...topics].map(async ([topic, deaths]) => {
     const sequences = [...new Set(deaths.map(({ death }) => death.sequence))].sort((a, b) => a - b);
     const { events } = await core.ask(topic, (log) => log.eventsAt(sequences)).catch(() => ({ events: [] }));
     for (const { sequence, json } of events) heads.set(`${topic} ${sequence}`, headIn(json));
-  }
+  });
+  await Promise.all(asked);
   const known = new Map(
     unknown.map(({ row, death }) => [
       row.position,

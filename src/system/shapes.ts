@@ -84,3 +84,10 @@ export type SystemEventType = keyof typeof SYSTEM_EVENTS;
 export type SystemEventData<Type extends SystemEventType> = z.output<(typeof SYSTEM_EVENTS)[Type]>;
 
 export const SYSTEM_EVENT_TYPES = Object.keys(SYSTEM_EVENTS);
+
+/** JSON Schema (2020-12) of the data of each type. Further fields are allowed: later versions may add some. */
+export function systemEventSchemas(): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(SYSTEM_EVENTS).map(([type, shape]) => [type, z.toJSONSchema(shape, { io: 'input' })]),
+  );
+}

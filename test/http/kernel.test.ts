@@ -171,7 +171,6 @@ describe('P8 explained: every refusal says what to change', () => {
     ['PUT', '/v1/routes/r', {}],
     ['POST', '/v1/sources/github', {}],
     ['GET', '/registry/subjects', {}],
-    ['GET', '/metrics', {}],
     ['GET', '/console', {}],
   ])('%s %s comes later', async (method, path, headers) => {
     const body = method === 'POST' && path.endsWith('/a/events') ? '{"type":"t"}' : undefined;

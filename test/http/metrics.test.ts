@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import parse from 'parse-prometheus-text-format';
 import { describe, expect, it } from 'vitest';
 import { Catalog } from '../../src/catalog/catalog.ts';
@@ -66,7 +67,9 @@ describe('GET /metrics', () => {
     expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
     const families = parse(answer.text);
     expect(new Set(families.map(({ name }) => name)).size).toBe(families.length);
+    const page = readFileSync('docs/observability.md', 'utf8');
     for (const { name, help, type } of families) {
+      expect(page).toContain(`| \`${name}\` |`);
       expect(name).toMatch(/^millrace_[a-z_]+$/);
       expect(help, name).toMatch(/\.$/);
       expect(type === 'COUNTER', name).toBe(name.endsWith('_total'));

@@ -108,6 +108,8 @@ describe('the topic millrace.system', () => {
     const config = { topics: ['millrace.system'], retry: { schedule: [] }, delivery: { url: failing.url } };
     (await me.put('/v1/subscriptions/sick-listener', config)).is(201);
     (await me.put('/v1/topics/obs-loop', {})).is(201);
+    await isTold('sick-listener', 'millrace.subscription.created');
+    await isTold('obs-loop', 'millrace.topic.created');
     await eventually('it died', async () => {
       const { dead } = (await me.get('/v1/subscriptions/sick-listener')).is<{ dead: number }>(200);
       return dead > 0;
