@@ -76,10 +76,11 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
       sql.exec("UPDATE letters SET lane = NULL WHERE topic = ? AND lane = ? AND state <> 'redriven'", topic, lane),
 
     // Attempts
+    /** The last row there was: rows are numbered on where all have gone. */
     lastAttempts: () =>
       first(
         sql.exec<{ id: number; total: number }>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray(),
-      ),
+      ) ?? first(sql.exec<{ id: number; total: number }>('SELECT through AS id, total FROM stats').toArray()),
     oldestAttempts: () =>
       first(sql.exec<{ total: number; at: number }>('SELECT total, at FROM attempts ORDER BY id LIMIT 1').toArray()),
     addAttempts: (row: AttemptsRow) => sql.exec(...insertion('INSERT', 'attempts', row)),
