@@ -10,7 +10,13 @@ import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, secretUnreadable, unknownSubscription } from './subscription-problems.ts';
-import { LATER_FIELDS, READ_ONLY_FIELDS, subscriptionBody, toDocument } from './subscription-schema.ts';
+import {
+  LATER_FIELDS,
+  READ_ONLY_FIELDS,
+  type SubscriptionBody,
+  subscriptionBody,
+  toDocument,
+} from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
 import { checkUrl } from './webhook-guard.ts';
 

@@ -14,8 +14,8 @@ import {
   RESEND_MS,
   SWIFT_LATENCY_MS,
 } from './limits.ts';
-import { obstacleWait } from './obstacle.ts';
 import type { Notices } from './notices.ts';
+import { obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
 import { leaseSize } from './retry.ts';

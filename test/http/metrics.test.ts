@@ -31,7 +31,15 @@ async function hubWith(topics: string[], subscriptions: string[]): Promise<FakeH
   const catalog = new Catalog(hub.d1);
   for (const topic of topics) await catalog.announceTopic(topic, 1);
   for (const name of subscriptions) {
-    await catalog.putSubscription({ name, createdAt: 1, version: 1, deleted: false, patterns: [], stalledAt: null });
+    await catalog.putSubscription({
+      name,
+      createdAt: 1,
+      version: 1,
+      deleted: false,
+      patterns: [],
+      stalledAt: null,
+      sealedUnder: null,
+    });
   }
   return hub;
 }
