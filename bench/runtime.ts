@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
 import { Miniflare, type WorkerOptions } from 'miniflare';
 
@@ -79,6 +80,11 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
     compatibilityDate: compatibilityDate(),
     host: '127.0.0.1',
     port: 0,
+    // The log has a line for each request: it is written, as it is in production, and not shown.
+    handleRuntimeStdio: (output: Readable, errors: Readable) => {
+      output.resume();
+      errors.pipe(process.stderr);
+    },
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
   });
   await miniflare.ready;

@@ -1,12 +1,17 @@
-/** npm run openapi: writes schemas/api/openapi.json from the zod schemas. A test says when it has to be run again. */
+/** npm run openapi: writes what is generated into schemas/ from the zod schemas. Tests say when it has to be run again. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { openApiDocument } from '../src/http/openapi.ts';
 import { ROUTES } from '../src/http/resources.ts';
+import { systemEventSchemas } from '../src/system/shapes.ts';
 import { ROOT } from './hub/wrangler.ts';
 
-const FOLDER = join(ROOT, 'schemas', 'api');
+function write(path: string, document: unknown): void {
+  const file = join(ROOT, 'schemas', path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(document, null, 2)}\n`);
+  console.log(`schemas/${path} is fresh.`);
+}
 
-mkdirSync(FOLDER, { recursive: true });
-writeFileSync(join(FOLDER, 'openapi.json'), `${JSON.stringify(openApiDocument(ROUTES), null, 2)}\n`);
-console.log('schemas/api/openapi.json is fresh.');
+write('api/openapi.json', openApiDocument(ROUTES));
+write('events/millrace.system.json', systemEventSchemas());

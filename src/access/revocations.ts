@@ -38,6 +38,16 @@ export class Revocations {
     return this.#ids.has(id);
   }
 
+  /** How old the list is that this isolate goes by, in milliseconds; null: it has none. */
+  age(now: number): number | null {
+    return this.#readAt === null ? null : Math.max(0, now - this.#readAt);
+  }
+
+  /** How often in a row it could not be read. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** At once in this isolate. */
   add(id: string): void {
     this.#ids.add(id);

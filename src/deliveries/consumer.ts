@@ -1,3 +1,4 @@
+import { traceIdOf, traceIn } from '../events/trace.ts';
 import type { Log } from '../platform.ts';
 import { CLAIM_LIFE_MS, LEASE_WORK_MS, POOL_SIZE } from '../subscriptions/limits.ts';
 import type {
@@ -91,6 +92,8 @@ class LeaseRun {
   readonly #timeouts: Timeouts;
   /** Not settled yet. */
   #outcomes: DeliveryOutcome[] = [];
+  #failed = 0;
+  #firstFailed: { event: ClaimedEvent; outcome: Extract<DeliveryOutcome, { kind: 'failed' }> } | null = null;
   readonly #inFlight = new Set<Promise<void>>();
   /** Wakes whoever waits for a slot. */
   #slotFree = () => {};
@@ -117,6 +120,7 @@ class LeaseRun {
     const sent = this.#sendAll();
     await Promise.all([sent, this.#renewUntil(sent)]);
     if (this.#outcomes.length > 0) await this.#settle();
+    this.#tellFailures();
   }
 
   async #sendAll(): Promise<void> {
@@ -167,11 +171,33 @@ class LeaseRun {
     const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts).then((outcome) => {
       this.#outcomes.push(outcome);
       this.#inFlight.delete(request);
-      if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
+      if (outcome.kind === 'failed') {
+        this.#failed += 1;
+        this.#firstFailed ??= { event, outcome };
+        if (outcome.status === 410) this.#stopStarting('gone');
+      }
       if (outcome.kind === 'released') this.#stopStarting('unresolved');
       this.#slotFree();
     });
     this.#inFlight.add(request);
+  }
+
+  /** One line for all that failed, with the first of them: a receiver that is down must not fill the log. */
+  #tellFailures(): void {
+    if (this.#firstFailed === null) return;
+    const { event, outcome } = this.#firstFailed;
+    const trace = traceIn(event.json);
+    this.#ports.log('warn', 'Deliveries failed.', {
+      subscription: this.#claim.subscription,
+      lease: this.#message.lease,
+      failed: this.#failed,
+      topic: event.topic,
+      sequence: event.sequence,
+      attempt: event.attempt,
+      status: outcome.status,
+      error: outcome.error,
+      ...(trace !== null && { traceId: traceIdOf(trace) }),
+    });
   }
 
   #stopStarting(why: Stop): void {

@@ -1,7 +1,15 @@
 /** Which headers a subscription may add to its webhooks. */
 
 /** The hub sets these itself; a configured one could forge them or misdescribe the body. */
-const RESERVED = new Set(['content-type', 'content-length', 'content-encoding', 'host', 'user-agent', 'traceparent']);
+const RESERVED = new Set([
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'host',
+  'user-agent',
+  'traceparent',
+  'tracestate',
+]);
 /** Of one connection, not of the request (RFC 9110, 7.6.1), or refused by the platform. */
 const HOP_BY_HOP = new Set([
   'connection',

@@ -1,5 +1,6 @@
 import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
 import { messageId } from '../events/ids.ts';
+import { type Trace, traceIn } from '../events/trace.ts';
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget, SharedRequest } from '../subscriptions/protocol.ts';
 import { RequestBook } from '../subscriptions/sent-requests.ts';
@@ -55,7 +56,7 @@ export function webhookRequest(
 ): WebhookRequest {
   const id = messageId(subscription, event.topic, event.sequence);
   const timestamp = Math.floor(at / 1000);
-  const traceparent = traceparentOf(event.json);
+  const trace = traceIn(event.json);
   const { headers, signers } = prepared(target);
   return {
     method: 'POST',
@@ -72,7 +73,7 @@ export function webhookRequest(
       'millrace-topic': event.topic,
       'millrace-sequence': String(event.sequence),
       ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
-      ...(traceparent === null ? {} : { traceparent }),
+      ...(trace === null ? {} : traceHeaders(trace)),
     },
     body: event.json,
   };
@@ -208,16 +209,9 @@ function configuredHeaders(target: DeliveryTarget): Record<string, string> {
   );
 }
 
-/** W3C Trace Context, level 2: version, trace id, parent id, flags. */
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-function traceparentOf(json: string): string | null {
-  // Most events have none, and parsing a large one costs more than signing it.
-  if (!json.includes('"traceparent"')) return null;
-  const event: unknown = JSON.parse(json);
-  if (typeof event !== 'object' || event === null || !('traceparent' in event)) return null;
-  const { traceparent } = event;
-  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : null;
+/** As the producer sent it: the hub reports no spans, and a parent that nobody knows of would cut the trace in two. */
+function traceHeaders({ traceparent, tracestate }: Trace): Record<string, string> {
+  return { traceparent, ...(tracestate === null ? {} : { tracestate }) };
 }
 
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */

@@ -7,6 +7,7 @@ import { isJson, isText, isUtf8, type MediaType, parseMediaType } from './media-
 import type { DecodedEvents } from './new-event.ts';
 import { decodeUtf8, readJson } from './read-json.ts';
 import { invalid, Reading, TOO_DEEP } from './reading.ts';
+import type { Trace } from './trace.ts';
 
 /** What a request to publish holds. */
 export interface DecodeInput {
@@ -21,8 +22,8 @@ export interface DecodeInput {
   now: number;
   /** An id for the event at this index of the request, where it has none. */
   makeId: (index: number) => string;
-  /** Given to events that have no `traceparent` of their own; ignored unless it is well-formed. */
-  traceparent?: string | null;
+  /** Given to events that have none of their own. */
+  trace?: Trace | null;
   limits?: PublishLimits;
 }
 

@@ -2,6 +2,7 @@ import type { SentAttributes } from './attribute-rules.ts';
 import { writeCanonical } from './canonical.ts';
 import type { DataContent } from './data.ts';
 import { Message, SHA256_HALF_BYTES } from './sha256.ts';
+import { TRACEPARENT, TRACESTATE } from './trace.ts';
 
 /** Bytes of one hash. */
 export const HASH_BYTES = SHA256_HALF_BYTES;
@@ -9,7 +10,7 @@ export const HASH_BYTES = SHA256_HALF_BYTES;
 export const EVENT_HASHES_BYTES = 2 * HASH_BYTES;
 
 /** Extensions that differ between two sendings of the same event. */
-const TRACE_EXTENSIONS: ReadonlySet<string> = new Set(['traceparent', 'tracestate']);
+const TRACE_EXTENSIONS: ReadonlySet<string> = new Set([TRACEPARENT, TRACESTATE]);
 
 /** What is being hashed. One will do, as nothing is awaited while it is written. */
 const message = new Message();

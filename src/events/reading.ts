@@ -5,25 +5,24 @@ import type { DecodeInput, DecodeRefusal, DecodeResult } from './decode.ts';
 import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from './limits.ts';
 import { type EventDefaults, EventList, type WrittenEvent, writeEvent } from './new-event.ts';
 import { formatTime } from './times.ts';
-
-const TRACE = 'traceparent';
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+import { TRACEPARENT, TRACESTATE, type Trace } from './trace.ts';
 
 /** A request to publish being read: what it came with, and what has come of its events so far. */
 export class Reading {
   readonly input: DecodeInput;
   readonly limits: PublishLimits;
   #defaults: EventDefaults | null = null;
-  readonly #traceparent: string | null;
+  /** What an event gets that has no trace of its own. */
+  readonly #trace: SentAttributes['extensions'];
   readonly #errors: EventError[] = [];
   #tooLarge: number | null = null;
   #decoded = new EventList(0);
 
   constructor(input: DecodeInput) {
-    const { traceparent = null, limits = PUBLISH_LIMITS } = input;
+    const { trace = null, limits = PUBLISH_LIMITS } = input;
     this.input = input;
     this.limits = limits;
-    this.#traceparent = traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : null;
+    this.#trace = trace === null ? [] : extensionsOf(trace);
   }
 
   /** Makes room for the events of the request. */
@@ -33,8 +32,8 @@ export class Reading {
 
   /** The attributes of an event, with those that it gets from its request. */
   traced(sent: SentAttributes): SentAttributes {
-    if (this.#traceparent === null || sent.extensions.some(([name]) => name === TRACE)) return sent;
-    return { ...sent, extensions: [...sent.extensions, [TRACE, this.#traceparent]] };
+    if (this.#trace.length === 0 || sent.extensions.some(([name]) => isTrace(name))) return sent;
+    return { ...sent, extensions: [...sent.extensions, ...this.#trace] };
   }
 
   /** Writes out the event at this index of the request. */
@@ -77,6 +76,15 @@ export class Reading {
       errors: [{ path: `[${index}]`, message: `must be at most ${eventBytes} bytes` }],
     };
   }
+}
+
+function isTrace(extension: string): boolean {
+  return extension === TRACEPARENT || extension === TRACESTATE;
+}
+
+function extensionsOf({ traceparent, tracestate }: Trace): SentAttributes['extensions'] {
+  const parent: [string, string] = [TRACEPARENT, traceparent];
+  return tracestate === null ? [parent] : [parent, [TRACESTATE, tracestate]];
 }
 
 export const TOO_DEEP = `must not be nested more than ${DATA_DEPTH_MAX} levels deep`;

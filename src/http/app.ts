@@ -1,7 +1,8 @@
 import { Hono, type Context as HonoContext } from 'hono';
 import { ANYONE, accessOf, type Caller } from '../access/authenticate.ts';
 import type { Env } from '../env.ts';
-import { requestIdOf } from './headers.ts';
+import { type Trace, traceIdOf } from '../events/trace.ts';
+import { requestIdOf, requestTrace } from './headers.ts';
 import { type Hub, hubOf } from './hub.ts';
 import { laterPath, matchPath } from './later.ts';
 import { notSupportedYet, Problem, problemOf, renderProblem } from './problem.ts';
@@ -10,7 +11,18 @@ import type { Route } from './route.ts';
 import { SegmentRouter } from './router.ts';
 
 /** Hono routes; everything else that all routes share is here (who is asking, what a failure becomes) and in route.ts. */
-type Bindings = { Bindings: { hub: Hub; requestId: string } };
+type Bindings = { Bindings: Serving };
+
+/** A request being served, and what its line in the log will say. */
+interface Serving {
+  hub: Hub;
+  requestId: string;
+  trace: Trace | null;
+  /** Its path as the docs have it, once that is known: what stands in the braces may be anything. */
+  route: string | null;
+  /** Whose key it came with, once that is known. */
+  key: string | null;
+}
 
 const app = new Hono<Bindings>({ router: new SegmentRouter() });
 for (const route of ROUTES) {
@@ -26,21 +38,44 @@ export async function handleRequest(request: Request, env: Env, ctx: ExecutionCo
 
 /** {@link handleRequest} over a hub of the caller's choosing. */
 export async function serve(request: Request, hub: Hub): Promise<Response> {
-  const requestId = requestIdOf(request);
-  const response = await app.fetch(request, { hub, requestId });
-  response.headers.set('x-request-id', requestId);
+  const startedAt = hub.now();
+  const serving: Serving = {
+    hub,
+    requestId: requestIdOf(request),
+    trace: requestTrace(request),
+    route: null,
+    key: null,
+  };
+  const response = await app.fetch(request, serving);
+  response.headers.set('x-request-id', serving.requestId);
+  hub.log('info', 'request', {
+    method: request.method,
+    route: serving.route,
+    status: response.status,
+    ms: hub.now() - startedAt,
+    key: serving.key,
+    ...idsOf(serving),
+  });
   return response;
+}
+
+function idsOf({ requestId, trace }: Serving): { requestId: string; traceId?: string } {
+  return { requestId, ...(trace !== null && { traceId: traceIdOf(trace) }) };
 }
 
 async function answer(route: Route, context: HonoContext<Bindings>): Promise<Response> {
   const request = context.req.raw;
-  const { hub, requestId } = context.env;
+  const { hub, requestId, trace } = context.env;
+  context.env.route = route.path;
+  const caller = route.open ? ANYONE : await authenticated(request, hub);
+  context.env.key = route.open ? null : caller.name;
   return route.answer({
     hub,
     request,
     url: new URL(request.url),
     requestId,
-    caller: route.open ? ANYONE : await authenticated(request, hub),
+    trace,
+    caller,
     pathParams: context.req.param(),
   });
 }
@@ -99,14 +134,15 @@ function decoded(path: string): string {
   }
 }
 
-function failure(error: unknown, request: Request, { hub, requestId }: Bindings['Bindings']): Response {
+function failure(error: unknown, request: Request, serving: Serving): Response {
+  const { hub, requestId } = serving;
   const { pathname } = new URL(request.url);
   const known = problemOf(error);
   if (known === null || known.status >= 500) {
     hub.log(known === null ? 'error' : 'warn', 'A request failed.', {
-      requestId,
+      ...idsOf(serving),
       method: request.method,
-      path: pathname,
+      route: serving.route,
       error,
     });
   }

@@ -1,5 +1,6 @@
 import type { Caller } from '../access/authenticate.ts';
 import { allows, describeNeed, type Need } from '../access/scopes.ts';
+import type { Trace } from '../events/trace.ts';
 import type { Guard } from './guard.ts';
 import type { Hub } from './hub.ts';
 import { Problem } from './problem.ts';
@@ -13,6 +14,7 @@ export interface Exchange {
   request: Request;
   url: URL;
   requestId: string;
+  trace: Trace | null;
   caller: Caller;
   pathParams: Record<string, string>;
 }
@@ -23,6 +25,7 @@ export class Context {
   readonly request: Request;
   readonly url: URL;
   readonly requestId: string;
+  readonly trace: Trace | null;
   readonly caller: Caller;
   /** What `If-Match` asks for. */
   readonly guard: Guard;
@@ -32,6 +35,7 @@ export class Context {
     this.request = exchange.request;
     this.url = exchange.url;
     this.requestId = exchange.requestId;
+    this.trace = exchange.trace;
     this.caller = exchange.caller;
     this.guard = guard;
   }

@@ -1,3 +1,4 @@
+import { TRACEPARENT, TRACESTATE, type Trace, traceOf } from '../events/trace.ts';
 import type { Guard } from './guard.ts';
 import { invalid, notSupportedYet } from './problem.ts';
 
@@ -64,10 +65,7 @@ export function requestIdOf(request: Request): string {
   return given !== null && REQUEST_ID.test(given) ? given : crypto.randomUUID();
 }
 
-/** A valid W3C `traceparent`, or null. */
-export function traceparentOf(request: Request): string | null {
-  const given = request.headers.get('traceparent');
-  return given !== null && /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given)
-    ? given
-    : null;
+/** The trace that a request belongs to, or null. */
+export function requestTrace({ headers }: Request): Trace | null {
+  return traceOf(headers.get(TRACEPARENT), headers.get(TRACESTATE));
 }

@@ -26,7 +26,6 @@ export const LATER_PATHS: readonly LaterPath[] = [
   { path: '/v1/sources/**' },
   { path: '/v1/tokens' },
   { path: '/registry/**' },
-  { path: '/metrics' },
   { path: '/asyncapi.json' },
   { path: '/console/**', open: true },
 ];

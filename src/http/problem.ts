@@ -24,6 +24,7 @@ export const PROBLEMS = {
   'event-id-conflict': { status: 409, title: 'The same source and id were used for another event' },
   'key-exists': { status: 409, title: 'A key of this name exists' },
   'request-in-progress': { status: 409, title: 'The first request with this Idempotency-Key is still running' },
+  'subscription-exists': { status: 409, title: 'Another subscription has this name' },
   'topic-has-subscriptions': { status: 409, title: 'Subscriptions name this topic' },
   'topic-not-subscribed': { status: 409, title: 'The subscription does not have this topic' },
   'not-redrivable': { status: 409, title: 'The dead letter is settled already' },

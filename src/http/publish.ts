@@ -9,7 +9,6 @@ import type { AppendResult } from '../topics/protocol.ts';
 import { noBody, readBytes } from './body.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
-import { traceparentOf } from './headers.ts';
 import { invalid, notSupportedYet, Problem } from './problem.ts';
 import { admit } from './quota.ts';
 import { type Route, route } from './route.ts';
@@ -80,7 +79,7 @@ export const publishRoutes: Route[] = [
     headers: {
       'idempotency-key': 'A 2xx is kept for 24 h and given again to a retry with the same body.',
       'expected-last-sequence': "Append only if this is the topic's last sequence; 0: the topic is empty.",
-      traceparent: 'Becomes the traceparent of events without one of their own.',
+      traceparent: 'With tracestate: becomes that of events that have neither. Carried on to deliveries.',
     },
     laterHeaders: ['expected-last-subject-sequence', 'deliver-at', 'deliver-after'],
     scopes: 'publish:{topic}; topics:{topic} to make the topic',
@@ -178,7 +177,7 @@ async function publish(
     now,
     makeId:
       key === null ? uuidMaker(now, (bytes) => hub.random.bytes(bytes)) : (index) => derivedId(caller.id, key, index),
-    traceparent: traceparentOf(request),
+    trace: context.trace,
   });
   if (decoded.outcome !== 'decoded') throw refusal(decoded);
   const admission = await admit(decoded.ids.length, context);

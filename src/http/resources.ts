@@ -1,3 +1,4 @@
+import { alertRoutes } from './alerts.ts';
 import { auditRoutes } from './audit.ts';
 import { configRoutes } from './config.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
@@ -7,6 +8,7 @@ import { eventsRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { hubSecretsRoutes } from './hub-secrets.ts';
 import { keysRoutes } from './keys.ts';
+import { metricsRoutes } from './metrics.ts';
 import { publishRoutes } from './publish.ts';
 import { replayRoutes } from './replays.ts';
 import type { Route } from './route.ts';
@@ -24,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...subscriptionRoutes,
   ...subscriptionActionRoutes,
   ...subscriptionPreviewRoutes,
+  ...alertRoutes,
   ...replayRoutes,
   ...deadLetterRoutes,
   ...keysRoutes,
@@ -31,5 +34,6 @@ export const ROUTES: readonly Route[] = [
   ...auditRoutes,
   ...configRoutes,
   ...healthRoutes,
+  ...metricsRoutes,
   ...docsRoutes(() => ROUTES),
 ];

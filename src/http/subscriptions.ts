@@ -10,7 +10,13 @@ import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, secretUnreadable, unknownSubscription } from './subscription-problems.ts';
-import { LATER_FIELDS, READ_ONLY_FIELDS, subscriptionBody, toDocument } from './subscription-schema.ts';
+import {
+  LATER_FIELDS,
+  READ_ONLY_FIELDS,
+  type SubscriptionBody,
+  subscriptionBody,
+  toDocument,
+} from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
 import { checkUrl } from './webhook-guard.ts';
 
@@ -103,19 +109,34 @@ const put = route({
     if (body.name !== undefined && body.name !== name) {
       throw invalid([{ path: 'name', message: 'is not the name in the path; leave it out' }]);
     }
-    await checkUrl(body.delivery.url, 'delivery.url', context);
-    const subscription = context.hub.subscription(name);
-    const current = async () => (await subscription.describe())?.etag ?? null;
-    const request = { v: 1 as const, name, document: toDocument(body) };
-    const { outcome, view, secret } = putOrRefuse(
-      await putGuarded(context.guard, current, (ifMatch) => subscription.put({ ...request, ifMatch })),
-    );
-    const headers = etagHeader(view.etag);
-    return outcome === 'created'
-      ? { status: 201, body: subscriptionOut(view, secret), headers }
-      : { status: 200, body: subscriptionOut(view), headers };
+    return putSubscription(name, body, context);
   },
 });
+
+/**
+ * Makes a subscription or replaces its configuration.
+ *
+ * @param urlField where the caller has the url
+ * @throws Problem
+ */
+export async function putSubscription(
+  name: string,
+  body: SubscriptionBody,
+  context: Context,
+  urlField = 'delivery.url',
+) {
+  await checkUrl(body.delivery.url, urlField, context);
+  const subscription = context.hub.subscription(name);
+  const current = async () => (await subscription.describe())?.etag ?? null;
+  const request = { v: 1 as const, name, document: toDocument(body) };
+  const { outcome, view, secret } = putOrRefuse(
+    await putGuarded(context.guard, current, (ifMatch) => subscription.put({ ...request, ifMatch })),
+  );
+  const headers = etagHeader(view.etag);
+  return outcome === 'created'
+    ? { status: 201 as const, body: subscriptionOut(view, secret), headers }
+    : { status: 200 as const, body: subscriptionOut(view), headers };
+}
 
 /** @throws Problem for every outcome but `created` and `replaced` */
 export function putOrRefuse(result: Exclude<PutResult, { outcome: 'precondition-failed' }> | null) {

@@ -4,6 +4,7 @@ import type { Core, Present } from './core.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
+import type { Notices } from './notices.ts';
 import { inParallel } from './parallel.ts';
 import type { ConfigurationView, PutRequest, PutResult, SubscriptionView } from './protocol.ts';
 import type { LaneRow, SubscriptionRow } from './rows.ts';
@@ -15,12 +16,14 @@ export class Configuration {
   readonly #leases: Leases;
   readonly #attaching: Attaching;
   readonly #secrets: Secrets;
+  readonly #notices: Notices;
 
-  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets) {
+  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets, notices: Notices) {
     this.#core = core;
     this.#leases = leases;
     this.#attaching = attaching;
     this.#secrets = secrets;
+    this.#notices = notices;
   }
 
   /**
@@ -145,6 +148,20 @@ export class Configuration {
       }
     }
     for (const entry of attached) this.#attaching.addLane(entry, document);
+    this.#tellOf(before, document);
+  }
+
+  /** What a `PUT` did to the subscription; nothing where it changed nothing. Only inside `tx`. */
+  #tellOf(before: Present | null, document: SubscriptionDocument): void {
+    const subscription = this.#core.ports.name;
+    const configured = { subscription, topics: document.topics };
+    if (before === null) this.#notices.add('millrace.subscription.created', configured);
+    else if (before.row.document !== JSON.stringify(document)) {
+      this.#notices.add('millrace.subscription.updated', configured);
+    }
+    if (before && before.row.disabled_reason !== null && this.#core.row?.disabled_reason === null) {
+      this.#notices.add('millrace.subscription.resumed', { subscription });
+    }
   }
 
   /** A topic is not the subscription's any more: what was on its way is skipped, its letters stay. Only inside `tx`. */
@@ -197,7 +214,9 @@ export class Configuration {
 
   pause(): void {
     this.#core.tx(() => {
-      if (!this.#core.present?.row.paused) this.#core.setRow({ paused: 1, updated_at: this.#core.now() });
+      if (this.#core.present?.row.paused) return;
+      this.#core.setRow({ paused: 1, updated_at: this.#core.now() });
+      this.#notices.add('millrace.subscription.paused', { subscription: this.#core.ports.name });
     });
   }
 
@@ -205,6 +224,9 @@ export class Configuration {
   resume(): void {
     this.#core.progressAt = this.#core.now();
     const leases = this.#core.tx(() => {
+      if (!this.#core.running) {
+        this.#notices.add('millrace.subscription.resumed', { subscription: this.#core.ports.name });
+      }
       this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });
       return this.#leases.resendAll();
     });
@@ -231,6 +253,7 @@ export class Configuration {
         attach_after: null,
         probe_at: null,
       });
+      this.#notices.add('millrace.subscription.deleted', { subscription: this.#core.ports.name });
     });
     return true;
   }
@@ -306,5 +329,8 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     alarm_failures: old?.alarm_failures ?? 0,
     letter_version: old?.letter_version ?? 0,
     patterns_since: '{}',
+    told: null,
+    told_at: 0,
+    deaths: old?.deaths ?? '{}',
   };
 }

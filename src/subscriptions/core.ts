@@ -179,10 +179,10 @@ export class Core {
     if (changed) this.#document = this.#parseDocument();
   }
 
-  /** A version newer than that of any letter so far. Only inside `tx`. */
-  letterVersion(): number {
+  /** A version newer than that of any letter so far. Only inside `tx`. `columns`: what else changes in the row. */
+  letterVersion(columns: Partial<SubscriptionRow> = {}): number {
     const version = (this.#row?.letter_version ?? 0) + 1;
-    this.setRow({ letter_version: version });
+    this.setRow({ ...columns, letter_version: version });
     return version;
   }
 

@@ -1,6 +1,9 @@
 import type { DeathReason } from '../dead-letters/letters.ts';
 import type { Core } from './core.ts';
-import type { LaneRow } from './rows.ts';
+import type { Notices } from './notices.ts';
+import { tellReplayEnded } from './replays.ts';
+import type { LaneRow, LetterRow } from './rows.ts';
+import { tellDeath } from './told-deaths.ts';
 
 /** What is known of a delivery when it dies. */
 export interface Death {
@@ -15,9 +18,11 @@ export interface Death {
 /** Dead letters: how deliveries die and come back. Each method is a part of a transition: only inside `tx`. */
 export class Deaths {
   readonly #core: Core;
+  readonly #notices: Notices;
 
-  constructor(core: Core) {
+  constructor(core: Core, notices: Notices) {
     this.#core = core;
+    this.#notices = notices;
   }
 
   /** Dying is one transaction: exception out, outbox row in, counted dead and not where it was before. */
@@ -44,7 +49,7 @@ export class Deaths {
       sql.moveLane(counting, { dead: 1, discarded: -1 });
     }
     const wasReplayed = before === null || before.state === 'resolved' || before.replayed === 1;
-    sql.putLetter({
+    const letter: LetterRow = {
       topic: lane.topic,
       sequence,
       lane: isAside ? counting : lane.id,
@@ -59,14 +64,21 @@ export class Deaths {
       resolved_at: null,
       discarded_at: null,
       event: death.event ?? before?.event ?? null,
-      version: this.#core.letterVersion(),
+      version: this.#core.letterVersion({ deaths: this.#oneMore(reason) }),
       dirty: 1,
       replayed: isAside && wasReplayed ? 1 : 0,
-    });
+    };
+    sql.putLetter(letter);
+    tellDeath(this.#core, this.#notices, letter);
     // The log has to keep the event until D1 has it: the live lane tells it where it parks anew.
     const live = isAside ? sql.liveLane(lane.topic) : null;
     if (live && live.parked !== null) sql.setLane(live.id, { parked: null });
     this.endIfDone(lane.id);
+  }
+
+  #oneMore(reason: DeathReason): string {
+    const deaths: Partial<Record<DeathReason, number>> = JSON.parse(this.#core.row?.deaths ?? '{}');
+    return JSON.stringify({ ...deaths, [reason]: (deaths[reason] ?? 0) + 1 });
   }
 
   /** A delivery succeeded: the letter that it answers, if there is one, is resolved. */
@@ -86,6 +98,7 @@ export class Deaths {
     if (!lane || lane.replay === null || lane.status !== 'active' || lane.until === null) return;
     if (lane.next <= lane.until || lane.in_flight > 0 || lane.retrying > 0) return;
     this.#core.sql.setLane(laneId, { status: 'done', ended_at: this.#core.now() });
+    tellReplayEnded(this.#core, this.#notices, laneId);
   }
 
   /**

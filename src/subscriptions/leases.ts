@@ -14,8 +14,10 @@ import {
   RESEND_MS,
   SWIFT_LATENCY_MS,
 } from './limits.ts';
+import type { Notices } from './notices.ts';
 import { obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome } from './protocol.ts';
+import { tellReplayEnded } from './replays.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 
@@ -23,14 +25,16 @@ import type { LaneRow, LeaseRow } from './rows.ts';
 export class Leases {
   readonly #core: Core;
   readonly #deaths: Deaths;
+  readonly #notices: Notices;
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
   /** The target that has answered swiftly of late. */
   #swiftTarget: number | null = null;
 
-  constructor(core: Core, deaths: Deaths) {
+  constructor(core: Core, deaths: Deaths, notices: Notices) {
     this.#core = core;
     this.#deaths = deaths;
+    this.#notices = notices;
   }
 
   /**
@@ -228,6 +232,7 @@ export class Leases {
     this.#dropAll(lane.id);
     this.#core.sql.deleteExceptionsOf(lane.id);
     this.#core.sql.setLane(lane.id, { status, error, ended_at: this.#core.now(), retrying: 0 });
+    tellReplayEnded(this.#core, this.#notices, lane.id);
   }
 }
 

@@ -99,6 +99,15 @@ export const VIEW_CONCURRENCY = 16;
 /** Events of leases kept in memory between the read and the claim. */
 export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Topics that a subscription is behind in, of which its metrics tell where it stands. */
+export const METRICS_LANES_MAX = 1_000;
+/** Deaths waiting to be told on millrace.system one by one; further ones are counted into one event. */
+export const DEATHS_TOLD_SINGLY_MAX = 10;
+/** And this long after some were told the next are. */
+export const DEATHS_TOLD_EVERY_MS = 1_000;
+/** After a recovery that was told the next failing is told no sooner than this. */
+export const FAILING_TOLD_EVERY_MS = 60_000;
+
 /** A throttled replay leases what may start within this. */
 export const RATE_AHEAD_MS = 1_000;
 /** And looks at its rate slots at least this often, whatever the clock does. */

@@ -208,6 +208,26 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE history RENAME COLUMN types TO filter;
       UPDATE history SET filter = json_object('types', json(filter), 'cel', NULL) WHERE filter IS NOT NULL;
       ALTER TABLE lanes ADD COLUMN cel TEXT;
+      -- What was told last on the hub's own topic of how the receiver does: failing, disabled; null once it was back. And when.
+      ALTER TABLE subscription ADD COLUMN told TEXT;
+      ALTER TABLE subscription ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;
+      -- JSON: how many letters were opened ever, by reason.
+      ALTER TABLE subscription ADD COLUMN deaths TEXT NOT NULL DEFAULT '{}';
+      -- Events for the hub's own topic, in order, until it has them. open: 1: more deaths are counted into it; 0: no more
+      -- are; null: it is told as it was written.
+      CREATE TABLE notices_2 (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        data TEXT NOT NULL,
+        open INTEGER
+      );
+      INSERT INTO notices_2 (id, type, at, data)
+        SELECT id, event ->> '$.type', CAST(round(unixepoch(event ->> '$.time', 'subsec') * 1000) AS INTEGER), event -> '$.data'
+        FROM (SELECT id, event ->> '$.json' AS event FROM notices) ORDER BY id;
+      DROP TABLE notices;
+      ALTER TABLE notices_2 RENAME TO notices;
     `,
   },
 ];

@@ -28,6 +28,7 @@ import type {
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
+  SubscriptionMetrics,
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
@@ -116,6 +117,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView> {
     return this.#subscription.deliveryOtherThan(request);
+  }
+
+  metrics(): Promise<SubscriptionMetrics | null> {
+    return this.#subscription.metrics();
   }
 
   wake(request: WakeRequest): Promise<WakeAnswer> {

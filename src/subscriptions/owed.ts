@@ -27,7 +27,6 @@ export function chores(core: Core, workers: Workers): Chore[] {
   const hasDirtyLetters = outbox.remembered(() => sql.hasDirtyLetters());
   const job = outbox.remembered(() => sql.job());
   const unmirrored = outbox.remembered(() => sql.unmirrored());
-  const notice = outbox.remembered(() => sql.notice());
   return [
     {
       name: 'mirror',
@@ -52,6 +51,6 @@ export function chores(core: Core, workers: Workers): Chore[] {
       step: () => letterWork.jobStep(),
     },
     { name: 'replays', owed: (now) => when(unmirrored() !== null, now), step: () => replays.mirror() },
-    { name: 'notices', owed: (now) => when(notice() !== null, now), step: () => notices.publish() },
+    { name: 'notices', owed: (now) => notices.nextDue(now), step: () => notices.publish() },
   ];
 }

@@ -27,6 +27,9 @@ export interface SubscriptionApi {
   /** The same, as soon as it differs from what is known, else when the time is up; sooner if too many wait already. */
   deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView>;
 
+  /** Counts for whoever watches the hub; null: there is no subscription. */
+  metrics(): Promise<SubscriptionMetrics | null>;
+
   // From the logs
   wake(request: WakeRequest): Promise<WakeAnswer>;
   /** A topic that one of the patterns matches has appeared. Idempotent. */
@@ -103,8 +106,6 @@ export interface SubscriptionView {
   cursor: number | null;
   /** Milliseconds since the oldest event that is neither settled nor filtered was recorded; 0: there is none, null: not known. */
   lagMs: number | null;
-  /** What was attempted since the making; `LATENCY_BOUNDS_MS` has the ends of the classes of latency. */
-  attemptTotals: Totals;
   latency: { p50: number | null; p99: number | null };
   /** Of the attempts, live and in replays: those delivered, from 0 to 1; null where there was none. */
   successRate: Recently<number | null>;
@@ -122,6 +123,26 @@ export interface ConfigurationView {
   document: SubscriptionDocument;
   etag: string;
   paused: boolean;
+}
+
+/** `attempts` and `dead` (by reason) count since the making, over live delivery, replays and redrives, whatever is sought. */
+export interface SubscriptionMetrics {
+  status: SubscriptionStatus;
+  failing: boolean;
+  attempts: Totals;
+  dead: Record<string, number>;
+  inFlight: number;
+  retrying: number;
+  /** Where it stands in the topics that it has not come to the end of. `isWhole`: those are all of them. */
+  behind: LaneStandsAt[];
+  isWhole: boolean;
+  healed: number;
+  alarmFailures: number;
+}
+
+export interface LaneStandsAt {
+  topic: string;
+  cursor: number;
 }
 
 export type SeekResult =

@@ -3,6 +3,7 @@ import type { Core } from './core.ts';
 import type { RateLimit } from './document.ts';
 import { ownFilter } from './filtering.ts';
 import type { Leases } from './leases.ts';
+import type { Notices } from './notices.ts';
 import type { ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
 
@@ -10,10 +11,12 @@ import type { LaneRow } from './rows.ts';
 export class Replays {
   readonly #core: Core;
   readonly #leases: Leases;
+  readonly #notices: Notices;
 
-  constructor(core: Core, leases: Leases) {
+  constructor(core: Core, leases: Leases, notices: Notices) {
     this.#core = core;
     this.#leases = leases;
+    this.#notices = notices;
   }
 
   /** Idempotent by id. @throws if the log can't be reached */
@@ -39,7 +42,7 @@ export class Replays {
       if (this.#core.sql.replayLane(request.id)) return true;
       const empty = last < from.sequence;
       const now = this.#core.now();
-      this.#core.sql.addLane({
+      const lane = this.#core.sql.addLane({
         topic: request.topic,
         replay: request.id,
         status: empty ? 'done' : 'active',
@@ -60,6 +63,7 @@ export class Replays {
         error: null,
         mirrored: 0,
       });
+      if (empty) tellReplayEnded(this.#core, this.#notices, lane);
       return true;
     });
     const replay = this.view(request.id);
@@ -100,6 +104,28 @@ export class Replays {
     this.#core.tx(() => this.#core.sql.setLane(lane.id, { mirrored: 1 }));
     return true;
   }
+}
+
+/** A replay has come to its end, whatever that was. Only inside `tx`, after its lane says so. */
+export function tellReplayEnded(core: Core, notices: Notices, laneId: number): void {
+  const lane = core.sql.lane(laneId);
+  if (!lane) return;
+  const { id, subscription, topic, status, from, to, total, delivered, failed, filtered, remaining, error } =
+    replayView(lane, core.ports.name);
+  if (status === 'running') return;
+  notices.add(`millrace.replay.${status}`, {
+    subscription,
+    topic,
+    replay: id,
+    from,
+    to,
+    total,
+    delivered,
+    failed,
+    filtered,
+    remaining,
+    error,
+  });
 }
 
 function replayView(lane: LaneRow, subscription: string): ReplayView {

@@ -27,6 +27,9 @@ export type SubscriptionRow = {
   patterns_since: string;
   obstacle: string | null;
   obstacle_since: number | null;
+  told: 'failing' | 'disabled' | null;
+  told_at: number;
+  deaths: string;
 };
 
 /**
@@ -113,6 +116,15 @@ export type LetterRow = {
   version: number;
   dirty: number;
   replayed: number;
+};
+
+export type NoticeRow = {
+  position: number;
+  id: string;
+  type: string;
+  at: number;
+  data: string;
+  open: number | null;
 };
 
 /** A lane as it is made; its counters start at 0. */

@@ -9,6 +9,7 @@ import { noteObstacle, obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
 import { retryDelay } from './retry.ts';
 import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
+import type { ToldHealth } from './told-health.ts';
 
 type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
 type Invalid = Extract<DeliveryOutcome, { kind: 'invalid' }>;
@@ -20,15 +21,14 @@ export class Settling {
   readonly #leases: Leases;
   readonly #deaths: Deaths;
   readonly #attempts: Attempts;
-  /** Told of a disabling. */
-  readonly #disable: (reason: string) => void;
+  readonly #toldHealth: ToldHealth;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, attempts: Attempts, disable: (reason: string) => void) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, attempts: Attempts, toldHealth: ToldHealth) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#attempts = attempts;
-    this.#disable = disable;
+    this.#toldHealth = toldHealth;
   }
 
   /** Idempotent, and fenced by the claim's token. */
@@ -120,7 +120,7 @@ export class Settling {
         firstAttemptAt,
         event: exception?.event ?? null,
       });
-      if (gone) this.#disable('The receiver answered 410 Gone.');
+      if (gone) this.#toldHealth.disable('The receiver answered 410 Gone.');
       return attempts;
     }
     add(change, { in_flight: -1, retrying: 1 });
@@ -170,8 +170,9 @@ export class Settling {
       probedLog: lease.retry === 0 && now >= this.#core.probeAt(now),
     });
     if (Object.entries(next).some(([name, value]) => Reflect.get(row, name) !== value)) this.#core.setRow(next);
+    this.#toldHealth.settled(attempted.some(({ kind }) => kind === 'delivered'));
     if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= disableAfterMs)
-      this.#disable(`The receiver has failed for ${formatDuration(disableAfterMs)} without one success.`);
+      this.#toldHealth.disable(`The receiver has failed for ${formatDuration(disableAfterMs)} without one success.`);
   }
 }
 

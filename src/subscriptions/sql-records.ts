@@ -1,7 +1,7 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { SubscriptionFilter } from './document.ts';
 import type { Memories } from './memory.ts';
-import type { AttemptsRow, LetterRow, StatsRow } from './rows.ts';
+import type { AttemptsRow, LetterRow, NoticeRow, StatsRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
 /** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
@@ -77,10 +77,11 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
       sql.exec("UPDATE letters SET lane = NULL WHERE topic = ? AND lane = ? AND state <> 'redriven'", topic, lane),
 
     // Attempts
+    /** The last row there was: rows are numbered on where all have gone. */
     lastAttempts: () =>
       first(
         sql.exec<{ id: number; total: number }>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray(),
-      ),
+      ) ?? first(sql.exec<{ id: number; total: number }>('SELECT through AS id, total FROM stats').toArray()),
     oldestAttempts: () =>
       first(sql.exec<{ total: number; at: number }>('SELECT total, at FROM attempts ORDER BY id LIMIT 1').toArray()),
     addAttempts: (row: AttemptsRow) => sql.exec(...insertion('INSERT', 'attempts', row)),
@@ -185,10 +186,23 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     deleteJob: (id: string) => outbox.changed(sql.exec('DELETE FROM jobs WHERE id = ?', id)),
 
     // Notices
-    addNotice: (id: string, event: string) =>
-      outbox.changed(sql.exec('INSERT INTO notices (id, event) VALUES (?, ?)', id, event)),
-    notice: () => first(sql.exec<{ id: string; event: string }>('SELECT * FROM notices ORDER BY id LIMIT 1').toArray()),
-    deleteNotice: (id: string) => outbox.changed(sql.exec('DELETE FROM notices WHERE id = ?', id)),
+    addNotice: (row: Omit<NoticeRow, 'position'>) => outbox.changed(sql.exec(...insertion('INSERT', 'notices', row))),
+    hasNotices: outbox.remembered(() => sql.exec('SELECT 1 AS one FROM notices LIMIT 1').toArray().length > 0),
+    notices: (limit: number) => sql.exec<NoticeRow>(`SELECT * FROM notices ORDER BY position LIMIT ${limit}`).toArray(),
+    /** The one that is still counting. */
+    openNotice: () => first(sql.exec<NoticeRow>('SELECT * FROM notices WHERE open = 1').toArray()),
+    /** How many wait of a type; no more than `limit` are counted. */
+    countNotices: (type: string, limit: number) =>
+      sql.exec(`SELECT 1 AS one FROM notices WHERE type = ? LIMIT ${limit}`, type).toArray().length,
+    setNotice: (position: number, columns: Partial<NoticeRow>) => {
+      const names = Object.keys(columns);
+      sql.exec(
+        `UPDATE notices SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE position = ?`,
+        ...Object.values(columns),
+        position,
+      );
+    },
+    deleteNotices: (through: number) => outbox.changed(sql.exec('DELETE FROM notices WHERE position <= ?', through)),
 
     /** Everything of a deleted subscription, but the letters, which outlive it. */
     clear: () => {

@@ -14,6 +14,7 @@ import { nextDue } from './due.ts';
 import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
+import { Metrics } from './metrics.ts';
 import { Notices } from './notices.ts';
 import { chores } from './owed.ts';
 import type {
@@ -36,6 +37,7 @@ import type {
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
+  SubscriptionMetrics,
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
@@ -44,6 +46,7 @@ import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
 import { StatKeeping } from './stat-keeping.ts';
+import { ToldHealth } from './told-health.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
 
@@ -68,6 +71,7 @@ export class Subscription implements SubscriptionApi {
   readonly #deliveryWatch: DeliveryWatch;
   readonly #chores: Chores;
   readonly #watch: Watch;
+  readonly #metrics: Metrics;
   /** Changes of the configuration that wait for logs or D1 come one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -76,21 +80,21 @@ export class Subscription implements SubscriptionApi {
     this.#core = core;
     const stats = new StatKeeping(core);
     this.#attempts = new Attempts(core, stats);
-    this.#deaths = new Deaths(core);
-    this.#leases = new Leases(core, this.#deaths);
-    this.#secrets = new Secrets(core);
     this.#notices = new Notices(core);
+    this.#deaths = new Deaths(core, this.#notices);
+    this.#leases = new Leases(core, this.#deaths, this.#notices);
+    this.#secrets = new Secrets(core);
     this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets);
-    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, (reason) =>
-      this.#notices.disable(reason),
-    );
+    const toldHealth = new ToldHealth(core, this.#notices);
+    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, toldHealth);
     this.#attaching = new Attaching(core);
     this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
-    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
+    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets, this.#notices);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
-    this.#replays = new Replays(core, this.#leases);
+    this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts, stats);
     this.#deliveryWatch = new DeliveryWatch(core);
+    this.#metrics = new Metrics(core, this.#lanes, this.#configuration, stats);
     this.#watch = new Watch(core, this.#configuration);
     const work = {
       configuration: this.#configuration,
@@ -214,6 +218,10 @@ export class Subscription implements SubscriptionApi {
 
   async deliveryOtherThan({ topic, sequence, json, known, waitMs }: DeliveryWaitRequest): Promise<DeliveryView> {
     return this.#deliveryWatch.otherThan(known, waitMs, () => this.#views.delivery(topic, { sequence, json }));
+  }
+
+  async metrics(): Promise<SubscriptionMetrics | null> {
+    return this.#metrics.read(this.#views.status());
   }
 
   // From the logs

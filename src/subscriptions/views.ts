@@ -12,7 +12,7 @@ import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 import type { StatKeeping } from './stat-keeping.ts';
-import { attempted, lastDay, lastHour, percentile, successRate, totalsOf } from './stats.ts';
+import { attempted, lastDay, lastHour, percentile, successRate } from './stats.ts';
 
 /** A lane and its log, of one moment. */
 interface LaneStanding {
@@ -89,7 +89,7 @@ export class Views {
       name: this.#core.ports.name,
       document,
       etag: etag(present) ?? '',
-      status: this.#status(),
+      status: this.status(),
       reason: this.#reason(),
       createdAt: row.created_at,
       updatedAt: row.updated_at,
@@ -108,14 +108,13 @@ export class Views {
       discarded: totals.discarded,
       cursor: only?.cursor ?? null,
       lagMs: lagMs(standings, now),
-      attemptTotals: totalsOf(stats),
       latency: { p50: percentile(hour, 0.5), p99: percentile(hour, 0.99) },
       successRate: { hour: successRate(hour), day: successRate(day) },
       attempted: { hour: attempted(hour), day: attempted(day) },
     };
   }
 
-  #status(): SubscriptionStatus {
+  status(): SubscriptionStatus {
     const row = this.#core.row;
     if (row?.disabled_reason != null) return 'disabled';
     if (row?.paused) return 'paused';

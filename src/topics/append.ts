@@ -34,6 +34,8 @@ export interface AppendPlan {
   taken: Taken[];
   /** The topic has to be made. */
   creates: boolean;
+  /** Events that were recorded before, of requests that weren't refused. */
+  duplicates: number;
 }
 
 /**
@@ -45,6 +47,7 @@ export function decideAppends(requests: readonly AppendRequest[], state: AppendS
   const taken: Taken[] = [];
   const pending = new Map<string, Recorded>();
   let exists = state.exists;
+  let duplicates = 0;
   const results = requests.map((request): AppendResult => {
     if (!exists && !request.create) {
       return { outcome: 'unknown-topic' };
@@ -56,6 +59,7 @@ export function decideAppends(requests: readonly AppendRequest[], state: AppendS
       state.full,
       (identity) => pending.get(identity) ?? state.recorded(identity),
     );
+    if (decided.result.outcome === 'appended') duplicates += request.events.count - decided.inserts.length;
     if (decided.result.outcome === 'appended' && decided.inserts.length > 0) {
       exists = true;
       const { events } = request;
@@ -67,7 +71,7 @@ export function decideAppends(requests: readonly AppendRequest[], state: AppendS
     }
     return decided.result;
   });
-  return { results, inserts, taken, creates: exists && !state.exists };
+  return { results, inserts, taken, creates: exists && !state.exists, duplicates };
 }
 
 interface Decision {

@@ -16,6 +16,9 @@ export const SEGMENT_BYTES_MAX = 64 * KIB;
 export const SQL_JSON_CHARS_MAX = MIB / 2;
 /** From this size on a topic refuses new events. The platform ends at 10 GB. */
 export const TOPIC_FULL_BYTES = 9_000_000_000;
+/** From this size on it says so on the hub's own topic, and again once it was smaller than the second. */
+export const TOPIC_FILLING_BYTES = 8_000_000_000;
+export const TOPIC_FILLING_AGAIN_BYTES = 7_000_000_000;
 /** The window of a topic made by publishing to it. */
 export const DEDUPLICATION_WINDOW_DEFAULT_MS = 24 * 60 * 60 * SECOND_MS;
 /** So many of the youngest events are looked up in memory; then their identities become a run. */

@@ -125,4 +125,19 @@ export const MIGRATIONS: readonly Migration[] = [
     `,
     carry: carryIdentitiesOver,
   },
+  {
+    name: 'told',
+    sql: `
+      -- Events for the hub's own topic, in order, until it has them.
+      CREATE TABLE notices (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        data TEXT NOT NULL
+      );
+      -- 1: it was told that the topic fills up.
+      ALTER TABLE meta ADD COLUMN filling_told INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
 ];

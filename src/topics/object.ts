@@ -3,7 +3,8 @@ import { Catalog } from '../catalog/catalog.ts';
 import type { Env } from '../env.ts';
 import type { Position } from '../events/position.ts';
 import { clock, log, random } from '../platform-workers.ts';
-import { topicOfLogName } from './names.ts';
+import { SYSTEM_TOPIC } from '../system/shapes.ts';
+import { topicLogName, topicOfLogName } from './names.ts';
 import type {
   AppendRequest,
   AppendResult,
@@ -22,6 +23,7 @@ import type {
   TopicConfig,
   TopicDescription,
   TopicLogApi,
+  TopicMetrics,
 } from './protocol.ts';
 import { TopicLog } from './topic-log.ts';
 
@@ -53,6 +55,10 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
           topicAppeared: (appeared) => subscription.topicAppeared(appeared),
           overtake: (request) => subscription.overtake(request),
         };
+      },
+      systemLog: () => {
+        const log = env.TOPIC_LOG.getByName(topicLogName(SYSTEM_TOPIC));
+        return { append: (request) => log.append(request) };
       },
     });
   }
@@ -111,6 +117,10 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
 
   subscribers(after: string, limit: number): Promise<string[]> {
     return this.#topicLog.subscribers(after, limit);
+  }
+
+  metrics(): Promise<TopicMetrics | null> {
+    return this.#topicLog.metrics();
   }
 
   sweep(): Promise<void> {

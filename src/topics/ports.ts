@@ -1,6 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Background, Clock, Log, ObjectStorage, Random } from '../platform.ts';
-import type { OvertakeRequest, WakeAnswer, WakeRequest } from './protocol.ts';
+import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from './protocol.ts';
 
 /** A subscription, as far as a log calls it. */
 export interface SubscriptionPort {
@@ -12,6 +12,9 @@ export interface SubscriptionPort {
 /** The mirror of the topics, as far as a log writes it. */
 export type CatalogPort = Pick<Catalog, 'announceTopic' | 'removeTopic' | 'patternsAfter'>;
 
+/** The log of the hub's own topic, as far as others write to it. */
+export type SystemLogPort = Pick<TopicLogApi, 'append'>;
+
 /** What a TopicLog needs of the world. */
 export interface TopicLogPorts {
   topic: string;
@@ -22,8 +25,11 @@ export interface TopicLogPorts {
   log: Log;
   catalog: CatalogPort;
   subscriptions: (name: string) => SubscriptionPort;
+  systemLog: () => SystemLogPort;
   /** From this size on the topic refuses events; `TOPIC_FULL_BYTES` unless told. */
   fullBytes?: number;
+  /** From this size on it says that it fills up; `TOPIC_FILLING_BYTES` unless told. */
+  fillingBytes?: number;
   /** So many events wait until their identities are sealed; `YOUNG_EVENTS_MAX` unless told. */
   youngEventsMax?: number;
   /** So many events wait until their keys go into the table; `KEYS_WAITING_MAX` unless told. */

@@ -30,8 +30,22 @@ export interface TopicLogApi {
   standing(subscription: string, low?: number): Promise<Standing>;
   /** The names of the subscriptions that have this topic, by name, after `after`. */
   subscribers(after: string, limit: number): Promise<string[]>;
+  /** Counts for whoever watches the hub; null: no such topic. */
+  metrics(): Promise<TopicMetrics | null>;
   /** Finishes whatever is unfinished: announcing, wakes owed, a removal. Called by the cron sweep. */
   sweep(): Promise<void>;
+}
+
+/** Totals never go down, whatever becomes of the topic and its events. */
+export interface TopicMetrics {
+  /** Events ever recorded: the last sequence. */
+  published: number;
+  duplicates: number;
+  /** On disk. */
+  bytes: number;
+  /** How often the sweep found work that was overdue, and how often an alarm or a sweep failed in part. */
+  healed: number;
+  failures: number;
 }
 
 /** An event as the log gives it: `json` is the whole structured CloudEvent with `topic`, `sequence` and `recordedtime`. */

@@ -2,6 +2,7 @@ import { type AppendPlan, decideAppends } from './append.ts';
 import { Arrivals } from './arrivals.ts';
 import { together } from './batch.ts';
 import { DEDUPLICATION_WINDOW_DEFAULT_MS, TOPIC_FULL_BYTES, WAKE_SAFETY_MS } from './limits.ts';
+import { owe, watchSize } from './notices.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { AppendRequest, AppendResult, TopicConfig } from './protocol.ts';
 import { cutSegments, type Head } from './segments.ts';
@@ -27,19 +28,22 @@ export interface Commit {
  * @throws if nothing was committed
  */
 export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
-  const { ports, state, identities, parks, transaction } = parts;
+  const { ports, sql, state, identities, parks, transaction } = parts;
   const head = state.head();
   const recordedAt = Math.max(head.recordedAt, ports.clock.now());
   const committed = transaction(() => {
+    const bytes = ports.storage.sql.databaseSize;
     const plan = decideAppends(requests, {
       exists: state.exists,
       lastSequence: head.lastSequence,
-      full: ports.storage.sql.databaseSize >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
+      full: bytes >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
       recorded: (identity) => identities.find(identity, recordedAt),
     });
+    // No row for what goes well: `published` is the last sequence.
+    if (plan.duplicates > 0) sql.count('duplicates', plan.duplicates);
     return plan.inserts.length === 0
       ? { plan, head, changed: {}, arrivals: null, concerned: [] }
-      : store(parts, plan, head, recordedAt);
+      : store(parts, plan, head, recordedAt, bytes);
   });
   state.moved(committed.head);
   state.changed(committed.changed);
@@ -51,10 +55,11 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
   return { results: committed.plan.results, arrivals, owed: concerned.map(({ park }) => park.name) };
 }
 
-function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: number) {
+function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: number, bytes: number) {
   const { ports, sql, state, identities, keys, parks, alarm } = parts;
   const now = ports.clock.now();
   const created = plan.creates ? createTopic(parts, DEFAULT_CONFIG) : {};
+  const watched = watchSize(parts, bytes);
   const windowMs = created.window_ms ?? state.meta().window_ms;
   // Before the new events are stored, which are none of those to be sealed.
   const sealed = identities.makeRoom(plan.inserts.length, head.lastSequence, recordedAt, windowMs);
@@ -77,11 +82,12 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
     sql.setOwed(concerned.map(({ park, sequence }) => [park.name, sequence]));
     alarm.need(now + WAKE_SAFETY_MS);
   }
-  return { plan, head: end, changed: { ...created, ...sealed, ...keyed }, arrivals, concerned };
+  return { plan, head: end, changed: { ...created, ...watched, ...sealed, ...keyed }, arrivals, concerned };
 }
 
 /** Makes the topic, or makes it again. Part of a transaction; answers the columns of `meta` that changed. */
-export function createTopic({ ports, sql, state, alarm }: TopicLogParts, config: TopicConfig): Partial<MetaRow> {
+export function createTopic(parts: TopicLogParts, config: TopicConfig): Partial<MetaRow> {
+  const { ports, sql, state, alarm } = parts;
   const { incarnation, version } = state.meta();
   const now = ports.clock.now();
   const columns = {
@@ -92,6 +98,7 @@ export function createTopic({ ports, sql, state, alarm }: TopicLogParts, config:
     incarnation: incarnation + 1,
   };
   sql.setMeta(columns);
+  owe(parts, 'millrace.topic.created', { topic: ports.topic });
   alarm.need(now);
   return columns;
 }

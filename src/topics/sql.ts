@@ -19,7 +19,10 @@ export type MetaRow = {
   sealed_through: number;
   keyed_through: number;
   index_secret: number;
+  filling_told: number;
 };
+
+export type NoticeRow = { position: number; id: string; type: string; at: number; data: string };
 
 /** A segment without its body. */
 export type SegmentRow = { first: number; count: number; recorded_at: number; bytes: number; bytes_before: number };
@@ -84,11 +87,28 @@ export function statements(storage: ObjectStorage) {
       const names = Object.keys(columns);
       sql.exec(`UPDATE meta SET ${names.map((name) => `${name} = ?`).join(', ')}`, ...Object.values(columns));
     },
-    count: (counter: string): void => {
+    count: (counter: string, by = 1): void => {
       sql.exec(
-        'INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1',
+        'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value',
         counter,
+        by,
       );
+    },
+    counters: (): Map<string, number> =>
+      new Map(
+        all<{ name: string; value: number }>('SELECT name, value FROM counters').map(({ name, value }) => [
+          name,
+          value,
+        ]),
+      ),
+
+    // Notices
+    addNotice: ({ id, type, at, data }: Omit<NoticeRow, 'position'>): void => {
+      sql.exec('INSERT INTO notices (id, type, at, data) VALUES (?, ?, ?, ?)', id, type, at, data);
+    },
+    notices: (limit: number) => all<NoticeRow>('SELECT * FROM notices ORDER BY position LIMIT ?', limit),
+    deleteNotices: (through: number): void => {
+      sql.exec('DELETE FROM notices WHERE position <= ?', through);
     },
 
     // Segments

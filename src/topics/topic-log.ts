@@ -18,6 +18,7 @@ import {
 } from './limits.ts';
 import { LogState } from './log-state.ts';
 import { MIGRATIONS } from './migrations.ts';
+import { owe, tellOwed } from './notices.ts';
 import { Parks } from './parks.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { TopicLogPorts } from './ports.ts';
@@ -39,6 +40,7 @@ import type {
   TopicConfig,
   TopicDescription,
   TopicLogApi,
+  TopicMetrics,
 } from './protocol.ts';
 import { Reading } from './reading.ts';
 import { createTopic, record } from './recording.ts';
@@ -66,6 +68,7 @@ export class TopicLog implements TopicLogApi {
   readonly #subscribers: Subscribers;
   readonly #announcing: Chore;
   readonly #removing: Chore;
+  readonly #telling: Chore;
   /** Committed since the last time readers were told. */
   #fresh: string[] = [];
 
@@ -113,6 +116,14 @@ export class TopicLog implements TopicLogApi {
       log,
       needed: () => isRemovalUnfinished(sql, state),
       work: () => removeEvents(parts),
+    });
+    this.#telling = new Chore({
+      complaint: 'What the hub tells of the topic could not be told',
+      topic,
+      clock,
+      log,
+      needed: () => sql.notices(1).length > 0,
+      work: () => tellOwed(parts),
     });
   }
 
@@ -180,6 +191,7 @@ export class TopicLog implements TopicLogApi {
     };
     this.#transaction(() => {
       sql.setMeta(columns);
+      owe(this.#parts, 'millrace.topic.deleted', { topic: ports.topic, lastSequence });
       alarm.need(ports.clock.now());
     });
     state.changed(columns);
@@ -226,6 +238,22 @@ export class TopicLog implements TopicLogApi {
     return rows.map((row) => row.name);
   }
 
+  async metrics(): Promise<TopicMetrics | null> {
+    const { state, sql, ports } = this.#parts;
+    if (!state.exists) {
+      return null;
+    }
+    const counters = sql.counters();
+    const counted = (name: string) => counters.get(name) ?? 0;
+    return {
+      published: state.lastSequence,
+      duplicates: counted('duplicates'),
+      bytes: ports.storage.sql.databaseSize,
+      healed: counted('healed'),
+      failures: counted('alarm-failures') + counted('sweep-failures'),
+    };
+  }
+
   async sweep(): Promise<void> {
     const { alarm, ports, sql } = this.#parts;
     // Whatever is believed about the alarm may be what is wrong.
@@ -249,6 +277,7 @@ export class TopicLog implements TopicLogApi {
       () => this.#wakes.runDue(),
       () => chores.push(this.#announcing.run()),
       () => chores.push(this.#removing.run()),
+      () => chores.push(this.#telling.run()),
     ];
     try {
       for (const run of kinds) {
@@ -292,7 +321,9 @@ export class TopicLog implements TopicLogApi {
   /** When something has to be done next; null: never. */
   #earliest(): number | null {
     const now = this.#parts.ports.clock.now();
-    const due = [this.#wakes, this.#announcing, this.#removing].flatMap((work) => work.nextDue(now) ?? []);
+    const due = [this.#wakes, this.#announcing, this.#removing, this.#telling].flatMap(
+      (work) => work.nextDue(now) ?? [],
+    );
     return due.length === 0 ? null : Math.min(...due);
   }
 

@@ -121,12 +121,19 @@ describe('the request', () => {
     ]);
   });
 
-  it('carries the event’s traceparent on, if it is one', () => {
+  it('carries the event’s traceparent and tracestate on, if they are such', () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const of = (value: unknown) => ({
       json: JSON.stringify({ ...JSON.parse(event(42).json), ...{ traceparent: value } }),
     });
     expect(request({}, of(traceparent)).headers.traceparent).toBe(traceparent);
+    const traced = { json: JSON.stringify({ ...JSON.parse(event(42).json), traceparent, tracestate: 'a=1,b=2' }) };
+    expect(request({}, traced).headers).toMatchObject({ traceparent, tracestate: 'a=1,b=2' });
+    expect(request({}, of(traceparent)).headers.tracestate).toBe(undefined);
+    const stateless = {
+      json: JSON.stringify({ ...JSON.parse(event(42).json), traceparent, tracestate: 'a=1\r\nx: y' }),
+    };
+    expect(request({}, stateless).headers.tracestate).toBe(undefined);
     expect(request({}, of('00-x\r\ny: z')).headers.traceparent).toBe(undefined);
     expect(request({}, of(7)).headers.traceparent).toBe(undefined);
     expect(request({}, { json: JSON.stringify({ data: { traceparent } }) }).headers.traceparent).toBe(undefined);

@@ -99,9 +99,14 @@ describe('structured mode, batch and short form', () => {
 
   test('a well-formed traceparent of the request is given to events without one', () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    expect(decodedOne(decode(SHORT, whole, {}, { traceparent })).traceparent).toBe(traceparent);
-    expect(decodedOne(decode(SHORT, { ...whole, traceparent: 'own' }, {}, { traceparent })).traceparent).toBe('own');
-    expect(decodedOne(decode(SHORT, whole, {}, { traceparent: 'x\r\ny' }))).not.toHaveProperty('traceparent');
+    const trace = { traceparent, tracestate: null };
+    expect(decodedOne(decode(SHORT, whole, {}, { trace })).traceparent).toBe(traceparent);
+    expect(decodedOne(decode(SHORT, { ...whole, traceparent: 'own' }, {}, { trace })).traceparent).toBe('own');
+    const states = { ...trace, tracestate: 'a=1,b=2' };
+    expect(decodedOne(decode(SHORT, whole, {}, { trace: states }))).toMatchObject(states);
+    const other = decodedOne(decode(SHORT, { ...whole, traceparent: 'own' }, {}, { trace: states }));
+    expect(other).not.toHaveProperty('tracestate');
+    expect(decodedOne(decode(SHORT, whole, {}, { trace: null }))).not.toHaveProperty('traceparent');
   });
 });
 

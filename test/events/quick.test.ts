@@ -160,7 +160,8 @@ describe('the quick way and the thorough way', () => {
     members: [first, ...others].join(`${white},${white}`),
     white,
   }));
-  const traceparent = fc.constantFrom(null, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const trace = fc.constantFrom(null, { traceparent, tracestate: null }, { traceparent, tracestate: 'a=1' });
   const limits = fc.constantFrom(PUBLISH_LIMITS, { ...PUBLISH_LIMITS, eventBytes: 160 });
 
   /** What came of a request, with the events unpacked. */
@@ -174,7 +175,7 @@ describe('the quick way and the thorough way', () => {
       fc.property(
         fc.array(event, { minLength: 1, maxLength: 4 }),
         fc.constantFrom(STRUCTURED, BATCH, SHORT),
-        fc.record({ traceparent, limits }),
+        fc.record({ trace, limits }),
         fc.nat({ max: 19 }),
         (events, contentType, more, chance) => {
           const body = (last: string) => {

@@ -38,6 +38,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   redrive = vi.fn<SubscriptionApi['redrive']>().mockResolvedValue(false);
   discard = vi.fn<SubscriptionApi['discard']>().mockResolvedValue(false);
   startJob = vi.fn<SubscriptionApi['startJob']>().mockResolvedValue(false);
+  metrics = vi.fn<SubscriptionApi['metrics']>().mockResolvedValue(null);
   sweep = vi.fn<SubscriptionApi['sweep']>();
 }
 
@@ -56,6 +57,7 @@ export class FakeTopic implements Mocked<TopicLogApi> {
   unpark = vi.fn<TopicLogApi['unpark']>();
   standing = vi.fn<TopicLogApi['standing']>();
   subscribers = vi.fn<TopicLogApi['subscribers']>().mockResolvedValue([]);
+  metrics = vi.fn<TopicLogApi['metrics']>().mockResolvedValue(null);
   sweep = vi.fn<TopicLogApi['sweep']>();
 }
 

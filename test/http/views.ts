@@ -1,6 +1,5 @@
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
-import { noStats } from '../../src/subscriptions/stats.ts';
 import type { TopicDescription } from '../../src/topics/protocol.ts';
 
 /** What the fakes of fake-hub.ts answer with. */
@@ -63,7 +62,6 @@ export function subscriptionView(
     discarded: 0,
     cursor: 7,
     lagMs: 0,
-    attemptTotals: noStats(),
     latency: { p50: 12, p99: null },
     successRate: { hour: 1, day: null },
     attempted: { hour: 1, day: 0 },

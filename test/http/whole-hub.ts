@@ -6,6 +6,7 @@ import type { Clock, Log, Random } from '../../src/platform.ts';
 import { QuotaCounter, type Used } from '../../src/quotas/counter.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
+import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { NodeD1 } from '../support/node-d1.ts';
 import { NodeStorage } from '../support/node-storage.ts';
@@ -71,6 +72,7 @@ export class WholeHub implements Hub {
       log: () => undefined,
       catalog: this.#catalog,
       subscriptions: (subscription) => this.subscription(subscription),
+      systemLog: () => this.topic(SYSTEM_TOPIC),
     });
     this.#topics.set(name, made);
     return made;

@@ -13,9 +13,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [
       {
         file: 'src/topics/recording.ts',
-        find: ': store(parts, plan, head, recordedAt);',
+        find: ': store(parts, plan, head, recordedAt, bytes);',
         replace: `: (void ports.clock.sleep(5).then(() => {
-              const late = transaction(() => store(parts, plan, head, recordedAt));
+              const late = transaction(() => store(parts, plan, head, recordedAt, bytes));
               state.changed(late.changed);
               for (const { park, sequence } of late.concerned) parks.put({ ...park, owed: sequence });
             }), {

@@ -1,3 +1,4 @@
+import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { Violation } from '../history/operations.ts';
 import type { NodeStorage } from '../support/node-storage.ts';
 import type { World } from './world.ts';
@@ -46,6 +47,45 @@ export function checkKeys(world: World, violations: Violation[]): void {
       .toArray();
     for (const { entry } of found) violations.push({ rule: 'keys', detail: `the index of ${name} ${entry}` });
   }
+}
+
+/** On the hub's own topic stands each thing once, every death is in the sums, and a topic is made and deleted by turns. */
+export function checkTold(world: World, violations: Violation[]): void {
+  const told = toldEvents(world);
+  const ids = new Set(told.map(({ source, id }) => `${source} ${id}`));
+  if (ids.size < told.length) {
+    violations.push({ rule: 'told', detail: `${told.length - ids.size} system events are there twice` });
+  }
+  for (const { name, storage } of world.subscriptions.values()) {
+    if (!hasTable(storage, 'subscription')) continue;
+    const [row] = storage.sql.exec<{ deaths: string }>('SELECT deaths FROM subscription').toArray();
+    const died = Object.values<number>(JSON.parse(row?.deaths ?? '{}')).reduce((sum, count) => sum + count, 0);
+    const counts = told
+      .filter(({ source, type }) => source === `/subscriptions/${name}` && type === 'millrace.delivery.dead')
+      .map(({ data }) => data.count ?? 0);
+    const counted = counts.reduce((sum, count) => sum + count, 0);
+    if (counted !== died) violations.push({ rule: 'told', detail: `${name}: ${died} died, ${counted} were told of` });
+  }
+  for (const topic of Map.groupBy(told, ({ source }) => source).values()) {
+    const made = topic.filter(({ type }) => /^millrace\.topic\.(created|deleted)$/.test(type)).map(({ type }) => type);
+    if (made.some((type, index) => type.endsWith('created') !== (index % 2 === 0))) {
+      violations.push({ rule: 'told', detail: `${topic[0]?.source}: ${made.join(', ')}` });
+    }
+  }
+}
+
+interface Told {
+  source: string;
+  id: string;
+  type: string;
+  data: { count?: number };
+}
+
+function toldEvents(world: World): Told[] {
+  const storage = world.topics.get(SYSTEM_TOPIC)?.storage;
+  if (storage === undefined || !hasTable(storage, 'segments')) return [];
+  const bodies = storage.sql.exec<{ body: string }>('SELECT body FROM segments ORDER BY first').toArray();
+  return bodies.flatMap(({ body }) => body.split('\n').map((line): Told => JSON.parse(line)));
 }
 
 /** None has, if its object never started. */
@@ -99,6 +139,7 @@ const NEEDS_ALARM = `
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1
   UNION ALL SELECT 'detachment', 0 FROM detachments
+  UNION ALL SELECT 'notice', position FROM notices
   UNION ALL SELECT 'job', 0 FROM jobs, subscription WHERE document IS NOT NULL`;
 
 /** What is left to do, as far as the tables say; null if nothing is. */
@@ -123,6 +164,9 @@ export function leftToDo(world: World): string | null {
     if (unannounced !== undefined) {
       return `${host.name} is not announced`;
     }
+    if (hasTable(host.storage, 'notices') && host.storage.sql.exec('SELECT 1 FROM notices').toArray().length > 0) {
+      return `${host.name} is not told of`;
+    }
   }
   const stalled = world.network.d1.query('SELECT name FROM subscriptions WHERE stalled_at IS NOT NULL AND deleted = 0');
   return stalled.length === 0 ? null : `stalled: ${JSON.stringify(stalled)}`;
@@ -136,5 +180,6 @@ const BUSY = `
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1 OR attach_after IS NOT NULL
   UNION ALL SELECT 'detachment', 0 FROM detachments
+  UNION ALL SELECT 'notice', position FROM notices
   UNION ALL SELECT 'job', 0 FROM jobs
   LIMIT 1`;

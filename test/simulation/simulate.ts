@@ -1,7 +1,7 @@
 import type { Violation } from '../history/operations.ts';
 import { Administrator } from './administrator.ts';
 import { calm, rage } from './chaos.ts';
-import { checkKeys, leftToDo, TableWatch } from './invariants.ts';
+import { checkKeys, checkTold, leftToDo, TableWatch } from './invariants.ts';
 import { judge } from './judge.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { Producer } from './producers.ts';
@@ -96,6 +96,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       }
       if (tables) {
         checkKeys(world, violations);
+        checkTold(world, violations);
       }
     }
     for (const host of world.hosts()) {

@@ -4,6 +4,7 @@ import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import type { SubscriptionPorts } from '../../src/subscriptions/core.ts';
 import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
+import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { Consumers } from './consumers.ts';
@@ -97,6 +98,7 @@ export class World {
         log: this.#log(ports.life.name),
         catalog: new Catalog(this.network.database(party)),
         subscriptions: (name) => this.subscription(party, name),
+        systemLog: () => this.topicLog(party, SYSTEM_TOPIC),
         youngEventsMax: this.#youngEventsMax,
         keysWaitingMax: this.#youngEventsMax,
       });

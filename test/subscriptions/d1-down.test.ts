@@ -20,7 +20,7 @@ describe('P4: D1 is down', () => {
       expect(letters).toMatchObject([{ sequence: 2, reason: 'exhausted', attempts: 1 }]);
       expect(JSON.parse(letters[0]?.event ?? '')).toMatchObject({ id: 'e2' });
       expect(await hub.catalog.subscriptionsAfter('', 10)).toEqual(['billing']);
-      expect(await hub.catalog.topicsAfter('')).toEqual(['orders']);
+      expect(await hub.catalog.topicsAfter('')).toEqual(['millrace.system', 'orders']);
     },
   );
 

@@ -14,6 +14,7 @@ import type {
 } from '../../src/subscriptions/protocol.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
+import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
@@ -23,6 +24,16 @@ import { NodeStorage } from '../support/node-storage.ts';
 type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
 
 const quiet: Log = () => undefined;
+
+/** A system event, as far as tests look at it. */
+export interface SystemEvent {
+  id: string;
+  source: string;
+  type: string;
+  time: string;
+  // biome-ignore lint/suspicious/noExplicitAny: of every shape there is, for tests to look into.
+  data: any;
+}
 
 export const WEBHOOK: WebhookDelivery = {
   kind: 'webhook',
@@ -109,6 +120,7 @@ export class Hub {
       log: quiet,
       catalog: this.catalog,
       subscriptions: (name) => this.subscription(name),
+      systemLog: () => this.#reach(SYSTEM_TOPIC),
     });
     this.#logs.set(topic, log);
     return log;
@@ -299,6 +311,14 @@ export class Hub {
         this.subscription(name).settle({ v: 1, lease: message.lease, token: claimed.token, outcomes }),
       );
     }
+  }
+
+  /** What was told on the hub's own topic by an object (`/subscriptions/billing`), in order, as far as it has been told. */
+  async told(source: string): Promise<SystemEvent[]> {
+    const log = this.log(SYSTEM_TOPIC);
+    const last = (await log.describe())?.lastSequence ?? 0;
+    const { events } = await log.eventsAt(Array.from({ length: last }, (_, index) => index + 1));
+    return events.map(({ json }): SystemEvent => JSON.parse(json)).filter((event) => event.source === source);
   }
 
   async view(name: string): Promise<SubscriptionView> {

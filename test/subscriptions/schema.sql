@@ -126,7 +126,14 @@ CREATE INDEX letters_dirty ON letters (dirty) WHERE dirty = 1;
 
 CREATE INDEX letters_unsent ON letters (topic, sequence) WHERE dirty = 1 AND event IS NULL;
 
-CREATE TABLE notices (id TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE "notices" (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        data TEXT NOT NULL,
+        open INTEGER
+      );
 
 CREATE TABLE skips (topic TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (topic, sequence)) WITHOUT ROWID;
 
@@ -160,4 +167,4 @@ CREATE TABLE subscription (
         attach_after TEXT,                         -- the last topic that was held against the patterns; null when all were
         healed INTEGER NOT NULL DEFAULT 0,         -- how often the sweep had to wake something
         alarm_failures INTEGER NOT NULL DEFAULT 0
-      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER);
+      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, told TEXT, told_at INTEGER NOT NULL DEFAULT 0, deaths TEXT NOT NULL DEFAULT '{}');

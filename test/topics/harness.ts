@@ -2,6 +2,7 @@ import type { Background, Log } from '../../src/platform.ts';
 import type { CatalogPort } from '../../src/topics/ports.ts';
 import type {
   AppendRequest,
+  AppendResult,
   EventMatch,
   OvertakeRequest,
   ReadOrParkRequest,
@@ -54,6 +55,14 @@ export class FakeCatalog implements CatalogPort {
   }
 }
 
+/** A system event, as far as tests look at it. */
+interface SystemEvent {
+  type: string;
+  source: string;
+  subject: string;
+  data: Record<string, unknown>;
+}
+
 /** A log with everything around it in the test's hands. */
 export class Harness {
   readonly storage: NodeStorage;
@@ -67,6 +76,10 @@ export class Harness {
   onWake: ((name: string, request: WakeRequest) => Promise<WakeAnswer>) | null = null;
   onOvertake: (name: string) => Promise<void> = async () => {};
   onAppeared: (name: string) => Promise<void> = async () => {};
+  /** What the topic has told the hub's own. */
+  readonly told: SystemEvent[] = [];
+  onTell: () => Promise<void> = async () => {};
+  fillingBytes: number | null = null;
   fullBytes: number | null = null;
   youngEventsMax: number | null = null;
   keysWaitingMax: number | null = null;
@@ -111,10 +124,18 @@ export class Harness {
           this.overtaken.push({ name, request });
         },
       }),
+      systemLog: () => ({ append: (request) => this.#tell(request) }),
+      ...(this.fillingBytes === null ? {} : { fillingBytes: this.fillingBytes }),
       ...(this.fullBytes === null ? {} : { fullBytes: this.fullBytes }),
       ...(this.youngEventsMax === null ? {} : { youngEventsMax: this.youngEventsMax }),
       ...(this.keysWaitingMax === null ? {} : { keysWaitingMax: this.keysWaitingMax }),
     });
+  }
+
+  async #tell({ events }: AppendRequest): Promise<AppendResult> {
+    await this.onTell();
+    for (const line of events.lines.split('\n')) this.told.push(JSON.parse(line));
+    return { outcome: 'appended', receipts: [] };
   }
 
   #wake(name: string, request: WakeRequest): Promise<WakeAnswer> {

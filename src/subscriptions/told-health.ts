@@ -1,0 +1,61 @@
+import { formatTime } from '../events/times.ts';
+import { SYSTEM_TOPIC } from '../system/shapes.ts';
+import type { Core } from './core.ts';
+import { FAILING_TOLD_EVERY_MS } from './limits.ts';
+import type { Notices } from './notices.ts';
+
+/**
+ * How a receiver's illness is told: that it is failing, that it was disabled, and that it is back. Once each: what was told
+ * stands in the subscription's row until the first success ends it. A subscription that listens to the hub's own topic is
+ * told of only when it is disabled, which ends its deliveries; anything else would be delivered to it, and make the next.
+ */
+export class ToldHealth {
+  readonly #core: Core;
+  readonly #notices: Notices;
+
+  constructor(core: Core, notices: Notices) {
+    this.#core = core;
+    this.#notices = notices;
+  }
+
+  /** Ends deliveries until a person resumes them or gives another url, and says so. Only inside `tx`. */
+  disable(reason: string): void {
+    const now = this.#core.now();
+    this.#core.setRow({
+      disabled_reason: reason,
+      updated_at: now,
+      probe_at: null,
+      streak: 0,
+      failing_since: null,
+      ...(this.#listensToItself ? {} : { told: 'disabled', told_at: now }),
+    });
+    this.#notices.add('millrace.subscription.disabled', { subscription: this.#core.ports.name, reason });
+  }
+
+  /** After a settle that changed the row's health. Only inside `tx`. */
+  settled(succeeded: boolean): void {
+    const row = this.#core.row;
+    if (!row || (row.told === null && !this.#core.failing) || this.#listensToItself) return;
+    const subscription = this.#core.ports.name;
+    const now = this.#core.now();
+    if (succeeded && row.told !== null) {
+      this.#core.setRow({ told: null, told_at: now });
+      this.#notices.add('millrace.subscription.recovered', {
+        subscription,
+        after: row.told,
+        since: formatTime(row.told_at),
+      });
+    } else if (row.told === null && Math.abs(now - row.told_at) >= FAILING_TOLD_EVERY_MS) {
+      this.#core.setRow({ told: 'failing', told_at: now });
+      this.#notices.add('millrace.subscription.failing', {
+        subscription,
+        since: formatTime(row.failing_since ?? now),
+        failures: row.streak,
+      });
+    }
+  }
+
+  get #listensToItself(): boolean {
+    return this.#core.present?.document.topics.includes(SYSTEM_TOPIC) ?? false;
+  }
+}
