@@ -82,6 +82,23 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  */
 type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
 
+/** Events that go one after the other: those with the same key. In the order of their first. */
+function runsOf(events: readonly ClaimedEvent[]): ClaimedEvent[][] {
+  const runs: ClaimedEvent[][] = [];
+  const byKey = new Map<string, ClaimedEvent[]>();
+  for (const event of events) {
+    const run = event.key === null ? undefined : byKey.get(event.key);
+    if (run !== undefined) {
+      run.push(event);
+      continue;
+    }
+    const fresh = [event];
+    runs.push(fresh);
+    if (event.key !== null) byKey.set(event.key, fresh);
+  }
+  return runs;
+}
+
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 class LeaseRun {
   readonly #message: LeaseMessage;
@@ -120,23 +137,28 @@ class LeaseRun {
   }
 
   async #sendAll(): Promise<void> {
-    const { events } = this.#claim;
-    let started = 0;
-    for (const event of events) {
+    const runs = runsOf(this.#claim.events);
+    for (const [index, run] of runs.entries()) {
       await this.#untilSlot();
-      await this.#untilDue(event);
+      const [first] = run;
+      if (first !== undefined) await this.#untilDue(first);
       // A look-up may take seconds: they must not lie between the next line and the request.
       await this.#ports.guard.check(this.#claim.target.url);
-      if (!this.#mayStart()) break;
-      this.#start(event);
-      started += 1;
-    }
-    for (const { topic, sequence } of events.slice(started)) this.#outcomes.push({ kind: 'released', topic, sequence });
-    if (started < events.length) {
-      this.#hasReleased = true;
-      this.#released.resolve();
+      if (!this.#mayStart()) {
+        this.#release(runs.slice(index).flat());
+        break;
+      }
+      this.#start(run);
     }
     await Promise.all(this.#inFlight);
+  }
+
+  /** What can't be started goes back: at once, where that is because this lease has come to its end. */
+  #release(events: ClaimedEvent[]): void {
+    for (const { topic, sequence } of events) this.#outcomes.push({ kind: 'released', topic, sequence });
+    if (this.#stop === null || events.length === 0) return;
+    this.#hasReleased = true;
+    this.#released.resolve();
   }
 
   async #untilSlot(): Promise<void> {
@@ -162,16 +184,29 @@ class LeaseRun {
     return this.#stop === null;
   }
 
-  #start(event: ClaimedEvent): void {
-    const { subscription, target } = this.#claim;
-    const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts).then((outcome) => {
-      this.#outcomes.push(outcome);
-      this.#inFlight.delete(request);
-      if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
-      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+  #start(run: ClaimedEvent[]): void {
+    const sent = this.#send(run).then(() => {
+      this.#inFlight.delete(sent);
       this.#slotFree();
     });
-    this.#inFlight.add(request);
+    this.#inFlight.add(sent);
+  }
+
+  /** One after the other, up to the first that fails; the first may start at once. */
+  async #send(run: ClaimedEvent[]): Promise<void> {
+    const { subscription, target } = this.#claim;
+    for (const [index, event] of run.entries()) {
+      if (index > 0) {
+        await this.#untilDue(event);
+        await this.#ports.guard.check(target.url);
+        if (!this.#mayStart()) return this.#release(run.slice(index));
+      }
+      const outcome = await sendWebhook(subscription, target, event, this.#ports, this.#timeouts);
+      this.#outcomes.push(outcome);
+      if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
+      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+      if (outcome.kind !== 'delivered') return this.#release(run.slice(index + 1));
+    }
   }
 
   #stopStarting(why: Stop): void {

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { headOf } from '../events/filters.ts';
 import type { DeliveryView } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
@@ -61,12 +60,12 @@ const list = route({
   problems: ['unknown-topic', 'unknown-event', 'sequence-expired'],
   handler: async ({ params: { topic, sequence }, query }, { hub }) => {
     const log = hub.topic(topic);
-    const { type } = headOf(foundOrRefuse(await log.event(sequence), topic, sequence));
+    const json = foundOrRefuse(await log.event(sequence), topic, sequence);
     const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
     const names = await log.subscribers(after, query.limit + 1);
     const page = names.slice(0, query.limit);
     const items = await mapBounded(page, async (name) =>
-      deliveryOut(name, await hub.subscription(name).delivery(topic, sequence, type)),
+      deliveryOut(name, await hub.subscription(name).delivery(topic, sequence, json)),
     );
     const last = page.at(-1);
     return {

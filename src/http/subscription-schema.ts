@@ -110,7 +110,6 @@ export const LATER_FIELDS: Later = {
     z.string(),
     z.strictObject({ data: z.unknown(), headers: z.unknown(), path: z.unknown() }).partial(),
   ]),
-  ordering: z.enum(['key', 'topic']),
   'delivery.format': z.enum(['binary', 'batch', 'data']),
   'delivery.rateLimit': rateLimitBody,
   'delivery.maxBatch': z.int().min(2),
@@ -133,7 +132,12 @@ export const subscriptionBody = z
       ),
     filter: filterField,
     transform: z.null().optional(),
-    ordering: z.literal('none').optional(),
+    ordering: z
+      .enum(['none', 'key', 'topic'])
+      .default('none')
+      .describe(
+        '`key`: at most one delivery under way of a `partitionkey` (else `subject`), in order within it; `topic`: one after the other.',
+      ),
     maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
     retry: z
       .strictObject({
@@ -177,7 +181,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     from: body.from,
     filter: { types: [...new Set(body.filter?.types ?? [])], cel: null },
     transform: null,
-    ordering: 'none',
+    ordering: body.ordering,
     maxInFlight: body.maxInFlight,
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
     disableAfterMs: body.disableAfter,

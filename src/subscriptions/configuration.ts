@@ -1,6 +1,7 @@
 import { hasWildcard, topicMatches } from '../events/names.ts';
 import type { Attached, Attaching } from './attaching.ts';
 import type { Core, Present } from './core.ts';
+import { decideFrom } from './decisions.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
@@ -121,6 +122,7 @@ export class Configuration {
       target_version: base.target_version + (sameUrl ? 0 : 1),
       updated_at: now,
       secret,
+      ordering: before ? base.ordering : document.ordering,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
@@ -138,8 +140,8 @@ export class Configuration {
     }
     if (before && !sameFilter(before.document, document)) {
       for (const lane of this.liveLanes()) {
-        sql.forgetFrom(lane.topic, lane.next);
-        sql.decide(lane.topic, lane.next, JSON.stringify(document.filter.types));
+        for (const each of [lane, ...sql.activeReplays(lane.topic)])
+          decideFrom(this.#core, each, before.document.filter.types, document.filter.types);
         if (lane.parked !== null) sql.setLane(lane.id, { parked: null });
       }
     }
@@ -150,7 +152,7 @@ export class Configuration {
   #endLane(lane: LaneRow): void {
     const { sql } = this.#core;
     const reopened = sql.reopenLetters(lane.topic, lane.id, this.#core.letterVersion());
-    const skipped = this.#leases.skipAll(lane, Number.MAX_SAFE_INTEGER);
+    const skipped = this.#leases.skipAll(lane, Number.MAX_SAFE_INTEGER, lane.held);
     sql.moveLane(lane.id, { skipped, dead: reopened }, { status: 'removed', parked: null, ended_at: this.#core.now() });
     sql.addDetachment(lane.attachment, lane.topic, this.#core.now());
     for (const replay of sql.activeReplays(lane.topic))
@@ -298,5 +300,6 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     alarm_failures: old?.alarm_failures ?? 0,
     letter_version: old?.letter_version ?? 0,
     patterns_since: '{}',
+    ordering: 'none',
   };
 }

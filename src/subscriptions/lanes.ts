@@ -1,34 +1,27 @@
 import { headOf, typeMatches } from '../events/filters.ts';
 import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { Attaching } from './attaching.ts';
+import { CatchingUp } from './catching-up.ts';
+import { Company } from './company.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { type Leases, sequencesOf } from './leases.ts';
-import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX, SHORT_OF_SLOTS_MS } from './limits.ts';
+import { ownTypes } from './decisions.ts';
+import { sequencesOf } from './lease-content.ts';
+import type { Leases } from './leases.ts';
+import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import type { Order } from './order.ts';
 import { leaseSize } from './retry.ts';
 import type { LaneRow } from './rows.ts';
-import { Slots } from './slots.ts';
+import { type Reserved, Slots } from './slots.ts';
 import { LANES_PAGE } from './sql-lanes.ts';
 
 /** A read of a log under way. */
-interface Reading {
+interface Reading extends Reserved {
   ticket: number;
   since: number;
+  topic: string;
   /** The highest last sequence a wake has told of since the read began. */
   knownLast: number;
-  /** Slots kept free for what it brings. */
-  reserved: number;
-  replay: boolean;
-}
-
-/** What is known of a live lane. */
-interface Known {
-  /** When its last read began. */
-  readAt: number;
-  /** The last sequence its log has told of. */
-  last: number;
-  /** Since when more waits for it than slots are free; null: it does not, or the lane has read since. */
-  shortSince: number | null;
 }
 
 /** Moves lanes through their logs: reads pages, leases what matches, parks at the head, answers wakes. */
@@ -37,20 +30,27 @@ export class Lanes {
   readonly #leases: Leases;
   readonly #deaths: Deaths;
   readonly #attaching: Attaching;
+  readonly #order: Order;
   readonly #slots: Slots;
+  readonly #company: Company;
+  readonly #catchingUp: CatchingUp;
   readonly #reading = new Map<number, Reading>();
   /** The lanes read last: the next turn begins behind them, so that no busy topic starves the others. */
   #lastLive = 0;
   #lastReplay = 0;
   #lingering = false;
-  readonly #known = new Map<number, Known>();
+  /** Whoever waits behind keys and replays, and live lanes go first in turns. */
+  #turn = false;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, order: Order, attaching: Attaching) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#attaching = attaching;
-    this.#slots = new Slots(core, () => this.#reading.values());
+    this.#order = order;
+    this.#slots = new Slots(core, () => [...this.#reading.values(), ...this.#catchingUp.reading]);
+    this.#company = new Company(core, leases);
+    this.#catchingUp = new CatchingUp(core, leases, deaths, order, this.#slots, () => this.pump());
   }
 
   /** Starts whatever can be started: due retries first, then reads. Cheap to call when there is nothing. */
@@ -61,15 +61,31 @@ export class Lanes {
       // An answer that never comes must not hold its lane, nor the slots kept for it.
       if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
     }
+    if (!this.#order.isSettled()) return;
     const first = this.#core.sql.firstDue();
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
-    if (this.#core.readingHeld || !this.#core.sql.hasUnread()) return;
-    const { sql } = this.#core;
-    const live = this.#startReads(rotated(this.#lastLive, sql.unparkedAfter), now);
-    this.#lastLive = live.last ?? this.#lastLive;
-    if (live.full) return;
-    this.#lastReplay =
-      this.#startReads(rotated(this.#lastReplay, sql.unreadReplaysAfter), now).last ?? this.#lastReplay;
+    if (this.#core.readingHeld) return;
+    this.#turn = !this.#turn;
+    if (this.#turn) this.#catchingUp.start(now);
+    if (this.#core.sql.hasUnread() && this.#core.sql.holdCount() < HOLDS_MAX) this.#startAll(now);
+    if (!this.#turn) this.#catchingUp.start(now);
+  }
+
+  /** Live lanes first; where whole topics are in order a replay would never have its turn then. */
+  #startAll(now: number): void {
+    const { sql, ordering } = this.#core;
+    const live = () => {
+      const { full, last } = this.#startReads(rotated(this.#lastLive, sql.unparkedAfter), now);
+      this.#lastLive = last ?? this.#lastLive;
+      return full;
+    };
+    const replays = () => {
+      const { full, last } = this.#startReads(rotated(this.#lastReplay, sql.unreadReplaysAfter), now);
+      this.#lastReplay = last ?? this.#lastReplay;
+      return full;
+    };
+    const [one, other] = ordering === 'topic' && this.#turn ? [replays, live] : [live, replays];
+    if (!one()) other();
   }
 
   /** `full`: no other lane could read either. `last`: the last lane that began to. */
@@ -81,43 +97,23 @@ export class Lanes {
       if (this.#reading.size >= READERS_MAX || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
       if (this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
       const slots = this.#slots.of(lane, now);
-      if (slots <= 0) continue;
-      if (lane.replay === null && !this.#isWorthReading(lane, free, now)) {
+      if (slots <= 0 || !this.#isItsTurn(lane)) continue;
+      if (lane.replay === null && !this.#company.isWorthReading(lane, free, now)) {
         lingering += 1;
         this.#linger();
         continue;
       }
       last = lane.id;
-      this.#core.ports.background(this.#read(lane, lane.replay === null ? this.#wholeLeases(slots) : slots));
+      this.#core.ports.background(this.#read(lane, lane.replay === null ? this.#company.wholeLeases(slots) : slots));
     }
     return { full: false, last };
   }
 
-  /** With deliveries under way a lane waits for a whole lease, or a moment, so that events share reads and leases. */
-  #isWorthReading(lane: LaneRow, free: number, now: number): boolean {
-    const known = this.#known.get(lane.id);
-    if (known === undefined || this.#core.sql.inFlight().leases === 0) return true;
-    const waiting = known.last - lane.next + 1;
-    if (Math.min(free, waiting) >= this.#whole) return true;
-    if (waiting <= free) return Math.abs(now - known.readAt) >= LINGER_MS;
-    // A lease is made of few slots once, and then of as few each time it is settled, unless others join them.
-    known.shortSince ??= now;
-    return Math.abs(now - known.shortSince) >= SHORT_OF_SLOTS_MS;
-  }
-
-  get #whole(): number {
-    return Math.min(this.#leases.share, Math.ceil(this.#core.document.maxInFlight / 2));
-  }
-
-  /** Without the slots that whole leases leave over; those wait for others, as far as `isWorthReading` lets them. */
-  #wholeLeases(slots: number): number {
-    const { share } = this.#leases;
-    return slots < share ? slots : slots - (slots % share);
-  }
-
-  #tellOf(lane: number, last: number): void {
-    const known = this.#known.get(lane);
-    if (known) known.last = Math.max(known.last, last);
+  /** Where a whole topic is in order, one of its lanes reads at a time, and only what can go then. */
+  #isItsTurn(lane: LaneRow): boolean {
+    if (this.#core.ordering !== 'topic') return true;
+    const isRead = [...this.#reading.values()].some(({ topic }) => topic === lane.topic);
+    return !isRead && !this.#catchingUp.isReading(lane.id) && this.#order.isTurnOf(lane, null);
   }
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
@@ -125,12 +121,11 @@ export class Lanes {
     const size = leaseSize(this.#core.document.delivery.timeoutMs);
     const sent: number[] = [];
     for (;;) {
-      const first = this.#core.sql.firstDue();
-      if (!first || first.due > now) return sent;
-      const lane = this.#core.sql.lane(first.lane);
       const limit = Math.min(size, this.#slots.forRetries());
-      if (!lane || limit <= 0) return sent;
-      sent.push(this.#leases.leaseRetries(lane, this.#core.sql.dueIn(lane.id, now, limit)));
+      const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
+      const lane = due && this.#core.sql.lane(due.lane);
+      if (!due || !lane) return sent;
+      sent.push(this.#leases.leaseRetries(lane, due.content));
     }
   }
 
@@ -139,17 +134,13 @@ export class Lanes {
     const reading: Reading = {
       ticket: this.#core.randomNumber(),
       since: this.#core.now(),
+      topic: lane.topic,
       knownLast: 0,
       reserved: slots,
       replay: lane.replay !== null,
     };
     this.#reading.set(lane.id, reading);
-    if (lane.replay === null)
-      this.#known.set(lane.id, {
-        readAt: reading.since,
-        last: this.#known.get(lane.id)?.last ?? 0,
-        shortSince: null,
-      });
+    if (lane.replay === null) this.#company.reads(lane.id);
     try {
       if (lane.replay === null) await this.#readLive(lane, reading, slots);
       else await this.#readReplay(lane, reading, slots);
@@ -172,12 +163,17 @@ export class Lanes {
       next: lane.next,
       types,
       low: this.#needed(lane),
-      limit: slots,
+      limit: this.#pageSize(lane, slots),
     });
-    if (answer.outcome !== 'not-attached') this.#tellOf(lane.id, answer.lastSequence);
+    if (answer.outcome !== 'not-attached') this.#company.tellOf(lane.id, answer.lastSequence);
     const now = this.#unchanged(lane, reading, types);
     if (!now) return;
     this.#leases.send(this.#core.tx(() => this.#applyRead(now, reading, answer, slots)));
+  }
+
+  /** What is held is passed without a slot. */
+  #pageSize(lane: LaneRow, slots: number): number {
+    return lane.held === 0 ? slots : Math.max(slots, PASS_EVENTS);
   }
 
   #applyRead(lane: LaneRow, reading: Reading, answer: ReadOrParkResult, slots: number): number[] {
@@ -195,14 +191,14 @@ export class Lanes {
 
   async #readReplay(lane: LaneRow, reading: Reading, slots: number): Promise<void> {
     const until = lane.until ?? 0;
-    const own = JSON.parse(lane.types) as string[];
+    const own = ownTypes(lane);
     const { types } = this.#core.document.filter;
     const answer = await this.#core.ports.topicLog(lane.topic).read({
       v: 1,
       from: { kind: 'sequence', sequence: lane.next },
       until: { kind: 'sequence', sequence: until },
       order: 'asc',
-      limit: slots,
+      limit: this.#pageSize(lane, slots),
       match: { types, exactTypes: [], sources: [], subjects: [] },
       waitMs: 0,
     });
@@ -231,18 +227,23 @@ export class Lanes {
     return same && sameTypes(types, this.#core.document.filter.types) ? lane : null;
   }
 
-  /** Leases what was read and moves `next`, in one. Everything up to `scannedTo` was examined; `events` are what matched. */
-  #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, parked: number | null): number[] {
-    const taken = events.slice(0, slots);
-    const last = taken.length < events.length ? (taken.at(-1)?.sequence ?? lane.next - 1) : scannedTo;
+  /**
+   * Leases what was read and moves `next`, in one. Everything up to `scannedTo` was examined; `events` are what matched. A lane
+   * that does not come so far stays in no park.
+   */
+  #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, park: number | null): number[] {
+    const { sql } = this.#core;
+    const { runs, taken, held, holds, last } = this.#order.pick(lane, { events, scannedTo, slots }, this.#leases.swift);
     const examined = last - lane.next + 1;
-    if (examined <= 0) return [];
-    const leases = taken.length > 0 ? this.#leases.leaseNew(lane, taken) : [];
-    this.#core.sql.moveLane(
+    const parked = last < scannedTo ? null : park;
+    for (const { key, first } of holds) sql.addHold(lane.id, key, first);
+    const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];
+    sql.moveLane(
       lane.id,
-      { in_flight: taken.length, filtered: examined - taken.length },
-      { next: last + 1, ...(parked === lane.parked ? {} : { parked }) },
+      { in_flight: taken, held, filtered: examined - taken - held },
+      { ...(examined > 0 ? { next: last + 1 } : {}), ...(parked === lane.parked ? {} : { parked }) },
     );
+    if (examined <= 0) return [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();
     return leases;
@@ -264,20 +265,30 @@ export class Lanes {
 
     this.#core.progressAt = this.#core.now();
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
-    this.#tellOf(lane.id, request.lastSequence);
+    this.#company.tellOf(lane.id, request.lastSequence);
     const idle = this.#core.sql.inFlight().leases === 0;
-    const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld && !this.#core.tooManyExceptions;
+    const { running, failing, readingHeld, tooManyExceptions } = this.#core;
+    const room = running && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
     const follows = request.events !== null && request.from <= lane.next;
     if (idle && room && follows && fresh.length <= this.#core.document.maxInFlight) {
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
-      return { state: 'parked', next: request.scannedTo + 1, low: this.#needed(lane) };
+      const after = this.#core.sql.lane(lane.id);
+      if (after?.parked === request.ticket) return { state: 'parked', next: after.next, low: this.#needed(after) };
+      this.pump();
+      return { state: 'reading' };
     }
     // What the park has passed stays passed: a cursor never moves back.
     const next = request.from <= lane.next ? Math.max(lane.next, request.first) : lane.next;
     this.#core.tx(() => this.#core.sql.moveLane(lane.id, { filtered: next - lane.next }, { next, parked: null }));
     this.pump();
     return { state: 'reading' };
+  }
+
+  /** May what a wake brings be taken at once, as far as order is concerned? */
+  #mayTakeWake(lane: LaneRow): boolean {
+    const { sql } = this.#core;
+    return this.#order.isSettled() && this.#order.isTurnOf(lane, null) && sql.holdCount() < HOLDS_MAX;
   }
 
   /** Looks again in a moment; the watchdog does where this is lost. */
@@ -294,8 +305,10 @@ export class Lanes {
 
   /** The lowest sequence neither settled nor filtered, redriven letters aside; the lane's cursor is one less. */
   low(lane: LaneRow): number {
-    const fresh = this.#core.sql.leasesOf(lane.id).filter((lease) => lease.retry === 0);
-    return Math.min(lane.next, this.#core.sql.lowestException(lane.id) ?? lane.next, ...fresh.flatMap(sequencesOf));
+    const { sql } = this.#core;
+    const fresh = sql.leasesOf(lane.id).filter((lease) => lease.retry === 0);
+    const held = lane.held === 0 ? lane.next : (sql.lowestHeld(lane.id) ?? lane.next);
+    return Math.min(lane.next, held, sql.lowestException(lane.id) ?? lane.next, ...fresh.flatMap(sequencesOf));
   }
 
   /** The lowest sequence that the log may still be asked for: D1 may not have the events of dead letters yet. */

@@ -19,8 +19,8 @@ export interface SubscriptionApi {
   /** What a `test` would be sent with: the present target, whatever the status. */
   target(): Promise<DeliveryTarget | Locked | null>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
-  /** What became of one event here. `type` is the event's, for the filter. */
-  delivery(topic: string, sequence: number, type: string): Promise<DeliveryView>;
+  /** What became of one event here. `json` is the whole event, for the filter and its key. */
+  delivery(topic: string, sequence: number, json: string): Promise<DeliveryView>;
 
   // From the logs
   wake(request: WakeRequest): Promise<WakeAnswer>;
@@ -197,6 +197,10 @@ export interface ClaimedEvent {
   /** 1 for the first. */
   attempt: number;
   replay: string | null;
+  /** It was a dead letter, and comes again beside the order of what is live. */
+  redriven: boolean;
+  /** Events of a claim with the same key go one after the other, each only if the one before was delivered. Null: whenever. */
+  key: string | null;
   /** Its rate slot: the request must not start before. */
   notBefore: number | null;
 }

@@ -1,3 +1,5 @@
+import type { Ordering } from './document.ts';
+
 /** The rows of a Subscription's tables, as migrations.ts describes them. */
 
 export type SubscriptionRow = {
@@ -27,6 +29,7 @@ export type SubscriptionRow = {
   patterns_since: string;
   obstacle: string | null;
   obstacle_since: number | null;
+  ordering: Ordering;
 };
 
 /**
@@ -63,6 +66,7 @@ export type LaneRow = {
   ended_at: number | null;
   error: string | null;
   mirrored: number;
+  held: number;
 };
 
 export type LeaseRow = {
@@ -76,6 +80,7 @@ export type LeaseRow = {
   sends: number;
   due: number;
   target_version: number;
+  keys: string | null;
 };
 
 export type ExceptionRow = {
@@ -90,6 +95,14 @@ export type ExceptionRow = {
   first_attempt_at: number | null;
   last_status: number | null;
   last_error: string | null;
+  key: string | null;
+};
+
+export type HoldRow = {
+  lane: number;
+  key: string;
+  first: number;
+  blocked: number;
 };
 
 export type LetterState = 'open' | 'redriven' | 'resolved' | 'discarded';
@@ -117,7 +130,7 @@ export type LetterRow = {
 /** A lane as it is made; its counters start at 0. */
 export type NewLane = Omit<
   LaneRow,
-  'id' | 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying'
+  'id' | 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'held'
 >;
 
 export type AttemptsRow = {
@@ -133,5 +146,8 @@ export type AttemptsRow = {
 
 /** The counters of a lane that a transition may change, as differences. */
 export type LaneChange = Partial<
-  Pick<LaneRow, 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying'>
+  Pick<
+    LaneRow,
+    'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'held'
+  >
 >;

@@ -14,6 +14,7 @@ import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
 import { Notices } from './notices.ts';
+import { Order } from './order.ts';
 import { chores } from './owed.ts';
 import type {
   AttemptsQuery,
@@ -69,17 +70,18 @@ export class Subscription implements SubscriptionApi {
   constructor(ports: SubscriptionPorts) {
     const core = new Core(ports);
     this.#core = core;
+    const order = new Order(core);
     this.#attempts = new Attempts(core);
     this.#deaths = new Deaths(core);
     this.#leases = new Leases(core, this.#deaths);
     this.#secrets = new Secrets(core);
     this.#notices = new Notices(core);
-    this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets);
+    this.#claiming = new Claiming(core, this.#leases, this.#deaths, order, this.#secrets);
     this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, (reason) =>
       this.#notices.disable(reason),
     );
     this.#attaching = new Attaching(core);
-    this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
+    this.#lanes = new Lanes(core, this.#leases, this.#deaths, order, this.#attaching);
     this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases);
@@ -197,8 +199,8 @@ export class Subscription implements SubscriptionApi {
     return this.#core.present ? this.#attempts.list(query) : null;
   }
 
-  async delivery(topic: string, sequence: number, type: string): Promise<DeliveryView> {
-    return this.#views.delivery(topic, sequence, type);
+  async delivery(topic: string, sequence: number, json: string): Promise<DeliveryView> {
+    return this.#views.delivery(topic, { sequence, json });
   }
 
   // From the logs

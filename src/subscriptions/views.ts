@@ -1,11 +1,13 @@
-import { typeMatches } from '../events/filters.ts';
+import { headOf, typeMatches } from '../events/filters.ts';
 import { deadLetterId } from '../events/ids.ts';
-import type { Standing } from '../topics/protocol.ts';
+import { orderingKey } from '../events/ordering-key.ts';
+import type { LogEvent, Standing } from '../topics/protocol.ts';
 import type { Attempts } from './attempts.ts';
 import { type Configuration, etag } from './configuration.ts';
 import type { Core } from './core.ts';
+import { isHeld } from './decisions.ts';
 import type { Lanes } from './lanes.ts';
-import { sequencesOf } from './leases.ts';
+import { sequencesOf } from './lease-content.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
@@ -85,10 +87,10 @@ export class Views {
       failing: this.#core.failing,
       lag: sum(({ lastSequence, cursor }) => lastSequence - cursor),
       waiting: sum(({ waiting }) => waiting),
-      pending: totals.in_flight + totals.retrying,
+      pending: totals.in_flight + totals.retrying + totals.held,
       inFlight: totals.in_flight,
       retrying: totals.retrying,
-      held: 0,
+      held: totals.held,
       delivered: totals.delivered,
       failed: totals.failed,
       dead: totals.dead,
@@ -123,13 +125,15 @@ export class Views {
       cursor,
       lastSequence,
       lag: lastSequence - cursor,
-      pending: lane.in_flight + lane.retrying,
+      pending: lane.in_flight + lane.retrying + lane.held,
     }));
   }
 
   /** What became of one event here, traced to its attempts. What a replay does with it is the replay's to say. */
-  delivery(topic: string, sequence: number, type: string): DeliveryView {
+  delivery(topic: string, event: LogEvent): DeliveryView {
     const { sql } = this.#core;
+    const { sequence } = event;
+    const { type } = headOf(event.json);
     const letter = sql.letter(topic, sequence);
     const recorded = this.#attempts.newestOf(topic, sequence, (attempt) => attempt.replay === null);
     const base: DeliveryView = {
@@ -153,7 +157,8 @@ export class Views {
       return { ...base, status: typeMatches(types, type) ? 'pending' : 'filtered' };
     const buried = letter && this.#buried(base, letter);
     if (buried) return buried;
-    return sequence >= lane.next ? base : this.#settled(base, topic, sequence, type);
+    if (isHeld(this.#core, lane, event)) return { ...base, status: 'held' };
+    return sequence >= lane.next ? base : this.#settled(base, topic, event);
   }
 
   /** The delivery that a letter came back to, unless what it died in was a replay. */
@@ -191,11 +196,14 @@ export class Views {
   }
 
   /** What was decided when the lane passed it. */
-  #settled(base: DeliveryView, topic: string, sequence: number, type: string): DeliveryView {
-    const decided = this.#core.sql.decided(topic, sequence);
+  #settled(base: DeliveryView, topic: string, { sequence, json }: LogEvent): DeliveryView {
+    const { sql } = this.#core;
+    const decided = sql.decided(topic, sequence);
     if (!decided) return base;
-    if (decided.types === null || this.#core.sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
-    if (!typeMatches(JSON.parse(decided.types) as string[], type)) return { ...base, status: 'filtered' };
+    if (decided.types === null) return { ...base, status: 'skipped' };
+    // Of a key that was held what does not match was passed like anything else.
+    if (!typeMatches(JSON.parse(decided.types) as string[], headOf(json).type)) return { ...base, status: 'filtered' };
+    if (sql.isSkipped(topic, sequence, orderingKey(json))) return { ...base, status: 'skipped' };
     // A replay's letter that was redriven and failed has newer attempts than the one that was taken.
     const taken = this.#attempts.newestOf(
       topic,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { booked, Hub, unlocked, WEBHOOK } from './harness.ts';
+import { booked, Hub, typed, unlocked, WEBHOOK } from './harness.ts';
 
 const NEW_URL = { ...WEBHOOK, url: 'https://receiver.example/new' };
 
@@ -21,7 +21,7 @@ describe('P4: a PUT', () => {
     });
     const statuses: string[] = [];
     for (let sequence = 1; sequence <= 5; sequence++)
-      statuses.push((await hub.subscription('billing').delivery('orders', sequence, 'order.created')).status);
+      statuses.push((await hub.subscription('billing').delivery('orders', sequence, typed('order.created'))).status);
     expect(statuses).toEqual(['skipped', 'delivered', 'skipped', 'skipped', 'not-subscribed']);
     await hub.advance(60_000);
     expect(await hub.awaiting(hub.log('orders').subscribers('', 10))).toEqual([]);
@@ -31,7 +31,9 @@ describe('P4: a PUT', () => {
     await hub.subscribe('billing', { topics: ['invoices', 'orders'] });
     await hub.publish('orders', 1);
     expect(await hub.work('billing')).toEqual([6]);
-    expect((await hub.subscription('billing').delivery('orders', 5, 'order.created')).status).toBe('not-subscribed');
+    expect((await hub.subscription('billing').delivery('orders', 5, typed('order.created'))).status).toBe(
+      'not-subscribed',
+    );
   });
 
   test('that names what a pattern matched keeps the lane, and lets the log know', async () => {
@@ -65,8 +67,8 @@ describe('P4: a PUT', () => {
     const view = await hub.view('billing');
     expect(view).toMatchObject({ filtered: 3, delivered: 1, cursor: 4 });
     expect(booked(view)).toBe(4);
-    expect((await hub.subscription('billing').delivery('orders', 1, 'invoice.sent')).status).toBe('filtered');
-    expect((await hub.subscription('billing').delivery('orders', 3, 'invoice.sent')).status).toBe('delivered');
+    expect((await hub.subscription('billing').delivery('orders', 1, typed('invoice.sent'))).status).toBe('filtered');
+    expect((await hub.subscription('billing').delivery('orders', 3, typed('invoice.sent'))).status).toBe('delivered');
   });
 
   test('with another filter, a backlog, and leases out: what is out stays, the rest goes by the new one', async () => {
@@ -80,8 +82,8 @@ describe('P4: a PUT', () => {
     const view = await hub.view('billing');
     expect(view).toMatchObject({ delivered: 4, filtered: 2, cursor: 6 });
     expect(booked(view)).toBe(6);
-    expect((await hub.subscription('billing').delivery('orders', 3, 'order.created')).status).toBe('filtered');
-    expect((await hub.subscription('billing').delivery('orders', 2, 'order.created')).status).toBe('delivered');
+    expect((await hub.subscription('billing').delivery('orders', 3, typed('order.created'))).status).toBe('filtered');
+    expect((await hub.subscription('billing').delivery('orders', 2, typed('order.created'))).status).toBe('delivered');
   });
 
   test('while a filter changes, no lane parks by the old one', async () => {

@@ -180,13 +180,23 @@ export class Hub {
   }
 
   async publish(topic: string, count: number, type = 'order.created'): Promise<void> {
-    const events = Array.from({ length: count }, () => {
+    await this.publishKeys(
+      topic,
+      Array.from({ length: count }, () => null),
+      type,
+    );
+  }
+
+  /** One event for each of these keys. */
+  async publishKeys(topic: string, keys: readonly (string | null)[], type = 'order.created'): Promise<void> {
+    const events = keys.map((key) => {
       const id = `e${++this.#events}`;
+      const subject = key === null ? {} : { subject: key };
       return {
         source: '/test',
         id,
-        key: null,
-        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type }),
+        key,
+        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type, ...subject }),
       };
     });
     const result = await this.awaiting(
@@ -301,6 +311,11 @@ export class Hub {
     if (!view) throw new Error('There is no such subscription.');
     return view;
   }
+}
+
+/** As much of an event as says of which type it is. */
+export function typed(type: string): string {
+  return JSON.stringify({ type });
 }
 
 /** The sum of api.md: everything since the start or the last seek, each once. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { REDRIVEN_MAX } from '../../src/subscriptions/limits.ts';
 import type { LetterJob } from '../../src/subscriptions/protocol.ts';
-import { booked, Hub } from './harness.ts';
+import { booked, Hub, typed } from './harness.ts';
 
 const NO_RETRY = { retry: { scheduleMs: [], jitter: 0 } };
 const JOB: LetterJob = { id: 'job_1', action: 'redrive', topic: null, reason: null, since: null, until: null };
@@ -109,9 +109,9 @@ describe('P4: a dead letter', () => {
     await hub.work('billing');
     await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
     expect(await hub.view('billing')).toMatchObject({ dead: 0, delivered: 0, cursor: 3 });
-    expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('dead');
+    expect((await hub.subscription('billing').delivery('orders', 1, typed('order.created'))).status).toBe('dead');
     for (const letter of await hub.lettersOf('billing', 'open')) await hub.subscription('billing').redrive(letter);
-    expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('retrying');
+    expect((await hub.subscription('billing').delivery('orders', 1, typed('order.created'))).status).toBe('retrying');
     expect(await hub.view('billing')).toMatchObject({ pending: 0, cursor: 3 });
     expect((await hub.work('billing')).sort()).toEqual([1, 2]);
     await hub.advance(1_000);
@@ -150,7 +150,7 @@ describe('P4: a dead letter', () => {
     const view = await hub.view('billing');
     expect(view).toMatchObject({ delivered: 1, dead: 0, discarded: 0 });
     expect(booked(view)).toBe(1);
-    expect((await hub.subscription('billing').delivery('orders', 1, 'order.created')).status).toBe('discarded');
+    expect((await hub.subscription('billing').delivery('orders', 1, typed('order.created'))).status).toBe('discarded');
   });
 
   test('that is redriven beside the books stays so where a seek brings its event again', async () => {

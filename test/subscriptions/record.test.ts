@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { AttemptsQuery, AttemptView } from '../../src/subscriptions/protocol.ts';
-import { Hub } from './harness.ts';
+import { Hub, typed } from './harness.ts';
 
 const KEPT = 1_000;
 const KEPT_MS = 3_600_000;
@@ -102,9 +102,9 @@ describe('P8: what became of an event', () => {
       retry: { scheduleMs: [60_000], jitter: 0 },
     });
     const of = async (sequence: number, type = 'order.created') =>
-      hub.subscription('billing').delivery('orders', sequence, type);
+      hub.subscription('billing').delivery('orders', sequence, typed(type));
     expect(await of(1)).toMatchObject({ status: 'not-subscribed', attempts: 0 });
-    expect(await hub.subscription('billing').delivery('invoices', 1, 'order.created')).toMatchObject({
+    expect(await hub.subscription('billing').delivery('invoices', 1, typed('order.created'))).toMatchObject({
       status: 'not-subscribed',
     });
     await hub.publish('orders', 1);
@@ -157,7 +157,7 @@ describe('P8: what became of an event', () => {
     await hub.publish('orders', 1);
     await hub.work('billing', (event) => hub.failed(event));
     await hub.advance(1_000);
-    const status = async () => (await hub.subscription('billing').delivery('orders', 1, 'order.created')).status;
+    const status = async () => (await hub.subscription('billing').delivery('orders', 1, typed('order.created'))).status;
     expect(await status()).toBe('retrying');
     await hub.claim(hub.take());
     expect(await status()).toBe('delivering');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StartReplayRequest, StartReplayResult } from '../../src/subscriptions/protocol.ts';
-import { booked, Hub } from './harness.ts';
+import { booked, Hub, typed } from './harness.ts';
 
 const ALL: StartReplayRequest = {
   v: 1,
@@ -132,7 +132,7 @@ describe('P4: a replay', () => {
     const view = await hub.view('billing');
     expect(view).toMatchObject({ delivered: 3, dead: 0 });
     expect(booked(view)).toBe(3);
-    expect(await hub.subscription('billing').delivery('orders', 2, 'order.created')).toMatchObject({
+    expect(await hub.subscription('billing').delivery('orders', 2, typed('order.created'))).toMatchObject({
       status: 'delivered',
     });
     const [letter] = await hub.lettersOf('billing', 'open');
@@ -165,7 +165,7 @@ describe('P4: a replay', () => {
     await hub.put('billing', { retry: { scheduleMs: [], jitter: 0 } });
     await hub.publish('orders', 1);
     await hub.work('billing');
-    const before = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    const before = await hub.subscription('billing').delivery('orders', 1, typed('order.created'));
     expect(before).toMatchObject({ status: 'delivered', lastStatus: 200, deadLetter: null });
     await hub.advance(1_000);
     await replay(hub);
@@ -173,16 +173,16 @@ describe('P4: a replay', () => {
     await hub.advance(100);
     const [letter] = await hub.lettersOf('billing', 'open');
     if (!letter) throw new Error('There is no letter.');
-    const died = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    const died = await hub.subscription('billing').delivery('orders', 1, typed('order.created'));
     expect(died).toEqual({ ...before, deadLetter: letter.id });
     // A redrive of it that fails changes nothing of what was delivered.
     await hub.awaiting(hub.subscription('billing').resume());
     await hub.subscription('billing').redrive(letter);
-    const redriven = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    const redriven = await hub.subscription('billing').delivery('orders', 1, typed('order.created'));
     expect(redriven).toMatchObject({ status: 'delivered', lastStatus: 200, deadLetter: null });
     await hub.work('billing', (event) => hub.failed(event));
     await hub.advance(100);
-    const again = await hub.subscription('billing').delivery('orders', 1, 'order.created');
+    const again = await hub.subscription('billing').delivery('orders', 1, typed('order.created'));
     expect(again).toMatchObject({
       status: 'delivered',
       lastStatus: 200,
@@ -200,7 +200,7 @@ describe('P4: a replay', () => {
     await hub.work('billing', (event) => hub.failed(event));
     await hub.advance(100);
     const [letter] = await hub.lettersOf('billing', 'open');
-    expect(await hub.subscription('billing').delivery('orders', 1, 'order.created')).toEqual({
+    expect(await hub.subscription('billing').delivery('orders', 1, typed('order.created'))).toEqual({
       status: 'not-subscribed',
       attempts: 0,
       lastStatus: null,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { booked, Hub } from './harness.ts';
+import { booked, Hub, typed } from './harness.ts';
 
 describe('P4: every event that matches ends as exactly one of delivered, dead or pending', () => {
   test('events published before and after are delivered from where the subscription starts', async () => {
@@ -147,7 +147,7 @@ describe('P4: every event that matches ends as exactly one of delivered, dead or
     const view = await hub.view('billing');
     expect(view).toMatchObject({ dead: 0, discarded: 1 });
     expect(booked(view)).toBe(1);
-    expect(await hub.subscription('billing').delivery('orders', 1, 'order.created')).toMatchObject({
+    expect(await hub.subscription('billing').delivery('orders', 1, typed('order.created'))).toMatchObject({
       status: 'discarded',
     });
   });
@@ -319,7 +319,7 @@ describe('seek', () => {
     const result = await hub.awaiting(hub.subscription('billing').seek({ topic: 'orders', to: { kind: 'latest' } }));
     expect(result).toEqual({ outcome: 'sought', topics: [{ topic: 'orders', cursor: 4, skipped: 4 }] });
     expect(await hub.view('billing')).toMatchObject({ skipped: 4, waiting: 0, lag: 0, cursor: 4 });
-    expect(await hub.subscription('billing').delivery('orders', 2, 'order.created')).toMatchObject({
+    expect(await hub.subscription('billing').delivery('orders', 2, typed('order.created'))).toMatchObject({
       status: 'skipped',
     });
     await hub.awaiting(hub.subscription('billing').resume());
