@@ -87,8 +87,10 @@ export class Deaths {
     const lane = this.#core.sql.lane(laneId);
     if (!lane || lane.replay === null || lane.status !== 'active' || lane.until === null) return;
     if (lane.next <= lane.until || lane.in_flight + lane.retrying + lane.held > 0) return;
-    this.#core.sql.forgetFrom(decisionsOf(lane), 0);
-    this.#core.sql.setLane(laneId, { status: 'done', ended_at: this.#core.now() });
+    const { sql } = this.#core;
+    sql.forgetFrom(decisionsOf(lane), 0);
+    if (sql.holdCount() > 0) sql.deleteHoldsOf(laneId);
+    sql.setLane(laneId, { status: 'done', ended_at: this.#core.now() });
   }
 
   /**

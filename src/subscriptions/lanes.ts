@@ -39,8 +39,10 @@ export class Lanes {
   #lastLive = 0;
   #lastReplay = 0;
   #lingering = false;
-  /** Whoever waits behind keys and replays, and live lanes go first in turns. */
-  #turn = false;
+  /** Lanes and what waits behind keys go first in turns. */
+  #keysFirst = false;
+  /** Which kind of lane took something last. */
+  #lastTaken: 'live' | 'replay' = 'replay';
 
   constructor(core: Core, leases: Leases, deaths: Deaths, order: Order, attaching: Attaching) {
     this.#core = core;
@@ -65,13 +67,13 @@ export class Lanes {
     const first = this.#core.sql.firstDue();
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
     if (this.#core.readingHeld) return;
-    this.#turn = !this.#turn;
-    if (this.#turn) this.#catchingUp.start(now);
+    this.#keysFirst = !this.#keysFirst;
+    if (this.#keysFirst) this.#catchingUp.start(now);
     if (this.#core.sql.hasUnread() && this.#core.sql.holdCount() < HOLDS_MAX) this.#startAll(now);
-    if (!this.#turn) this.#catchingUp.start(now);
+    if (!this.#keysFirst) this.#catchingUp.start(now);
   }
 
-  /** Live lanes first; where whole topics are in order a replay would never have its turn then. */
+  /** Live lanes first; where whole topics are in order they take turns with replays, which would never have one else. */
   #startAll(now: number): void {
     const { sql, ordering } = this.#core;
     const live = () => {
@@ -84,7 +86,7 @@ export class Lanes {
       this.#lastReplay = last ?? this.#lastReplay;
       return full;
     };
-    const [one, other] = ordering === 'topic' && this.#turn ? [replays, live] : [live, replays];
+    const [one, other] = ordering === 'topic' && this.#lastTaken === 'live' ? [replays, live] : [live, replays];
     if (!one()) other();
   }
 
@@ -238,6 +240,7 @@ export class Lanes {
     const parked = last < scannedTo ? null : park;
     for (const { key, first } of holds) sql.addHold(lane.id, key, first);
     const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];
+    if (taken > 0) this.#lastTaken = lane.replay === null ? 'live' : 'replay';
     sql.moveLane(
       lane.id,
       { in_flight: taken, held, filtered: examined - taken - held },

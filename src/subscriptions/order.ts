@@ -51,7 +51,7 @@ export class Order {
     return (
       !sql.underWay().has(lane.topic) &&
       sql.lowestException(lane.id) === null &&
-      (beside === 'holds' || sql.holdsOf(lane.id).length === 0)
+      (beside === 'holds' || sql.holdCount() === 0 || sql.holdsOf(lane.id).length === 0)
     );
   }
 

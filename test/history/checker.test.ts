@@ -63,6 +63,7 @@ function delivery(sequence: number, overrides: Partial<Delivery> = {}): Delivery
     event: event(sequence),
     webhookId: `msg_${sequence}`,
     replay: null,
+    sender: null,
     ...overrides,
   };
 }
@@ -107,6 +108,7 @@ function well(): Parts {
         action: 'put',
         topic: null,
         types: ['sh*'],
+        ordering: 'none',
       },
     ],
     subscription: {
@@ -190,6 +192,7 @@ describe('The history checker finds nothing', () => {
       action: 'seek',
       topic: null,
       types: [],
+      ordering: 'none',
     });
     parts.looks.push(look(95, {}, 0, { bases: null }));
     parts.deliveries.push(delivery(1, { start: 96, end: 97 }), delivery(2, { start: 96, end: 97 }));

@@ -21,6 +21,10 @@ const FATES: Record<DeliveryStatus, Fate | null> = {
   'not-subscribed': null,
 };
 
+/** An event as it was read at the end, whole. */
+type ReadEvent = SeenEvent & { json: string };
+type Values = Map<string, Map<number, ReadEvent>>;
+
 /** Looks at everything once more, with nothing failing any more, and judges the whole history. */
 export async function judge(
   world: World,
@@ -30,7 +34,7 @@ export async function judge(
 ): Promise<Violation[]> {
   world.network.instant = true;
   const violations: Violation[] = [];
-  const values = new Map<string, Map<number, SeenEvent>>();
+  const values: Values = new Map();
   for (const topic of plan.topics) {
     values.set(topic, await readAll(world, recorder, topic));
   }
@@ -62,8 +66,8 @@ export async function judge(
   return [...violations, ...check(history)];
 }
 
-async function readAll(world: World, recorder: Recorder, topic: string): Promise<Map<number, SeenEvent>> {
-  const log = new Map<number, SeenEvent>();
+async function readAll(world: World, recorder: Recorder, topic: string): Promise<Map<number, ReadEvent>> {
+  const log = new Map<number, ReadEvent>();
   const party = world.outsider('judge');
   const described = await world.topicLog(party, topic).describe();
   for (let after: number | null = (described?.firstSequence ?? 1) - 1; described !== null && after !== null; ) {
@@ -75,7 +79,7 @@ async function readAll(world: World, recorder: Recorder, topic: string): Promise
       limit: 100,
     });
     for (const event of page?.events ?? []) {
-      log.set(event.sequence, contentOf(event.json));
+      log.set(event.sequence, { ...contentOf(event.json), json: event.json });
     }
     after = page?.next ?? null;
   }
@@ -87,7 +91,7 @@ async function finalOf(
   plan: Plan,
   administrator: Administrator,
   name: string,
-  values: Map<string, Map<number, SeenEvent>>,
+  values: Values,
   recorder: Recorder,
   violations: Violation[],
 ): Promise<FinalSubscription | null> {
@@ -111,7 +115,7 @@ async function finalOf(
       if (event.sequence < lane.start) {
         continue;
       }
-      const { status } = await subscription.delivery(lane.topic, event.sequence, event.type);
+      const { status } = await subscription.delivery(lane.topic, event.sequence, event.json);
       const fate = FATES[status];
       if (fate === null) {
         violations.push({ rule: 'one-fate', detail: `${name} says ${lane.topic} ${event.sequence} is ${status}` });
@@ -200,7 +204,7 @@ function checkLanes(
   plan: Plan,
   patterns: string[],
   lanes: { topic: string }[],
-  values: Map<string, Map<number, SeenEvent>>,
+  values: Values,
   name: string,
   violations: Violation[],
 ): void {

@@ -1,3 +1,4 @@
+import type { Ordering } from '../../src/subscriptions/document.ts';
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import { MANNERS } from './receivers.ts';
@@ -26,6 +27,9 @@ export interface Plan {
   removals: boolean;
   clockJumps: boolean;
   changesOfFilter: boolean;
+  /** Orderings that subscriptions are made with. */
+  orderings: Ordering[];
+  changesOfOrdering: boolean;
   replays: boolean;
   interventions: boolean;
   /** How many of a log's events wait until their identities and keys are put in order. */
@@ -63,6 +67,8 @@ export function drawPlan(random: SeededRandom): Plan {
     removals: random.chance(0.1),
     clockJumps: random.chance(0.15),
     changesOfFilter: random.chance(0.3),
+    orderings: random.pick([['none'], ['key'], ['topic'], ['key', 'topic'], ['none', 'key', 'topic']]),
+    changesOfOrdering: random.chance(0.25),
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
     youngEventsMax: random.pick([1, 3, 8, 1_000]),
