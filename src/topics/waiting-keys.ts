@@ -40,8 +40,8 @@ export class WaitingKeys {
     this.#extend(keyedThrough, lastSequence);
     const found = reads.map(({ key, from, to }) => {
       const known = this.#sequences.get(key) ?? [];
-      const start = known.findIndex((sequence) => sequence >= from);
-      return start < 0 ? [] : known.slice(start, start + max).filter((sequence) => sequence <= to);
+      const start = placeOf(known, from);
+      return known.slice(start, start + max).filter((sequence) => sequence <= to);
     });
     for (const [key, sequence] of entriesAfter(this.#sql, this.#through, lastSequence)) {
       for (const [index, read] of reads.entries()) {
@@ -75,6 +75,17 @@ export class WaitingKeys {
       if (segments.length === 0) this.#through = lastSequence;
     }
   }
+}
+
+/** The index of the first of ascending numbers that is not smaller; their count where all are. */
+function placeOf(numbers: readonly number[], least: number): number {
+  let low = 0;
+  for (let high = numbers.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? least) < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Keys and their sequences of the segments behind a sequence, ascending. */
