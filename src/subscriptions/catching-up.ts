@@ -63,7 +63,7 @@ export class CatchingUp {
       if (this.#reading.size >= READERS_MAX || this.#slots.free(now) <= 0) return;
       if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.backingOff(id, now)) continue;
       const slots = this.#slots.of(lane, now);
-      const asked = slots > 0 && this.#order.isTurnOf(lane, 'holds') ? this.#ready(lane, slots) : [];
+      const asked = slots > 0 && this.#order.isTurnOf(lane, 'held') ? this.#ready(lane, slots) : [];
       if (asked.length > 0) this.#core.ports.background(this.#read(lane, asked, slots));
     }
   }
@@ -115,7 +115,7 @@ export class CatchingUp {
   #take(laneId: number, asked: Asked[], results: ReadKeysResult, slots: number): number[] {
     const { sql } = this.#core;
     const lane = sql.lane(laneId);
-    if (lane?.status !== 'active' || !this.#order.isTurnOf(lane, 'holds')) return [];
+    if (lane?.status !== 'active' || !this.#order.isTurnOf(lane, 'held')) return [];
     const underWay = this.#order.keysUnderWay(lane.topic);
     const runs: Run[] = [];
     let free = slots;

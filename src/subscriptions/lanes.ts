@@ -6,14 +6,14 @@ import { Company } from './company.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { ownTypes } from './decisions.ts';
-import { sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { lowNeeded } from './low.ts';
 import type { Order } from './order.ts';
 import { leaseSize } from './retry.ts';
+import { rotated } from './rotation.ts';
 import type { LaneRow } from './rows.ts';
 import { type Reserved, Slots } from './slots.ts';
-import { LANES_PAGE } from './sql-lanes.ts';
 
 /** A read of a log under way. */
 interface Reading extends Reserved {
@@ -115,7 +115,7 @@ export class Lanes {
   #isItsTurn(lane: LaneRow): boolean {
     if (this.#core.ordering !== 'topic') return true;
     const isRead = [...this.#reading.values()].some(({ topic }) => topic === lane.topic);
-    return !isRead && !this.#catchingUp.isReading(lane.id) && this.#order.isTurnOf(lane, null);
+    return !isRead && !this.#catchingUp.isReading(lane.id) && this.#order.isTurnOf(lane, 'next');
   }
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
@@ -164,7 +164,7 @@ export class Lanes {
       ticket: reading.ticket,
       next: lane.next,
       types,
-      low: this.#needed(lane),
+      low: lowNeeded(this.#core, lane),
       limit: this.#pageSize(lane, slots),
     });
     if (answer.outcome !== 'not-attached') this.#company.tellOf(lane.id, answer.lastSequence);
@@ -264,7 +264,7 @@ export class Lanes {
       this.pump();
       return { state: 'reading' };
     }
-    if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: this.#needed(lane) };
+    if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: lowNeeded(this.#core, lane) };
 
     this.#core.progressAt = this.#core.now();
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
@@ -277,7 +277,8 @@ export class Lanes {
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
       const after = this.#core.sql.lane(lane.id);
-      if (after?.parked === request.ticket) return { state: 'parked', next: after.next, low: this.#needed(after) };
+      if (after?.parked === request.ticket)
+        return { state: 'parked', next: after.next, low: lowNeeded(this.#core, after) };
       this.pump();
       return { state: 'reading' };
     }
@@ -291,7 +292,7 @@ export class Lanes {
   /** May what a wake brings be taken at once, as far as order is concerned? */
   #mayTakeWake(lane: LaneRow): boolean {
     const { sql } = this.#core;
-    return this.#order.isSettled() && this.#order.isTurnOf(lane, null) && sql.holdCount() < HOLDS_MAX;
+    return this.#order.isSettled() && this.#order.isTurnOf(lane, 'next') && sql.holdCount() < HOLDS_MAX;
   }
 
   /** Looks again in a moment; the watchdog does where this is lost. */
@@ -304,38 +305,6 @@ export class Lanes {
         this.pump();
       }),
     );
-  }
-
-  /** The lowest sequence neither settled nor filtered, redriven letters aside; the lane's cursor is one less. */
-  low(lane: LaneRow): number {
-    const { sql } = this.#core;
-    const fresh = sql.leasesOf(lane.id).filter((lease) => lease.retry === 0);
-    const held = lane.held === 0 ? lane.next : (sql.lowestHeld(lane.id) ?? lane.next);
-    return Math.min(lane.next, held, sql.lowestException(lane.id) ?? lane.next, ...fresh.flatMap(sequencesOf));
-  }
-
-  /** The lowest sequence that the log may still be asked for: D1 may not have the events of dead letters yet. */
-  #needed(lane: LaneRow): number {
-    const low = this.low(this.#core.sql.lane(lane.id) ?? lane);
-    return Math.min(low, this.#core.sql.firstUnsentLetter(lane.topic) ?? low);
-  }
-}
-
-/** All lanes, beginning behind the one with this id and ending with it. */
-function* rotated(last: number, after: (id: number) => LaneRow[]): Generator<LaneRow> {
-  for (const [start, end] of [
-    [last, Number.POSITIVE_INFINITY],
-    [0, last],
-  ] as const) {
-    for (let id = start; ; ) {
-      const page = after(id);
-      for (const lane of page) {
-        if (lane.id > end) return;
-        yield lane;
-      }
-      id = page.at(-1)?.id ?? id;
-      if (page.length < LANES_PAGE) break;
-    }
   }
 }
 

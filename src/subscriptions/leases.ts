@@ -1,14 +1,13 @@
-import type { LogEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf } from './decisions.ts';
+import { groupsOf } from './grouping.ts';
 import { LeaseCache } from './lease-cache.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf, WHOLE_TOPIC } from './lease-content.ts';
 import {
   CLAIM_LIFE_MS,
   CLAIMS_MAX,
   FIRST_RESEND_MS,
-  LEASE_BYTES_MAX,
   LEASE_EVENTS_MAX,
   LEASE_EVENTS_MIN,
   LEASES_WANTED,
@@ -69,28 +68,15 @@ export class Leases {
 
   /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
   leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
-    const count = runs.reduce((sum, { events }) => sum + events.length, 0);
-    const size = Math.ceil(count / Math.ceil(count / this.share));
-    const groups: { content: Leased[]; events: LogEvent[]; bytes: number }[] = [];
-    for (const { key, events } of runs) {
-      const bytes = events.reduce((sum, { json }) => sum + json.length, 0);
-      let group = groups.at(-1);
-      // A run stays together: two leases are under way at the same time.
-      if (!group || group.events.length + events.length > size || group.bytes + bytes > LEASE_BYTES_MAX) {
-        group = { content: [], events: [], bytes: 0 };
-        groups.push(group);
-      }
-      for (const event of events) {
-        group.content.push({ sequence: event.sequence, key });
-        group.events.push(event);
-      }
-      group.bytes += bytes;
-    }
-    return groups.map(({ content, events }) => {
-      const id = this.#add(lane.id, false, content);
+    return groupsOf(runs, this.share).map((events) => {
+      const id = this.#add(
+        lane.id,
+        false,
+        events.map(({ sequence, key }) => ({ sequence, key })),
+      );
       this.cache.put(
         id,
-        events.sort((a, b) => a.sequence - b.sequence),
+        events.map(({ event }) => event),
       );
       return id;
     });

@@ -44,14 +44,17 @@ export class Order {
     return new Set(others.flatMap(contentOf).flatMap(({ key }) => key ?? []));
   }
 
-  /** May something new of the lane be leased, as far as its whole topic is concerned? `beside`: its holds come first. */
-  isTurnOf(lane: LaneRow, beside: 'holds' | null): boolean {
+  /**
+   * Where a whole topic is in order: may something of the lane be leased now? What is tried again comes first, then what it
+   * holds since another ordering, then what stands at its `next`.
+   */
+  isTurnOf(lane: LaneRow, what: 'held' | 'next'): boolean {
     const { sql, ordering } = this.#core;
     if (ordering !== 'topic') return true;
     return (
       !sql.underWay().has(lane.topic) &&
       sql.lowestException(lane.id) === null &&
-      (beside === 'holds' || sql.holdCount() === 0 || sql.holdsOf(lane.id).length === 0)
+      (what === 'held' || sql.holdCount() === 0 || sql.holdsOf(lane.id).length === 0)
     );
   }
 
@@ -93,7 +96,7 @@ export class Order {
           ? pickFreely(page)
           : this.#pickByKey(lane, page, swift);
       case 'topic':
-        return this.isTurnOf(lane, null)
+        return this.isTurnOf(lane, 'next')
           ? pickInTurn(WHOLE_TOPIC, page, this.runMax(swift))
           : { runs: [], taken: 0, held: 0, holds: [], last: lane.next - 1 };
       case 'key':

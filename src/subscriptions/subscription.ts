@@ -85,7 +85,7 @@ export class Subscription implements SubscriptionApi {
     this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases);
-    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts);
+    this.#views = new Views(core, this.#configuration, this.#attempts);
     this.#watch = new Watch(core, this.#configuration);
     const work = {
       configuration: this.#configuration,

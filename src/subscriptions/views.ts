@@ -6,9 +6,9 @@ import type { Attempts } from './attempts.ts';
 import { type Configuration, etag } from './configuration.ts';
 import type { Core } from './core.ts';
 import { isHeld } from './decisions.ts';
-import type { Lanes } from './lanes.ts';
 import { sequencesOf } from './lease-content.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
+import { low } from './low.ts';
 import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
@@ -27,13 +27,11 @@ interface LaneStanding {
 /** What the subscription says of itself. */
 export class Views {
   readonly #core: Core;
-  readonly #lanes: Lanes;
   readonly #configuration: Configuration;
   readonly #attempts: Attempts;
 
-  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts) {
+  constructor(core: Core, configuration: Configuration, attempts: Attempts) {
     this.#core = core;
-    this.#lanes = lanes;
     this.#configuration = configuration;
     this.#attempts = attempts;
   }
@@ -60,8 +58,8 @@ export class Views {
     // A parked lane has passed everything up to the first event that it is owed, or up to the log's head.
     const asleep = parked !== null && parked.ticket === lane.parked && parked.next === lane.next;
     const passed = asleep ? Math.max(0, (parked.owed ?? lastSequence + 1) - lane.next) : 0;
-    const low = this.#lanes.low(lane);
-    const cursor = low === lane.next ? examined + passed : low - 1;
+    const lowest = low(this.#core, lane);
+    const cursor = lowest === lane.next ? examined + passed : lowest - 1;
     return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor };
   }
 

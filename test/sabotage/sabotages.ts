@@ -60,8 +60,8 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/subscriptions/settling.ts',
-        find: '(outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),',
-        replace: '(outcome) => outcome.topic === lane.topic && (held.delete(outcome.sequence) || true),',
+        find: 'outcome.topic === lane.topic && open.delete(outcome.sequence)',
+        replace: 'outcome.topic === lane.topic && (open.delete(outcome.sequence) || true)',
       },
     ],
   },
@@ -128,14 +128,14 @@ export const SABOTAGES: readonly Sabotage[] = [
     ],
   },
   {
-    name: 'retries-forgotten',
-    bug: 'A key whose event waits for its retry counts as free (P2).',
+    name: 'hold-open',
+    bug: 'A hold does not know that an event of its key waits for its retry (P2).',
     breaks: ['order'],
     patches: [
       {
-        file: 'src/subscriptions/order.ts',
-        find: 'isBusy: (key) => underWay.has(key) || retrying.has(key),',
-        replace: 'isBusy: (key) => underWay.has(key),',
+        file: 'src/subscriptions/sql-holds.ts',
+        find: 'SELECT lane, key, first, EXISTS (SELECT 1',
+        replace: 'SELECT lane, key, first, 0 AND EXISTS (SELECT 1',
       },
     ],
   },

@@ -67,7 +67,7 @@ export function drawPlan(random: SeededRandom): Plan {
     removals: random.chance(0.1),
     clockJumps: random.chance(0.15),
     changesOfFilter: random.chance(0.3),
-    orderings: random.pick([['none'], ['key'], ['topic'], ['key', 'topic'], ['none', 'key', 'topic']]),
+    orderings: random.pick([['none'], ['key'], ['key'], ['topic'], ['none', 'key', 'topic']]),
     changesOfOrdering: random.chance(0.25),
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
