@@ -57,7 +57,6 @@ test('P6: events without number behind one failing key cost no row each, slow no
   expect(hub.rows('billing', 'SELECT key, blocked FROM holds')).toEqual([{ key: 'hot', blocked: 1 }]);
   expect(hub.rows('billing', 'SELECT count(*) AS count FROM exceptions')).toEqual([{ count: 1 }]);
   const eachOther = (written() - before) / others;
-  console.log('EACH', eachOther);
   expect(eachOther).toBeLessThan(10);
 
   // What is read for the next events of the key is as little as at the start.
@@ -72,7 +71,7 @@ test('P6: events without number behind one failing key cost no row each, slow no
     }
     reads.push(performance.now() - started);
   }
-  expect(Math.max(...reads)).toBeLessThan(20 * Math.max(5, Math.min(...reads)));
+  expect(Math.max(...reads)).toBeLessThan(20 * Math.max(10, Math.min(...reads)));
 
   broken = false;
   await hub.advance(3_600_000);
@@ -81,6 +80,5 @@ test('P6: events without number behind one failing key cost no row each, slow no
   const after = held();
   expect(after).toBeLessThan(BEHIND - BEHIND / 100);
   const caughtUp = BEHIND - BEHIND / 100 - after;
-  console.log('UP', caughtUp, (written() - behind) / caughtUp, reads);
   expect((written() - behind) / caughtUp).toBeLessThan(1);
 }, 120_000);
