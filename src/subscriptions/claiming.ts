@@ -84,7 +84,7 @@ export class Claiming {
       wanted.delete(event.sequence);
     }
     const { events, slots } = this.#inTime(lane, lease, content);
-    const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()]) : [];
+    const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], () => true) : [];
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);
@@ -149,6 +149,7 @@ export class Claiming {
     this.#leases.giveBack(
       lease,
       late.filter(inOrder).flatMap((event) => content.get(event) ?? []),
+      () => true,
     );
     const waiting = late
       .map((event, index) => ({ event, due: slots[index] ?? 0 }))

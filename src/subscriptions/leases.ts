@@ -107,12 +107,17 @@ export class Leases {
   }
 
   /**
-   * What a lease holds and could not bring goes back, in its order: behind what is still under way of its key. What has no
-   * key goes into a new lease, which has to be sent. Only inside `tx`.
+   * What a lease held and could not bring goes into a new one, which has to be sent, and which waits for `waitMs` until it is
+   * sent again. Where a key is not done with what came before it goes back behind that, in its order. Only inside `tx`.
    */
-  giveBack(lease: LeaseRow, content: readonly Leased[]): number[] {
-    const free = content.filter(({ key }) => key === null);
-    const kept = content.filter(({ key }) => key !== null);
+  giveBack(
+    lease: LeaseRow,
+    content: readonly Leased[],
+    isBehind: (key: string) => boolean,
+    waitMs = FIRST_RESEND_MS,
+  ): number[] {
+    const free = content.filter(({ key }) => key === null || !isBehind(key));
+    const kept = content.filter(({ key }) => key !== null && isBehind(key));
     if (kept.length > 0) {
       if (lease.retry) this.#waitAgain(lease.lane, kept);
       else {
@@ -126,7 +131,7 @@ export class Leases {
         );
       }
     }
-    return free.length > 0 ? [this.#again(lease, free)] : [];
+    return free.length > 0 ? [this.#again(lease, free, waitMs)] : [];
   }
 
   /** Retries of which none was made. */
@@ -213,7 +218,7 @@ export class Leases {
         ({ key }, index) => key === null || index === content.findIndex((e) => e.key === key),
       );
       const rest = content.filter((entry) => !single.includes(entry));
-      return [...single.map((entry) => this.#again(lease, [entry])), ...this.giveBack(lease, rest)];
+      return [...single.map((entry) => this.#again(lease, [entry])), ...this.giveBack(lease, rest, () => true)];
     }
     const lane = sql.lane(lease.lane);
     for (const { sequence } of lane ? content : []) {

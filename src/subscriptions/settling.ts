@@ -77,9 +77,14 @@ export class Settling {
         claims: outcomes.length > 0 ? 0 : lease.claims,
         due: this.#core.now() + CLAIM_LIFE_MS,
       });
+    // What stands behind an attempt that failed, or is under way still.
+    const failed = attempted
+      .filter(({ kind }) => kind === 'failed')
+      .flatMap(({ sequence }) => content.get(sequence) ?? []);
+    const behind = new Set([...remaining, ...failed].map(({ key }) => key));
     const wasHeld = this.#core.row?.obstacle != null;
     noteObstacle(this.#core, outcomes);
-    const again = this.#leases.giveBack(lease, released, obstacleWait(this.#core));
+    const again = this.#leases.giveBack(lease, released, (key) => behind.has(key), obstacleWait(this.#core));
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
     const passes = attempted.length > 0 && this.#core.running && this.#core.row?.obstacle == null;
     // Where an obstacle is gone, all goes out that has waited for that.

@@ -93,6 +93,7 @@ async function removeStep({ ports, sql, state, scanner, transaction }: TopicLogP
     );
     sql.deleteSegments(segments.first, segments.last);
   });
+  scanner.forget();
   if (sql.lastSegment() === null) {
     state.moved({ ...state.head(), bytes: 0 });
   }
