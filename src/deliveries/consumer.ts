@@ -21,6 +21,7 @@ export interface ConsumerPorts extends WebhookPorts {
 }
 
 type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
+type FailedOutcome = Extract<DeliveryOutcome, { kind: 'failed' }>;
 
 /** A settle that throws is repeated after each of these. */
 const SETTLE_RETRIES_MS = [100, 500, 2_000];
@@ -83,6 +84,23 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  */
 type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
 
+/** Events that go one after the other: those with the same key. In the order of their first. */
+function runsOf(events: readonly ClaimedEvent[]): ClaimedEvent[][] {
+  const runs: ClaimedEvent[][] = [];
+  const byKey = new Map<string, ClaimedEvent[]>();
+  for (const event of events) {
+    const run = event.key === null ? undefined : byKey.get(event.key);
+    if (run !== undefined) {
+      run.push(event);
+      continue;
+    }
+    const fresh = [event];
+    runs.push(fresh);
+    if (event.key !== null) byKey.set(event.key, fresh);
+  }
+  return runs;
+}
+
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 class LeaseRun {
   readonly #message: LeaseMessage;
@@ -93,7 +111,7 @@ class LeaseRun {
   /** Not settled yet. */
   #outcomes: DeliveryOutcome[] = [];
   #failed = 0;
-  #firstFailed: { event: ClaimedEvent; outcome: Extract<DeliveryOutcome, { kind: 'failed' }> } | null = null;
+  #firstFailed: { event: ClaimedEvent; outcome: FailedOutcome } | null = null;
   readonly #inFlight = new Set<Promise<void>>();
   /** Wakes whoever waits for a slot. */
   #slotFree = () => {};
@@ -124,23 +142,28 @@ class LeaseRun {
   }
 
   async #sendAll(): Promise<void> {
-    const { events } = this.#claim;
-    let started = 0;
-    for (const event of events) {
+    const runs = runsOf(this.#claim.events);
+    for (const [index, run] of runs.entries()) {
       await this.#untilSlot();
-      await this.#untilDue(event);
+      const [first] = run;
+      if (first !== undefined) await this.#untilDue(first);
       // A look-up may take seconds: they must not lie between the next line and the request.
       await this.#ports.guard.check(this.#claim.target.url);
-      if (!this.#mayStart()) break;
-      this.#start(event);
-      started += 1;
-    }
-    for (const { topic, sequence } of events.slice(started)) this.#outcomes.push({ kind: 'released', topic, sequence });
-    if (started < events.length) {
-      this.#hasReleased = true;
-      this.#released.resolve();
+      if (!this.#mayStart()) {
+        this.#release(runs.slice(index).flat());
+        break;
+      }
+      this.#start(run);
     }
     await Promise.all(this.#inFlight);
+  }
+
+  /** What can't be started goes back: at once, where that is because this lease has come to its end. */
+  #release(events: ClaimedEvent[]): void {
+    for (const { topic, sequence } of events) this.#outcomes.push({ kind: 'released', topic, sequence });
+    if (this.#stop === null || events.length === 0) return;
+    this.#hasReleased = true;
+    this.#released.resolve();
   }
 
   async #untilSlot(): Promise<void> {
@@ -166,20 +189,36 @@ class LeaseRun {
     return this.#stop === null;
   }
 
-  #start(event: ClaimedEvent): void {
-    const { subscription, target } = this.#claim;
-    const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts).then((outcome) => {
-      this.#outcomes.push(outcome);
-      this.#inFlight.delete(request);
-      if (outcome.kind === 'failed') {
-        this.#failed += 1;
-        this.#firstFailed ??= { event, outcome };
-        if (outcome.status === 410) this.#stopStarting('gone');
-      }
-      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+  #start(run: ClaimedEvent[]): void {
+    const sent = this.#send(run).then(() => {
+      this.#inFlight.delete(sent);
       this.#slotFree();
     });
-    this.#inFlight.add(request);
+    this.#inFlight.add(sent);
+  }
+
+  /** One after the other, up to the first that fails; the first may start at once. */
+  async #send(run: ClaimedEvent[]): Promise<void> {
+    const { subscription, target } = this.#claim;
+    for (const [index, event] of run.entries()) {
+      if (index > 0) {
+        await this.#untilDue(event);
+        await this.#ports.guard.check(target.url);
+        if (!this.#mayStart()) return this.#release(run.slice(index));
+      }
+      const outcome = await sendWebhook(subscription, target, event, this.#ports, this.#timeouts);
+      this.#outcomes.push(outcome);
+      if (outcome.kind === 'failed') this.#noteFailure(event, outcome);
+      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+      // What could not even be made into a request is dead: nothing behind it has to wait for that.
+      if (outcome.kind === 'failed' || outcome.kind === 'released') return this.#release(run.slice(index + 1));
+    }
+  }
+
+  #noteFailure(event: ClaimedEvent, outcome: FailedOutcome): void {
+    this.#failed += 1;
+    this.#firstFailed ??= { event, outcome };
+    if (outcome.status === 410) this.#stopStarting('gone');
   }
 
   /** One line for all that failed, with the first of them: a receiver that is down must not fill the log. */

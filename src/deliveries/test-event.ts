@@ -60,7 +60,16 @@ function testEvent(subscription: string, at: number): ClaimedEvent {
     datacontenttype: 'application/json',
     data: { message: `This is a test of the subscription ${subscription}.` },
   });
-  return { topic: TEST_EVENT_TYPE, sequence: at, json, attempt: 1, replay: null, notBefore: null };
+  return {
+    topic: TEST_EVENT_TYPE,
+    sequence: at,
+    json,
+    attempt: 1,
+    replay: null,
+    redriven: false,
+    key: null,
+    notBefore: null,
+  };
 }
 
 /** Names of configured headers whose values are likely to be credentials. */

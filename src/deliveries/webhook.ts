@@ -72,6 +72,7 @@ export function webhookRequest(
       'millrace-attempt': String(event.attempt),
       'millrace-topic': event.topic,
       'millrace-sequence': String(event.sequence),
+      ...(event.redriven ? { 'millrace-redriven': 'true' } : {}),
       ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
       ...(trace === null ? {} : traceHeaders(trace)),
     },

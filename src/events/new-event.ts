@@ -2,6 +2,7 @@ import type { NewEvents } from '../topics/protocol.ts';
 import type { SentAttributes } from './attribute-rules.ts';
 import type { DataContent, EventData } from './data.ts';
 import { contentHash, EVENT_HASHES_BYTES, HASH_BYTES, identityHash } from './hashes.ts';
+import { orderingKeyOf } from './ordering-key.ts';
 
 /** What an event gets where its producer left it out. `time` is RFC 3339. */
 export interface EventDefaults {
@@ -113,7 +114,7 @@ export class EventList {
 
   /** Adds one that a producer sent; content counts as {@link contentHash} has it. */
   add(attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
-    const at = this.#put(written, attributes.partitionkey ?? attributes.subject);
+    const at = this.#put(written, orderingKeyOf(attributes));
     contentHash(attributes, data, this.#hashes, at + HASH_BYTES);
   }
 
@@ -153,7 +154,7 @@ export function keysText(keys: readonly (string | null)[]): string | null {
   return keys.every((key) => key === null) ? null : JSON.stringify(keys);
 }
 
-/** An event that no producer sent: one that the hub makes itself. */
+/** An event that no producer sent: one that the hub makes itself. Its key is what {@link orderingKey} finds in it. */
 export interface MadeEvent extends WrittenEvent {
   key: string | null;
 }

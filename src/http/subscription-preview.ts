@@ -103,5 +103,5 @@ function given(event: Record<string, unknown>, topics: string[], { hub }: Contex
 }
 
 function claimed(topic: string, sequence: number, json: string): ClaimedEvent {
-  return { topic, sequence, json, attempt: 1, replay: null, notBefore: null };
+  return { topic, sequence, json, attempt: 1, replay: null, redriven: false, key: null, notBefore: null };
 }

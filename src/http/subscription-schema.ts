@@ -91,7 +91,6 @@ export const READ_ONLY_FIELDS = [
 /** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
   'delivery.kind': z.enum(['queue', 'service', 'pull']),
-  ordering: z.enum(['key', 'topic']),
   'delivery.format': z.enum(['binary', 'batch', 'data']),
   'delivery.rateLimit': rateLimitBody,
   'delivery.maxBatch': z.int().min(2),
@@ -114,7 +113,12 @@ export const subscriptionBody = z
       ),
     filter: filterField,
     transform: transformField,
-    ordering: z.literal('none').optional(),
+    ordering: z
+      .enum(['none', 'key', 'topic'])
+      .default('none')
+      .describe(
+        '`key`: at most one delivery under way of a `partitionkey` (else `subject`), in order within it; `topic`: one after the other.',
+      ),
     maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
     retry: z
       .strictObject({
@@ -158,7 +162,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     from: body.from,
     filter: toFilter(body.filter),
     transform: toTransform(body.transform),
-    ordering: 'none',
+    ordering: body.ordering,
     maxInFlight: body.maxInFlight,
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
     disableAfterMs: body.disableAfter,

@@ -1,8 +1,11 @@
+import { orderingKey } from '../events/ordering-key.ts';
 import type { LogEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { type Leases, sequencesOf } from './leases.ts';
+import { columnsOf, contentOf, type Leased, sequencesOf } from './lease-content.ts';
+import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS, LEASE_BYTES_MAX, RATE_AHEAD_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
+import type { Order } from './order.ts';
 import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
 import { rateSlots } from './rate.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
@@ -19,12 +22,14 @@ export class Claiming {
   readonly #core: Core;
   readonly #leases: Leases;
   readonly #deaths: Deaths;
+  readonly #order: Order;
   readonly #secrets: Secrets;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, secrets: Secrets) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, order: Order, secrets: Secrets) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
+    this.#order = order;
     this.#secrets = secrets;
   }
 
@@ -62,57 +67,109 @@ export class Claiming {
   /** What was loaded is given out; what did not fit goes into another lease, what is gone dies. */
   #claim(lane: LaneRow, lease: LeaseRow, loaded: Loaded, token: string): { claimed: ClaimedEvent[]; send: number[] } {
     const { sql } = this.#core;
-    const wanted = new Set(sequencesOf(lease));
+    const wanted = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
       this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
       return { claimed: [], send: [] };
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
-    const { events, slots } = this.#inTime(
-      lane,
-      lease,
-      loaded.events.filter((event) => wanted.delete(event.sequence)),
-    );
-    const send = wanted.size > 0 ? [this.#leases.again(lease, [...wanted])] : [];
+    const content = new Map<LogEvent, Leased>();
+    for (const event of loaded.events) {
+      const entry = wanted.get(event.sequence);
+      if (entry === undefined) continue;
+      const turn = this.#turnOf(lane, lease, event, entry);
+      if (turn === null) continue;
+      content.set(event, turn);
+      wanted.delete(event.sequence);
+    }
+    const { events, slots } = this.#inTime(lane, lease, content);
+    const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], () => true) : [];
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);
       return { claimed: [], send };
     }
     sql.setLease(lease.id, {
-      sequences: JSON.stringify(events.map((event) => event.sequence)),
-      count: events.length,
+      ...columnsOf(events.flatMap((event) => content.get(event) ?? [])),
       token,
       claims: lease.claims + 1,
       due: this.#core.now() + CLAIM_LIFE_MS,
       target_version: this.#core.row?.target_version ?? 0,
     });
-    const claimed = events.map((event, index) => this.#claimedEvent(lane, lease, event, slots?.[index] ?? null));
+    const claimed = events.map((event, index) =>
+      this.#claimedEvent(lane, lease, event, content.get(event)?.key ?? null, slots?.[index] ?? null),
+    );
     return { claimed, send };
   }
 
+  /**
+   * Whose turn an event is. The key of one that failed while there was no order is not known before it is read; null: it is
+   * under way elsewhere, and this one has to wait for it.
+   */
+  #turnOf(lane: LaneRow, lease: LeaseRow, event: LogEvent, entry: Leased): Leased | null {
+    if (this.#core.ordering !== 'key' || !lease.retry || entry.key !== null) return entry;
+    const key = orderingKey(event.json);
+    if (key === null) return entry;
+    this.#core.sql.setExceptionKey(lane.id, event.sequence, key);
+    entry.key = key;
+    return this.#order.keysUnderWayBeside(lane.topic, lease.id).has(key) ? null : entry;
+  }
+
   /** Gives rate slots. Those whose slot lies too far ahead wait for it as exceptions: a lease is no place to wait. */
-  #inTime(lane: LaneRow, lease: LeaseRow, events: LogEvent[]): { events: LogEvent[]; slots: number[] | null } {
+  #inTime(
+    lane: LaneRow,
+    lease: LeaseRow,
+    content: ReadonlyMap<LogEvent, Leased>,
+  ): { events: LogEvent[]; slots: number[] | null } {
     const { sql } = this.#core;
+    const events = [...content.keys()];
     const rate = lane.replay === null ? null : sql.lane(lane.id);
     const now = this.#core.now();
     const all = rate && rateSlots(rate, now, events.length);
     if (!all) return { events, slots: null };
     const fitting = all.slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
-    const late = events.slice(fitting).map((event) => event.sequence);
+    const late = events.slice(fitting);
     const given = rateSlots(rate, now, fitting);
     sql.setLane(lane.id, { rate_cursor: given?.cursor ?? rate.rate_cursor });
-    if (late.length > 0) {
-      if (!lease.retry) for (const sequence of late) sql.putException(untried(lane.id, sequence));
-      const dues = all.slots.slice(fitting).map((slot) => slot - RATE_AHEAD_MS);
-      sql.postpone(lane.id, late, dues);
-      sql.moveLane(lane.id, { in_flight: -late.length, retrying: late.length });
-    }
+    if (late.length > 0) this.#tooLate(lane, lease, late, content, all.slots.slice(fitting));
     return { events: events.slice(0, fitting), slots: all.slots };
   }
 
-  #claimedEvent(lane: LaneRow, lease: LeaseRow, event: LogEvent, notBefore: number | null): ClaimedEvent {
+  /** New events in order go back to where they wait for their turn; whatever else waits for its slot. */
+  #tooLate(
+    lane: LaneRow,
+    lease: LeaseRow,
+    late: LogEvent[],
+    content: ReadonlyMap<LogEvent, Leased>,
+    slots: number[],
+  ): void {
+    const { sql } = this.#core;
+    const inOrder = (event: LogEvent) => !lease.retry && content.get(event)?.key != null;
+    this.#leases.giveBack(
+      lease,
+      late.filter(inOrder).flatMap((event) => content.get(event) ?? []),
+      () => true,
+    );
+    const waiting = late
+      .map((event, index) => ({ event, due: slots[index] ?? 0 }))
+      .filter(({ event }) => !inOrder(event));
+    if (!lease.retry) for (const { event } of waiting) sql.putException(untried(lane.id, event.sequence));
+    sql.postpone(
+      lane.id,
+      waiting.map(({ event }) => event.sequence),
+      waiting.map(({ due }) => due - RATE_AHEAD_MS),
+    );
+    sql.moveLane(lane.id, { in_flight: -waiting.length, retrying: waiting.length });
+  }
+
+  #claimedEvent(
+    lane: LaneRow,
+    lease: LeaseRow,
+    event: LogEvent,
+    key: string | null,
+    notBefore: number | null,
+  ): ClaimedEvent {
     const exception = lease.retry ? this.#core.sql.exception(lane.id, event.sequence) : null;
     return {
       topic: lane.topic,
@@ -120,6 +177,8 @@ export class Claiming {
       json: event.json,
       attempt: (exception?.attempts ?? 0) + 1,
       replay: lane.replay,
+      redriven: exception?.redriven === 1,
+      key,
       notBefore,
     };
   }
@@ -182,5 +241,6 @@ function untried(lane: number, sequence: number) {
     first_attempt_at: null,
     last_status: null,
     last_error: null,
+    key: null,
   };
 }

@@ -1,6 +1,7 @@
 import { hasWildcard, topicMatches } from '../events/names.ts';
 import type { Attached, Attaching } from './attaching.ts';
 import type { Core, Present } from './core.ts';
+import { decideFrom } from './decisions.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
@@ -125,6 +126,7 @@ export class Configuration {
       updated_at: now,
       secret,
       ...(pause ? { paused: 1 } : {}),
+      ordering: before ? base.ordering : document.ordering,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
@@ -142,8 +144,8 @@ export class Configuration {
     }
     if (before && !sameFilter(before.document, document)) {
       for (const lane of this.liveLanes()) {
-        sql.forgetFrom(lane.topic, lane.next);
-        sql.decide(lane.topic, lane.next, document.filter);
+        for (const each of [lane, ...sql.activeReplays(lane.topic)])
+          decideFrom(this.#core, each, before.document.filter, document.filter);
         if (lane.parked !== null) sql.setLane(lane.id, { parked: null });
       }
     }
@@ -168,7 +170,7 @@ export class Configuration {
   #endLane(lane: LaneRow): void {
     const { sql } = this.#core;
     const reopened = sql.reopenLetters(lane.topic, lane.id, this.#core.letterVersion());
-    const skipped = this.#leases.skipAll(lane, Number.MAX_SAFE_INTEGER);
+    const skipped = this.#leases.skipAll(lane, Number.MAX_SAFE_INTEGER, lane.held);
     sql.moveLane(lane.id, { skipped, dead: reopened }, { status: 'removed', parked: null, ended_at: this.#core.now() });
     sql.addDetachment(lane.attachment, lane.topic, this.#core.now());
     for (const replay of sql.activeReplays(lane.topic))
@@ -332,5 +334,6 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     told: null,
     told_at: 0,
     deaths: old?.deaths ?? '{}',
+    ordering: 'none',
   };
 }

@@ -5,7 +5,7 @@ import { migrate } from '../storage/migrate.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
 import { withTimeout } from '../topics/timeout.ts';
 import { waitUntil } from './chores.ts';
-import type { SubscriptionDocument } from './document.ts';
+import type { Ordering, SubscriptionDocument } from './document.ts';
 import {
   ALARM_FALLBACK_MS,
   ALARM_LATE_MS,
@@ -214,6 +214,11 @@ export class Core {
   /** May deliveries be claimed and lanes move? */
   get running(): boolean {
     return this.enabled && this.locked === null;
+  }
+
+  /** By what what is leased now is ordered. */
+  get ordering(): Ordering {
+    return this.#row?.ordering ?? 'none';
   }
 
   /** New events wait in the log, one probe at a time goes out. */

@@ -1,5 +1,7 @@
 import type { DeathReason } from '../dead-letters/letters.ts';
+import { orderingKey } from '../events/ordering-key.ts';
 import type { Core } from './core.ts';
+import { decisionsOf, isHeld } from './decisions.ts';
 import type { Notices } from './notices.ts';
 import { tellReplayEnded } from './replays.ts';
 import type { LaneRow, LetterRow } from './rows.ts';
@@ -30,7 +32,7 @@ export class Deaths {
     lane: LaneRow,
     sequence: number,
     reason: DeathReason,
-    from: 'in_flight' | 'retrying' | 'waiting',
+    from: 'in_flight' | 'retrying' | 'held' | 'waiting',
     death: Death,
   ): void {
     const { sql } = this.#core;
@@ -96,8 +98,11 @@ export class Deaths {
   endIfDone(laneId: number): void {
     const lane = this.#core.sql.lane(laneId);
     if (!lane || lane.replay === null || lane.status !== 'active' || lane.until === null) return;
-    if (lane.next <= lane.until || lane.in_flight > 0 || lane.retrying > 0) return;
-    this.#core.sql.setLane(laneId, { status: 'done', ended_at: this.#core.now() });
+    if (lane.next <= lane.until || lane.in_flight + lane.retrying + lane.held > 0) return;
+    const { sql } = this.#core;
+    sql.forgetFrom(decisionsOf(lane), 0);
+    if (sql.holdCount() > 0) sql.deleteHoldsOf(laneId);
+    sql.setLane(laneId, { status: 'done', ended_at: this.#core.now() });
     tellReplayEnded(this.#core, this.#notices, laneId);
   }
 
@@ -111,7 +116,7 @@ export class Deaths {
     const row = sql.letter(letter.topic, letter.sequence);
     if (row?.state !== 'open') return;
     // What comes anyway resolves the letter when it is delivered.
-    if (row.lane === null && this.#isPending(letter.topic, letter.sequence)) return;
+    if (row.lane === null && this.#isPending(letter)) return;
     const lane = row.lane ?? this.#uncountedLane(letter.topic);
     const now = this.#core.now();
     const version = this.#core.letterVersion();
@@ -129,6 +134,7 @@ export class Deaths {
       first_attempt_at: row.first_attempt_at,
       last_status: row.last_status,
       last_error: row.last_error,
+      key: orderingKey(letter.event),
     });
   }
 
@@ -162,11 +168,12 @@ export class Deaths {
   }
 
   /** Will live delivery bring this event anyway? */
-  #isPending(topic: string, sequence: number): boolean {
+  #isPending({ topic, sequence, event }: { topic: string; sequence: number; event: string }): boolean {
     const lane = this.#core.sql.liveLane(topic);
     if (!lane) return false;
     if (sequence >= lane.next) return true;
     if (this.#core.sql.exception(lane.id, sequence)) return true;
+    if (isHeld(this.#core, lane, { sequence, json: event })) return true;
     return this.#core.sql
       .leasesOf(lane.id)
       .some((lease) => (JSON.parse(lease.sequences) as number[]).includes(sequence));

@@ -32,7 +32,7 @@ export function nextDue(core: Core, chores: number | null): number | null {
 function probeDue(core: Core, now: number): number | null {
   const exception = core.sql.firstDue()?.due ?? null;
   const retryIsNext = exception !== null && exception <= now + PROBE_WITHIN_MS;
-  const due = retryIsNext ? exception : core.sql.hasUnread() ? core.probeAt(now) : exception;
+  const due = retryIsNext ? exception : hasMore(core) ? core.probeAt(now) : exception;
   // A moment that is past was looked at in this very turn; what still stands in the way is a lease or a read.
   return due !== null && due <= now ? now + WATCHDOG_MS : due;
 }
@@ -40,7 +40,7 @@ function probeDue(core: Core, now: number): number | null {
 function workDue(core: Core, now: number): number | null {
   const exception = core.sql.firstDue()?.due ?? null;
   const dues = [exception === null || exception > now ? exception : overdueRetry(core, exception, now)];
-  if (core.sql.hasUnread()) {
+  if (hasMore(core)) {
     const slots = core.sql.rateSlots().map(({ cursor }) => Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS));
     dues.push(now + WATCHDOG_MS, ...slots.filter((slot) => slot > now));
   }
@@ -48,10 +48,16 @@ function workDue(core: Core, now: number): number | null {
   return due.length === 0 ? null : Math.min(...due);
 }
 
-/** Where nothing more may go out, a settle looks at the rest; the watchdog is for the settle that never comes. */
+/** Where nothing more may go out, or what is under way comes first in its order, a settle looks at the rest; the watchdog is for the settle that never comes. */
 function overdueRetry(core: Core, due: number, now: number): number {
-  const { live, replay } = core.sql.inFlight();
-  return live + replay >= core.document.maxInFlight ? now + WATCHDOG_MS : due;
+  const { live, replay, leases } = core.sql.inFlight();
+  const inOrder = core.ordering !== 'none' || core.document.ordering !== 'none';
+  return live + replay >= core.document.maxInFlight || (inOrder && leases > 0) ? now + WATCHDOG_MS : due;
+}
+
+/** Is there more to lease than what has to be tried again? */
+function hasMore(core: Core): boolean {
+  return core.sql.hasUnread() || core.sql.lanesWithOpenHolds().length > 0;
 }
 
 /** Is there something that an alarm should have done long ago? Then it was lost. */

@@ -13,6 +13,7 @@ const COUNTERS = [
   'failed',
   'in_flight',
   'retrying',
+  'held',
 ] as const satisfies (keyof LaneChange)[];
 
 /** Rows of lanes as they are on disk, kept in step with what is written: they are wide, and every transition asks for one. */

@@ -1,34 +1,26 @@
 import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { Attaching } from './attaching.ts';
+import { CatchingUp } from './catching-up.ts';
+import { Company } from './company.ts';
 import type { Core } from './core.ts';
 import type { Death, Deaths } from './deaths.ts';
 import { examine, filtersOf } from './filtering.ts';
-import { type Leases, sequencesOf } from './leases.ts';
-import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX, SHORT_OF_SLOTS_MS } from './limits.ts';
+import type { Leases } from './leases.ts';
+import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { lowNeeded } from './low.ts';
+import type { Order } from './order.ts';
 import { leaseSize } from './retry.ts';
+import { rotated } from './rotation.ts';
 import type { LaneRow } from './rows.ts';
-import { Slots } from './slots.ts';
-import { LANES_PAGE } from './sql-lanes.ts';
+import { type Reserved, Slots } from './slots.ts';
 
 /** A read of a log under way. */
-interface Reading {
+interface Reading extends Reserved {
   ticket: number;
   since: number;
+  topic: string;
   /** The highest last sequence a wake has told of since the read began. */
   knownLast: number;
-  /** Slots kept free for what it brings. */
-  reserved: number;
-  replay: boolean;
-}
-
-/** What is known of a live lane. */
-interface Known {
-  /** When its last read began. */
-  readAt: number;
-  /** The last sequence its log has told of. */
-  last: number;
-  /** Since when more waits for it than slots are free; null: it does not, or the lane has read since. */
-  shortSince: number | null;
 }
 
 /** Moves lanes through their logs: reads pages, leases what matches, parks at the head, answers wakes. */
@@ -37,20 +29,29 @@ export class Lanes {
   readonly #leases: Leases;
   readonly #deaths: Deaths;
   readonly #attaching: Attaching;
+  readonly #order: Order;
   readonly #slots: Slots;
+  readonly #company: Company;
+  readonly #catchingUp: CatchingUp;
   readonly #reading = new Map<number, Reading>();
   /** The lanes read last: the next turn begins behind them, so that no busy topic starves the others. */
   #lastLive = 0;
   #lastReplay = 0;
   #lingering = false;
-  readonly #known = new Map<number, Known>();
+  /** Lanes and what waits behind keys go first in turns. */
+  #keysFirst = false;
+  /** Which kind of lane took something last. */
+  #lastTaken: 'live' | 'replay' = 'replay';
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, order: Order, attaching: Attaching) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#attaching = attaching;
-    this.#slots = new Slots(core, () => this.#reading.values());
+    this.#order = order;
+    this.#slots = new Slots(core, () => [...this.#reading.values(), ...this.#catchingUp.reading]);
+    this.#company = new Company(core, leases);
+    this.#catchingUp = new CatchingUp(core, leases, deaths, order, this.#slots, () => this.pump());
   }
 
   /** Starts whatever can be started: due retries first, then reads. Cheap to call when there is nothing. */
@@ -61,15 +62,31 @@ export class Lanes {
       // An answer that never comes must not hold its lane, nor the slots kept for it.
       if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
     }
+    if (!this.#order.isSettled()) return;
     const first = this.#core.sql.firstDue();
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
-    if (this.#core.readingHeld || !this.#core.sql.hasUnread()) return;
-    const { sql } = this.#core;
-    const live = this.#startReads(rotated(this.#lastLive, sql.unparkedAfter), now);
-    this.#lastLive = live.last ?? this.#lastLive;
-    if (live.full) return;
-    this.#lastReplay =
-      this.#startReads(rotated(this.#lastReplay, sql.unreadReplaysAfter), now).last ?? this.#lastReplay;
+    if (this.#core.readingHeld) return;
+    this.#keysFirst = !this.#keysFirst;
+    if (this.#keysFirst) this.#catchingUp.start(now);
+    if (this.#core.sql.hasUnread() && this.#core.sql.holdCount() < HOLDS_MAX) this.#startAll(now);
+    if (!this.#keysFirst) this.#catchingUp.start(now);
+  }
+
+  /** Live lanes first; where whole topics are in order they take turns with replays, which would never have one else. */
+  #startAll(now: number): void {
+    const { sql, ordering } = this.#core;
+    const live = () => {
+      const { full, last } = this.#startReads(rotated(this.#lastLive, sql.unparkedAfter), now);
+      this.#lastLive = last ?? this.#lastLive;
+      return full;
+    };
+    const replays = () => {
+      const { full, last } = this.#startReads(rotated(this.#lastReplay, sql.unreadReplaysAfter), now);
+      this.#lastReplay = last ?? this.#lastReplay;
+      return full;
+    };
+    const [one, other] = ordering === 'topic' && this.#lastTaken === 'live' ? [replays, live] : [live, replays];
+    if (!one()) other();
   }
 
   /** `full`: no other lane could read either. `last`: the last lane that began to. */
@@ -81,43 +98,23 @@ export class Lanes {
       if (this.#reading.size >= READERS_MAX || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
       if (this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
       const slots = this.#slots.of(lane, now);
-      if (slots <= 0) continue;
-      if (lane.replay === null && !this.#isWorthReading(lane, free, now)) {
+      if (slots <= 0 || !this.#isItsTurn(lane)) continue;
+      if (lane.replay === null && !this.#company.isWorthReading(lane, free, now)) {
         lingering += 1;
         this.#linger();
         continue;
       }
       last = lane.id;
-      this.#core.ports.background(this.#read(lane, lane.replay === null ? this.#wholeLeases(slots) : slots));
+      this.#core.ports.background(this.#read(lane, lane.replay === null ? this.#company.wholeLeases(slots) : slots));
     }
     return { full: false, last };
   }
 
-  /** With deliveries under way a lane waits for a whole lease, or a moment, so that events share reads and leases. */
-  #isWorthReading(lane: LaneRow, free: number, now: number): boolean {
-    const known = this.#known.get(lane.id);
-    if (known === undefined || this.#core.sql.inFlight().leases === 0) return true;
-    const waiting = known.last - lane.next + 1;
-    if (Math.min(free, waiting) >= this.#whole) return true;
-    if (waiting <= free) return Math.abs(now - known.readAt) >= LINGER_MS;
-    // A lease is made of few slots once, and then of as few each time it is settled, unless others join them.
-    known.shortSince ??= now;
-    return Math.abs(now - known.shortSince) >= SHORT_OF_SLOTS_MS;
-  }
-
-  get #whole(): number {
-    return Math.min(this.#leases.share, Math.ceil(this.#core.document.maxInFlight / 2));
-  }
-
-  /** Without the slots that whole leases leave over; those wait for others, as far as `isWorthReading` lets them. */
-  #wholeLeases(slots: number): number {
-    const { share } = this.#leases;
-    return slots < share ? slots : slots - (slots % share);
-  }
-
-  #tellOf(lane: number, last: number): void {
-    const known = this.#known.get(lane);
-    if (known) known.last = Math.max(known.last, last);
+  /** Where a whole topic is in order, one of its lanes reads at a time, and only what can go then. */
+  #isItsTurn(lane: LaneRow): boolean {
+    if (this.#core.ordering !== 'topic') return true;
+    const isRead = [...this.#reading.values()].some(({ topic }) => topic === lane.topic);
+    return !isRead && !this.#catchingUp.isReading(lane.id) && this.#order.isTurnOf(lane, 'next');
   }
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
@@ -125,12 +122,11 @@ export class Lanes {
     const size = leaseSize(this.#core.document.delivery.timeoutMs);
     const sent: number[] = [];
     for (;;) {
-      const first = this.#core.sql.firstDue();
-      if (!first || first.due > now) return sent;
-      const lane = this.#core.sql.lane(first.lane);
       const limit = Math.min(size, this.#slots.forRetries());
-      if (!lane || limit <= 0) return sent;
-      sent.push(this.#leases.leaseRetries(lane, this.#core.sql.dueIn(lane.id, now, limit)));
+      const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
+      const lane = due && this.#core.sql.lane(due.lane);
+      if (!due || !lane) return sent;
+      sent.push(this.#leases.leaseRetries(lane, due.content));
     }
   }
 
@@ -139,17 +135,13 @@ export class Lanes {
     const reading: Reading = {
       ticket: this.#core.randomNumber(),
       since: this.#core.now(),
+      topic: lane.topic,
       knownLast: 0,
       reserved: slots,
       replay: lane.replay !== null,
     };
     this.#reading.set(lane.id, reading);
-    if (lane.replay === null)
-      this.#known.set(lane.id, {
-        readAt: reading.since,
-        last: this.#known.get(lane.id)?.last ?? 0,
-        shortSince: null,
-      });
+    if (lane.replay === null) this.#company.reads(lane.id);
     try {
       if (lane.replay === null) await this.#readLive(lane, reading, slots);
       else await this.#readReplay(lane, reading, slots);
@@ -171,13 +163,18 @@ export class Lanes {
       ticket: reading.ticket,
       next: lane.next,
       types,
-      low: this.#needed(lane),
-      limit: slots,
+      low: lowNeeded(this.#core, lane),
+      limit: this.#pageSize(lane, slots),
     });
-    if (answer.outcome !== 'not-attached') this.#tellOf(lane.id, answer.lastSequence);
+    if (answer.outcome !== 'not-attached') this.#company.tellOf(lane.id, answer.lastSequence);
     const now = this.#unchanged(lane, reading, types);
     if (!now) return;
     this.#leases.send(this.#core.tx(() => this.#applyRead(now, reading, answer, slots)));
+  }
+
+  /** What is held is passed without a slot. */
+  #pageSize(lane: LaneRow, slots: number): number {
+    return lane.held === 0 ? slots : Math.max(slots, PASS_EVENTS);
   }
 
   #applyRead(lane: LaneRow, reading: Reading, answer: ReadOrParkResult, slots: number): number[] {
@@ -201,7 +198,7 @@ export class Lanes {
       from: { kind: 'sequence', sequence: lane.next },
       until: { kind: 'sequence', sequence: until },
       order: 'asc',
-      limit: slots,
+      limit: this.#pageSize(lane, slots),
       match: { types, exactTypes: [], sources: [], subjects: [] },
       waitMs: 0,
     });
@@ -231,24 +228,26 @@ export class Lanes {
 
   /**
    * Leases what matches of what was read and moves `next`, in one. `events` are all that the log has up to `scannedTo` of the
-   * types that the subscription filters by. Where not all of them could be judged, the lane is left unparked.
+   * types that the subscription filters by. A lane that does not come so far stays in no park.
    */
-  #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, parked: number | null): number[] {
+  #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, park: number | null): number[] {
+    const { sql } = this.#core;
     const { matching, failed, cut } = examine(filtersOf(lane, this.#core.document), events);
-    const taken = matching.slice(0, slots);
-    const left = matching[taken.length]?.sequence ?? cut;
-    const last = left === null ? scannedTo : left - 1;
+    const page = { events: matching, scannedTo: cut === null ? scannedTo : cut - 1, slots };
+    const { runs, taken, held, holds, last } = this.#order.pick(lane, page, this.#leases.swift);
     const examined = last - lane.next + 1;
-    if (examined <= 0) return [];
-    const leases = taken.length > 0 ? this.#leases.leaseNew(lane, taken) : [];
+    const parked = last < scannedTo ? null : park;
+    for (const { key, first } of holds) sql.addHold(lane.id, key, first);
+    const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];
+    if (taken > 0) this.#lastTaken = lane.replay === null ? 'live' : 'replay';
     const dead = failed.filter(({ sequence }) => sequence <= last);
     for (const { sequence, error } of dead) this.#deaths.die(lane, sequence, 'invalid', 'waiting', neverTried(error));
-    const staysParked = last < scannedTo ? null : parked;
-    this.#core.sql.moveLane(
+    sql.moveLane(
       lane.id,
-      { in_flight: taken.length, filtered: examined - taken.length - dead.length },
-      { next: last + 1, ...(staysParked === lane.parked ? {} : { parked: staysParked }) },
+      { in_flight: taken, held, filtered: examined - taken - held - dead.length },
+      { ...(examined > 0 ? { next: last + 1 } : {}), ...(parked === lane.parked ? {} : { parked }) },
     );
+    if (examined <= 0) return [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();
     return leases;
@@ -266,19 +265,21 @@ export class Lanes {
       this.pump();
       return { state: 'reading' };
     }
-    if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: this.#needed(lane) };
+    if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: lowNeeded(this.#core, lane) };
 
     this.#core.progressAt = this.#core.now();
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
-    this.#tellOf(lane.id, request.lastSequence);
+    this.#company.tellOf(lane.id, request.lastSequence);
     const idle = this.#core.sql.inFlight().leases === 0;
-    const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld && !this.#core.tooManyExceptions;
+    const { running, failing, readingHeld, tooManyExceptions } = this.#core;
+    const room = running && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
     const follows = request.events !== null && request.from <= lane.next;
     if (idle && room && follows && fresh.length <= this.#core.document.maxInFlight) {
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
-      if (this.#core.sql.lane(lane.id)?.parked === request.ticket)
-        return { state: 'parked', next: request.scannedTo + 1, low: this.#needed(lane) };
+      const after = this.#core.sql.lane(lane.id);
+      if (after?.parked === request.ticket)
+        return { state: 'parked', next: after.next, low: lowNeeded(this.#core, after) };
       this.pump();
       return { state: 'reading' };
     }
@@ -287,6 +288,12 @@ export class Lanes {
     this.#core.tx(() => this.#core.sql.moveLane(lane.id, { filtered: next - lane.next }, { next, parked: null }));
     this.pump();
     return { state: 'reading' };
+  }
+
+  /** May what a wake brings be taken at once, as far as order is concerned? */
+  #mayTakeWake(lane: LaneRow): boolean {
+    const { sql } = this.#core;
+    return this.#order.isSettled() && this.#order.isTurnOf(lane, 'next') && sql.holdCount() < HOLDS_MAX;
   }
 
   /** Looks again in a moment; the watchdog does where this is lost. */
@@ -299,36 +306,6 @@ export class Lanes {
         this.pump();
       }),
     );
-  }
-
-  /** The lowest sequence neither settled nor filtered, redriven letters aside; the lane's cursor is one less. */
-  low(lane: LaneRow): number {
-    const fresh = this.#core.sql.leasesOf(lane.id).filter((lease) => lease.retry === 0);
-    return Math.min(lane.next, this.#core.sql.lowestException(lane.id) ?? lane.next, ...fresh.flatMap(sequencesOf));
-  }
-
-  /** The lowest sequence that the log may still be asked for: D1 may not have the events of dead letters yet. */
-  #needed(lane: LaneRow): number {
-    const low = this.low(this.#core.sql.lane(lane.id) ?? lane);
-    return Math.min(low, this.#core.sql.firstUnsentLetter(lane.topic) ?? low);
-  }
-}
-
-/** All lanes, beginning behind the one with this id and ending with it. */
-function* rotated(last: number, after: (id: number) => LaneRow[]): Generator<LaneRow> {
-  for (const [start, end] of [
-    [last, Number.POSITIVE_INFINITY],
-    [0, last],
-  ] as const) {
-    for (let id = start; ; ) {
-      const page = after(id);
-      for (const lane of page) {
-        if (lane.id > end) return;
-        yield lane;
-      }
-      id = page.at(-1)?.id ?? id;
-      if (page.length < LANES_PAGE) break;
-    }
   }
 }
 

@@ -1,12 +1,13 @@
-import type { LogEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
+import { decisionsOf } from './decisions.ts';
+import { groupsOf } from './grouping.ts';
 import { LeaseCache } from './lease-cache.ts';
+import { columnsOf, contentOf, type Leased, sequencesOf, WHOLE_TOPIC } from './lease-content.ts';
 import {
   CLAIM_LIFE_MS,
   CLAIMS_MAX,
   FIRST_RESEND_MS,
-  LEASE_BYTES_MAX,
   LEASE_EVENTS_MAX,
   LEASE_EVENTS_MIN,
   LEASES_WANTED,
@@ -16,6 +17,7 @@ import {
 } from './limits.ts';
 import type { Notices } from './notices.ts';
 import { obstacleWait } from './obstacle.ts';
+import type { Run } from './picking.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
 import { leaseSize } from './retry.ts';
@@ -42,10 +44,11 @@ export class Leases {
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
   get #size(): number {
-    return this.#swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
+    return this.swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
   }
 
-  get #swift(): boolean {
+  /** Has the present target answered swiftly of late? */
+  get swift(): boolean {
     return this.#swiftTarget !== null && this.#swiftTarget === this.#core.row?.target_version;
   }
 
@@ -54,7 +57,7 @@ export class Leases {
    * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
    */
   get share(): number {
-    const wanted = this.#swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
+    const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
     const share = Math.floor(this.#core.document.maxInFlight / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
   }
@@ -68,52 +71,100 @@ export class Leases {
   }
 
   /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
-  leaseNew(lane: LaneRow, events: LogEvent[]): number[] {
-    const size = Math.ceil(events.length / Math.ceil(events.length / this.share));
-    const groups: LogEvent[][] = [];
-    let bytes = 0;
-    for (const event of events) {
-      const group = groups.at(-1);
-      bytes += event.json.length;
-      if (group && group.length < size && bytes <= LEASE_BYTES_MAX) group.push(event);
-      else {
-        groups.push([event]);
-        bytes = event.json.length;
-      }
-    }
-    return groups.map((group) => {
-      const sequences = group.map((event) => event.sequence);
-      const id = this.#add(lane.id, false, sequences);
-      this.cache.put(id, group);
+  leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
+    return groupsOf(runs, this.share).map((events) => {
+      const id = this.#add(
+        lane.id,
+        false,
+        events.map(({ sequence, key }) => ({ sequence, key })),
+      );
+      this.cache.put(
+        id,
+        events.map(({ event }) => event),
+      );
       return id;
     });
   }
 
   /** Leases exceptions that are due. Only inside `tx`. */
-  leaseRetries(lane: LaneRow, sequences: number[]): number {
-    const id = this.#add(lane.id, true, sequences);
+  leaseRetries(lane: LaneRow, content: readonly Leased[]): number {
+    const id = this.#add(lane.id, true, content);
+    const sequences = content.map(({ sequence }) => sequence);
     this.#core.sql.setExceptionLease(lane.id, sequences, id);
     this.#core.sql.moveLane(lane.id, { in_flight: sequences.length, retrying: -sequences.length });
     return id;
   }
 
   /** A new lease for some events of an old one, sent again after `waitMs` if nobody claims it. Only inside `tx`. */
-  again(lease: LeaseRow, sequences: number[], waitMs = FIRST_RESEND_MS): number {
-    const id = this.#add(lease.lane, lease.retry === 1, sequences, waitMs);
+  #again(lease: LeaseRow, content: readonly Leased[], waitMs = FIRST_RESEND_MS): number {
+    const id = this.#add(lease.lane, lease.retry === 1, content, waitMs);
+    const sequences = content.map(({ sequence }) => sequence);
     if (lease.retry) this.#core.sql.setExceptionLease(lease.lane, sequences, id);
     return id;
   }
 
-  #add(lane: number, retry: boolean, sequences: number[], waitMs = FIRST_RESEND_MS): number {
+  #add(lane: number, retry: boolean, content: readonly Leased[], waitMs = FIRST_RESEND_MS): number {
     const id = this.#core.randomNumber();
-    this.#core.sql.addLease({
-      id,
-      lane,
-      retry: retry ? 1 : 0,
-      sequences: [...sequences].sort((a, b) => a - b),
-      due: this.#core.now() + waitMs,
-    });
+    const due = this.#core.now() + waitMs;
+    this.#core.sql.addLease({ id, lane, retry: retry ? 1 : 0, ...columnsOf(content), due });
     return id;
+  }
+
+  /**
+   * What a lease held and could not bring goes into a new one, which has to be sent, and which waits for `waitMs` until it is
+   * sent again. Where a key is not done with what came before it goes back behind that, in its order. Only inside `tx`.
+   */
+  giveBack(
+    lease: LeaseRow,
+    content: readonly Leased[],
+    isBehind: (key: string) => boolean,
+    waitMs = FIRST_RESEND_MS,
+  ): number[] {
+    const free = content.filter(({ key }) => key === null || !isBehind(key));
+    const kept = content.filter(({ key }) => key !== null && isBehind(key));
+    if (kept.length > 0) {
+      if (lease.retry) this.#waitAgain(lease.lane, kept);
+      else {
+        this.#stepBack(
+          lease.lane,
+          kept.filter(({ key }) => key === WHOLE_TOPIC),
+        );
+        this.#hold(
+          lease.lane,
+          kept.filter(({ key }) => key !== WHOLE_TOPIC),
+        );
+      }
+    }
+    return free.length > 0 ? [this.#again(lease, free, waitMs)] : [];
+  }
+
+  /** Retries of which none was made. */
+  #waitAgain(lane: number, content: readonly Leased[]): void {
+    const { sql } = this.#core;
+    const now = this.#core.now();
+    sql.postpone(
+      lane,
+      content.map(({ sequence }) => sequence),
+      content.map(() => now),
+    );
+    sql.moveLane(lane, { in_flight: -content.length, retrying: content.length });
+  }
+
+  /** Where a whole topic is in order, what was leased last is what the cursor passed last: it passes it anew. */
+  #stepBack(laneId: number, content: readonly Leased[]): void {
+    const { sql } = this.#core;
+    const lane = sql.lane(laneId);
+    if (content.length === 0 || !lane) return;
+    const next = Math.min(...content.map(({ sequence }) => sequence));
+    const filtered = lane.next - next - content.length;
+    sql.moveLane(laneId, { in_flight: -content.length, filtered: -filtered }, { next, parked: null });
+    sql.decideAgain(decisionsOf(lane), next);
+  }
+
+  #hold(lane: number, content: readonly Leased[]): void {
+    const { sql } = this.#core;
+    for (const { sequence, key } of content) sql.addHold(lane, key ?? WHOLE_TOPIC, sequence);
+    sql.moveLane(lane, { in_flight: -content.length, held: content.length });
   }
 
   /** Tells the queue about leases that are committed. A message that is lost is sent again when its lease is due. */
@@ -160,15 +211,21 @@ export class Leases {
   /** A claim ran out. Its events go back; after three times singly; a single one that does it three times is dead. */
   #expire(lease: LeaseRow): number[] {
     const { sql } = this.#core;
-    const sequences = sequencesOf(lease);
     if (lease.claims < CLAIMS_MAX) {
       sql.setLease(lease.id, { token: null, sends: lease.sends + 1, due: this.#core.now() + RESEND_MS });
       return [lease.id];
     }
     this.drop(lease);
-    if (sequences.length > 1) return sequences.map((sequence) => this.again(lease, [sequence]));
+    const content = contentOf(lease);
+    if (content.length > 1) {
+      const single = content.filter(
+        ({ key }, index) => key === null || index === content.findIndex((e) => e.key === key),
+      );
+      const rest = content.filter((entry) => !single.includes(entry));
+      return [...single.map((entry) => this.#again(lease, [entry])), ...this.giveBack(lease, rest, () => true)];
+    }
     const lane = sql.lane(lease.lane);
-    for (const sequence of lane ? sequences : []) {
+    for (const { sequence } of lane ? content : []) {
       if (!lane) continue;
       const exception = sql.exception(lane.id, sequence);
       this.#deaths.die(lane, sequence, 'consumer', 'in_flight', {
@@ -192,12 +249,12 @@ export class Leases {
   takeBack(laneId: number, wanted: ReadonlySet<number>): Set<number> {
     const taken = new Set<number>();
     for (const lease of this.#core.sql.leasesOf(laneId)) {
-      const sequences = sequencesOf(lease);
-      const rest = sequences.filter((sequence) => !wanted.has(sequence));
-      if (rest.length === sequences.length) continue;
-      for (const sequence of sequences) if (wanted.has(sequence)) taken.add(sequence);
+      const content = contentOf(lease);
+      const rest = content.filter(({ sequence }) => !wanted.has(sequence));
+      if (rest.length === content.length) continue;
+      for (const { sequence } of content) if (wanted.has(sequence)) taken.add(sequence);
       if (rest.length === 0) this.drop(lease);
-      else this.#core.sql.setLease(lease.id, { sequences: JSON.stringify(rest), count: rest.length });
+      else this.#core.sql.setLease(lease.id, columnsOf(rest));
     }
     this.#core.sql.moveLane(laneId, { in_flight: -taken.size });
     return taken;
@@ -213,29 +270,32 @@ export class Leases {
   }
 
   /**
-   * Drops what is on its way in a lane, leased and retrying, and notes what lies below `below` as skipped; answers how many
-   * that were, redriven letters aside. Only inside `tx`.
+   * Drops what is on its way in a lane, leased, retrying and held, and notes what lies below `below` as skipped; answers how
+   * many that were, redriven letters aside. Only inside `tx`.
+   *
+   * @param held how many of the held ones lie below
    */
-  skipAll(lane: LaneRow, below: number): number {
+  skipAll(lane: LaneRow, below: number, held: number): number {
     const { sql } = this.#core;
     const redriven = new Set(sql.redrivenOf(lane.id));
     const leased = this.#dropAll(lane.id).filter((sequence) => sequence < below && !redriven.has(sequence));
     sql.skip(lane.topic, leased);
     const retrying = sql.skipExceptions(lane.topic, lane.id, below);
     sql.deleteExceptionsOf(lane.id);
-    sql.setLane(lane.id, { retrying: 0 });
-    return leased.length + retrying;
+    sql.skipHolds(lane.topic, lane.id, Math.min(below, lane.next));
+    sql.deleteHoldsOf(lane.id);
+    sql.setLane(lane.id, { retrying: 0, held: 0 });
+    return leased.length + retrying + held;
   }
 
   /** Ends a replay before its time. Only inside `tx`. */
   endReplay(lane: LaneRow, status: 'cancelled' | 'failed', error: string | null): void {
     this.#dropAll(lane.id);
-    this.#core.sql.deleteExceptionsOf(lane.id);
-    this.#core.sql.setLane(lane.id, { status, error, ended_at: this.#core.now(), retrying: 0 });
+    const { sql } = this.#core;
+    sql.deleteExceptionsOf(lane.id);
+    sql.deleteHoldsOf(lane.id);
+    sql.forgetFrom(decisionsOf(lane), 0);
+    sql.setLane(lane.id, { status, error, ended_at: this.#core.now(), retrying: 0, held: 0 });
     tellReplayEnded(this.#core, this.#notices, lane.id);
   }
-}
-
-export function sequencesOf(lease: LeaseRow): number[] {
-  return JSON.parse(lease.sequences) as number[];
 }

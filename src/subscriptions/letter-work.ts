@@ -4,6 +4,7 @@ import { judge } from '../expressions/filter.ts';
 import type { OvertakeRequest } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
+import { isHeld } from './decisions.ts';
 import type { Leases } from './leases.ts';
 import { FLUSH_BYTES_MAX, JOB_STEP, LETTERS_PER_FLUSH } from './limits.ts';
 import type { LetterJob } from './protocol.ts';
@@ -66,6 +67,7 @@ export class LetterWork {
   #overtakeLane(lane: LaneRow, { events, from, to }: OvertakeRequest): void {
     const { sql } = this.#core;
     const { filter } = this.#core.document;
+    const held = new Set(events.filter((event) => isHeld(this.#core, lane, event)).map((event) => event.sequence));
     const retrying = new Map(sql.exceptionsIn(lane.id, from, to).map((row) => [row.sequence, row]));
     // A redriven one carries its event itself.
     const owed = events.filter((event) => retrying.get(event.sequence)?.redriven !== 1);
@@ -79,9 +81,10 @@ export class LetterWork {
         continue;
       }
       const exception = retrying.get(sequence);
-      if (!waiting && !exception && !leased.has(sequence)) continue;
+      const owedHere = exception !== undefined || leased.has(sequence) || held.has(sequence);
+      if (!waiting && !owedHere) continue;
       // What was leased is in no count any more; dying enters it anew.
-      const place = exception && !leased.has(sequence) ? 'retrying' : 'waiting';
+      const place = leased.has(sequence) ? 'waiting' : exception ? 'retrying' : held.has(sequence) ? 'held' : 'waiting';
       this.#deaths.die(lane, sequence, 'expired', place, {
         attempts: exception?.attempts ?? 0,
         lastStatus: exception?.last_status ?? null,
@@ -90,6 +93,7 @@ export class LetterWork {
         event: json,
       });
     }
+    if (lane.held > 0) sql.cutHolds(lane.id, to, lane.next);
     if (lane.next <= to) sql.moveLane(lane.id, { filtered }, { next: to + 1, parked: null });
   }
 

@@ -24,6 +24,15 @@ export const LEASE_EVENTS_MIN = 16;
 export const POOL_SIZE = 6;
 export const LEASE_WORK_MS = 60_000;
 
+/** Events of one key in a lease: they go one after the other. */
+export const KEY_RUN_MAX = 16;
+/** Keys held at which a subscription stops taking new events. */
+export const HOLDS_MAX = 10_000;
+/** Keys caught up with in one read. */
+export const HOLDS_AT_ONCE = 50;
+/** Events read at a time where some may be passed without being taken. */
+export const PASS_EVENTS = 250;
+
 /** Exceptions at which a subscription stops taking new events. */
 export const EXCEPTIONS_MAX = 100_000;
 /** While failing: no retry due within this, and the next event of the log is the probe. */
@@ -94,6 +103,8 @@ export const TOPICS_PAGE = 500;
 export const PATTERN_SLACK_MS = 1_000;
 /** Topics a new subscription attaches before its `201`; the rest follows in the background. */
 export const ATTACH_AT_ONCE = 1_000;
+/** Events of a key read at a time to count what a seek drops of it. */
+export const SEEK_PAGE = 500;
 /** Logs asked at the same time for a view. */
 export const VIEW_CONCURRENCY = 16;
 /** Events of leases kept in memory between the read and the claim. */

@@ -46,11 +46,13 @@ export class Memories {
   readonly retrying = new Memory();
   readonly leases = new Memory();
   readonly exceptions = new Memory();
+  readonly holds = new Memory();
   readonly laneRows = new LaneRows();
 
   /** After a rollback nothing that is remembered may be true. */
   forget(): void {
-    for (const memory of [this.outbox, this.lanes, this.retrying, this.leases, this.exceptions]) memory.changed(null);
+    const all = [this.outbox, this.lanes, this.retrying, this.leases, this.exceptions, this.holds];
+    for (const memory of all) memory.changed(null);
     this.laneRows.clear();
   }
 }

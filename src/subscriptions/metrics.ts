@@ -1,7 +1,7 @@
 import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
-import type { Lanes } from './lanes.ts';
 import { METRICS_LANES_MAX } from './limits.ts';
+import { low } from './low.ts';
 import type { LaneStandsAt, SubscriptionMetrics, SubscriptionStatus } from './protocol.ts';
 import type { StatKeeping } from './stat-keeping.ts';
 import { totalsOf } from './stats.ts';
@@ -9,13 +9,11 @@ import { totalsOf } from './stats.ts';
 /** What the subscription counts, for whoever watches the hub: from its own tables alone, no log is asked. */
 export class Metrics {
   readonly #core: Core;
-  readonly #lanes: Lanes;
   readonly #configuration: Configuration;
   readonly #stats: StatKeeping;
 
-  constructor(core: Core, lanes: Lanes, configuration: Configuration, stats: StatKeeping) {
+  constructor(core: Core, configuration: Configuration, stats: StatKeeping) {
     this.#core = core;
-    this.#lanes = lanes;
     this.#configuration = configuration;
     this.#stats = stats;
   }
@@ -44,11 +42,11 @@ export class Metrics {
   #behind(): { behind: LaneStandsAt[]; isWhole: boolean } {
     const behind: LaneStandsAt[] = [];
     for (const lane of this.#configuration.liveLanes()) {
-      if (lane.parked !== null && lane.in_flight === 0 && lane.retrying === 0) continue;
+      if (lane.parked !== null && lane.in_flight + lane.retrying + lane.held === 0) continue;
       if (behind.length === METRICS_LANES_MAX) return { behind, isWhole: false };
-      const low = this.#lanes.low(lane);
+      const lowest = low(this.#core, lane);
       // A parked lane with nothing below is at the end, wherever that is by now.
-      if (lane.parked === null || low < lane.next) behind.push({ topic: lane.topic, cursor: low - 1 });
+      if (lane.parked === null || lowest < lane.next) behind.push({ topic: lane.topic, cursor: lowest - 1 });
     }
     return { behind, isWhole: true };
   }

@@ -228,6 +228,35 @@ export const MIGRATIONS: readonly Migration[] = [
         FROM (SELECT id, event ->> '$.json' AS event FROM notices) ORDER BY id;
       DROP TABLE notices;
       ALTER TABLE notices_2 RENAME TO notices;
+      -- Order. By what deliveries are ordered at present: the document's ordering once nothing made by another is in flight.
+      ALTER TABLE subscription ADD COLUMN ordering TEXT NOT NULL DEFAULT 'none';
+      -- Passed by the cursor behind a key that is not free; nothing else of them is written.
+      ALTER TABLE lanes ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+      -- JSON, one for each of the sequences: the key whose turn it is, null where there is none. Null: none has one.
+      ALTER TABLE leases ADD COLUMN keys TEXT;
+      -- Null: it has none, or nobody has looked.
+      ALTER TABLE exceptions ADD COLUMN key TEXT;
+      CREATE INDEX exceptions_key ON exceptions (lane, key) WHERE key IS NOT NULL AND redriven = 0;
+
+      -- The private cursor of a key that was not free when the lane came by: its events from first up to the lane's next
+      -- wait. blocked: one of its events has to be tried again first.
+      CREATE TABLE holds (
+        lane INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        blocked INTEGER NOT NULL,
+        PRIMARY KEY (lane, key)
+      ) WITHOUT ROWID;
+      CREATE INDEX holds_open ON holds (lane, key, first) WHERE blocked = 0;
+
+      -- What a seek dropped of the events that were held: those of a key from first to last.
+      CREATE TABLE skipped_holds (
+        topic TEXT NOT NULL,
+        key TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        PRIMARY KEY (topic, key, first)
+      ) WITHOUT ROWID;
     `,
   },
 ];

@@ -111,8 +111,8 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.attempts(query);
   }
 
-  delivery(topic: string, sequence: number, type: string): Promise<DeliveryView> {
-    return this.#subscription.delivery(topic, sequence, type);
+  delivery(topic: string, sequence: number, json: string): Promise<DeliveryView> {
+    return this.#subscription.delivery(topic, sequence, json);
   }
 
   deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView> {

@@ -22,7 +22,7 @@ export interface SubscriptionApi {
   /** What a `test` would be sent with: the present target, whatever the status. */
   target(): Promise<DeliveryTarget | Locked | null>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
-  /** What became of one event here. `json` is the whole event, for the filter. */
+  /** What became of one event here. `json` is the whole event, for the filter and its key. */
   delivery(topic: string, sequence: number, json: string): Promise<DeliveryView>;
   /** The same, as soon as it differs from what is known, else when the time is up; sooner if too many wait already. */
   deliveryOtherThan(request: DeliveryWaitRequest): Promise<DeliveryView>;
@@ -276,6 +276,10 @@ export interface ClaimedEvent {
   /** 1 for the first. */
   attempt: number;
   replay: string | null;
+  /** It was a dead letter, and comes again beside the order of what is live. */
+  redriven: boolean;
+  /** Events of a claim with the same key go one after the other, each only if the one before was delivered. Null: whenever. */
+  key: string | null;
   /** Its rate slot: the request must not start before. */
   notBefore: number | null;
 }

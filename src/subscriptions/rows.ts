@@ -1,3 +1,5 @@
+import type { Ordering } from './document.ts';
+
 /** The rows of a Subscription's tables, as migrations.ts describes them. */
 
 export type SubscriptionRow = {
@@ -30,6 +32,7 @@ export type SubscriptionRow = {
   told: 'failing' | 'disabled' | null;
   told_at: number;
   deaths: string;
+  ordering: Ordering;
 };
 
 /**
@@ -67,6 +70,7 @@ export type LaneRow = {
   ended_at: number | null;
   error: string | null;
   mirrored: number;
+  held: number;
 };
 
 export type LeaseRow = {
@@ -80,6 +84,7 @@ export type LeaseRow = {
   sends: number;
   due: number;
   target_version: number;
+  keys: string | null;
 };
 
 export type ExceptionRow = {
@@ -94,6 +99,14 @@ export type ExceptionRow = {
   first_attempt_at: number | null;
   last_status: number | null;
   last_error: string | null;
+  key: string | null;
+};
+
+export type HoldRow = {
+  lane: number;
+  key: string;
+  first: number;
+  blocked: number;
 };
 
 export type LetterState = 'open' | 'redriven' | 'resolved' | 'discarded';
@@ -130,7 +143,7 @@ export type NoticeRow = {
 /** A lane as it is made; its counters start at 0. */
 export type NewLane = Omit<
   LaneRow,
-  'id' | 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying'
+  'id' | 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'held'
 >;
 
 export type AttemptsRow = {
@@ -149,5 +162,8 @@ export type StatsRow = { through: number; total: number; body: string };
 
 /** The counters of a lane that a transition may change, as differences. */
 export type LaneChange = Partial<
-  Pick<LaneRow, 'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying'>
+  Pick<
+    LaneRow,
+    'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'held'
+  >
 >;

@@ -1,8 +1,9 @@
 import type { Position } from '../events/position.ts';
 import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
+import { wasWanted } from './decisions.ts';
 import type { Leases } from './leases.ts';
-import { VIEW_CONCURRENCY } from './limits.ts';
+import { SEEK_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { SeekResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
@@ -38,27 +39,69 @@ export async function seek(
   await inParallel(lanes, VIEW_CONCURRENCY, (lane) => configuration.unpark(lane));
 
   const topics: { topic: string; cursor: number; skipped: number }[] = [];
-  core.tx(() => {
+  // While what is held is counted nothing more of it is leased.
+  core.readingHeld = true;
+  try {
     for (const { lane, answer } of targets) {
-      const now = core.sql.lane(lane.id);
-      const isLive = now?.status === 'active' || now?.status === 'attaching';
-      if (answer.outcome !== 'resolved' || !now || !isLive) continue;
-      topics.push({
-        topic: lane.topic,
-        cursor: answer.sequence - 1,
-        skipped: move(core, leases, now, answer.sequence),
-      });
+      if (answer.outcome !== 'resolved') continue;
+      const skipped = await seekLane(core, leases, lane.id, answer.sequence);
+      if (skipped !== null) topics.push({ topic: lane.topic, cursor: answer.sequence - 1, skipped });
     }
-  });
+  } finally {
+    core.readingHeld = false;
+  }
   return { outcome: 'sought', topics };
 }
 
+/** Moves one lane; null if it is none any more. @throws if its log can't be reached */
+async function seekLane(core: Core, leases: Leases, laneId: number, target: number): Promise<number | null> {
+  for (;;) {
+    const before = liveLane(core, laneId);
+    if (before === null) return null;
+    const holds = holdsAsText(core, laneId);
+    const held = await heldBelow(core, before, target);
+    const skipped = core.tx(() => {
+      const lane = liveLane(core, laneId);
+      if (lane === null) return null;
+      // A settle may have given something back meanwhile, which is then to be counted, too.
+      return holdsAsText(core, laneId) === holds ? move(core, leases, lane, target, held) : 'changed';
+    });
+    if (skipped !== 'changed') return skipped;
+  }
+}
+
+function liveLane(core: Core, id: number): LaneRow | null {
+  const lane = core.sql.lane(id);
+  return lane?.status === 'active' || lane?.status === 'attaching' ? lane : null;
+}
+
+function holdsAsText(core: Core, laneId: number): string {
+  return core.sql.holdCount() === 0
+    ? ''
+    : JSON.stringify(core.sql.holdsOf(laneId).map(({ key, first }) => [key, first]));
+}
+
+/** How many of the events that a lane holds lie below a sequence. @throws if its log can't be reached */
+async function heldBelow(core: Core, lane: LaneRow, below: number): Promise<number> {
+  if (lane.held === 0 || below >= lane.next) return lane.held;
+  let count = 0;
+  for (const { key, first } of core.sql.holdsOf(lane.id)) {
+    for (let from = first; from < below; ) {
+      const read = { key, from, to: below - 1, types: [] };
+      const [answer] = await core.ask(lane.topic, (log) => log.readKeys({ v: 1, reads: [read], limit: SEEK_PAGE }));
+      count += answer?.events.filter((event) => wasWanted(core, lane, event)).length ?? 0;
+      from = Math.max(from, answer?.examined ?? below) + 1;
+    }
+  }
+  return count;
+}
+
 /** Moves one lane to `target`, its first sequence not examined; answers how many deliveries that skips. Only inside `tx`. */
-function move(core: Core, leases: Leases, lane: LaneRow, target: number): number {
+function move(core: Core, leases: Leases, lane: LaneRow, target: number, held: number): number {
   const { sql } = core;
   sql.forgetFrom(lane.topic, Math.min(target, lane.next));
   sql.reopenLetters(lane.topic, lane.id, core.letterVersion());
-  const dropped = leases.skipAll(lane, target);
+  const dropped = leases.skipAll(lane, target, held);
   sql.uncountLetters(lane.topic, lane.id);
   const passedOver = Math.max(0, target - lane.next);
   if (passedOver > 0) sql.decide(lane.topic, lane.next, null);

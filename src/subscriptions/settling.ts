@@ -3,7 +3,8 @@ import type { Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { health } from './health.ts';
-import { type Leases, sequencesOf } from './leases.ts';
+import { columnsOf, contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
+import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS, SLOW_LATENCY_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
@@ -43,23 +44,26 @@ export class Settling {
     const lease = sql.lease(request.lease);
     const lane = lease && sql.lane(lease.lane);
     if (!lease || !lane || lease.token !== request.token) return { result: { outcome: 'fenced' }, send: [] };
-    const held = new Set(sequencesOf(lease));
+    const content = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
+    const open = new Set(content.keys());
     const outcomes = request.outcomes.filter(
-      (outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),
+      (outcome) => outcome.topic === lane.topic && open.delete(outcome.sequence),
     );
     const change: LaneChange = {};
     const sequences = outcomes.map((outcome) => outcome.sequence);
     const lettered = sequences.length > 0 && sql.hasLetters(lane.topic, Math.min(...sequences), Math.max(...sequences));
     const numbers = new Map<number, number>();
     const attempted: Attempted[] = [];
-    const released: number[] = [];
+    const released: Leased[] = [];
     for (const outcome of outcomes) {
       if (outcome.kind === 'invalid') {
         this.#die(lane, lease, outcome);
         continue;
       }
-      const number = outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, change, lettered);
-      if (outcome.kind === 'released' || number === null) released.push(outcome.sequence);
+      const entry = content.get(outcome.sequence) ?? { sequence: outcome.sequence, key: null };
+      const number =
+        outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, entry.key, change, lettered);
+      if (outcome.kind === 'released' || number === null) released.push(entry);
       else {
         attempted.push(outcome);
         numbers.set(outcome.sequence, number);
@@ -70,18 +74,22 @@ export class Settling {
     this.#updateHealth(lease, attempted);
     this.#leases.learn(lease, attempted);
 
-    const remaining = [...held];
+    const remaining = [...open].flatMap((sequence) => content.get(sequence) ?? []);
     if (remaining.length === 0) this.#leases.drop(lease);
     else
       sql.setLease(lease.id, {
-        sequences: JSON.stringify(remaining),
-        count: remaining.length,
+        ...columnsOf(remaining),
         claims: outcomes.length > 0 ? 0 : lease.claims,
         due: this.#core.now() + CLAIM_LIFE_MS,
       });
+    // What stands behind an attempt that failed, or is under way still.
+    const failed = attempted
+      .filter(({ kind }) => kind === 'failed')
+      .flatMap(({ sequence }) => content.get(sequence) ?? []);
+    const behind = new Set([...remaining, ...failed].map(({ key }) => key));
     const wasHeld = this.#core.row?.obstacle != null;
     noteObstacle(this.#core, outcomes);
-    const again = released.length > 0 ? [this.#leases.again(lease, released, obstacleWait(this.#core))] : [];
+    const again = this.#leases.giveBack(lease, released, (key) => behind.has(key), obstacleWait(this.#core));
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
     const didSomething = outcomes.length > released.length;
     const passes = didSomething && this.#core.running && this.#core.row?.obstacle == null;
@@ -94,7 +102,14 @@ export class Settling {
   }
 
   /** Applies one outcome; answers which attempt it was, or null if the event goes back without one spent. */
-  #record(lane: LaneRow, lease: LeaseRow, outcome: Attempted, change: LaneChange, lettered: boolean): number | null {
+  #record(
+    lane: LaneRow,
+    lease: LeaseRow,
+    outcome: Attempted,
+    key: string | null,
+    change: LaneChange,
+    lettered: boolean,
+  ): number | null {
     const { sql } = this.#core;
     const { sequence } = outcome;
     const exception = lease.retry ? sql.exception(lane.id, sequence) : null;
@@ -136,6 +151,7 @@ export class Settling {
       first_attempt_at: firstAttemptAt,
       last_status: outcome.status,
       last_error: outcome.error,
+      key: exception?.key ?? (key === WHOLE_TOPIC ? null : key),
     });
     return attempts;
   }

@@ -4,7 +4,7 @@ import { rateAllows } from './rate.ts';
 import type { LaneRow } from './rows.ts';
 
 /** A read under way keeps slots free for what it brings. */
-interface Reserved {
+export interface Reserved {
   reserved: number;
   replay: boolean;
 }

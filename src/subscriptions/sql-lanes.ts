@@ -86,11 +86,11 @@ export function laneStatements(storage: ObjectStorage, memories: Memories) {
       sql
         .exec<
           Record<
-            'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying',
+            'delivered' | 'filtered' | 'skipped' | 'discarded' | 'dead' | 'failed' | 'in_flight' | 'retrying' | 'held',
             number
           >
         >(
-          `SELECT ${['delivered', 'filtered', 'skipped', 'discarded', 'dead', 'failed', 'in_flight', 'retrying']
+          `SELECT ${['delivered', 'filtered', 'skipped', 'discarded', 'dead', 'failed', 'in_flight', 'retrying', 'held']
             .map((column) => `coalesce(sum(${column}), 0) AS ${column}`)
             .join(', ')} FROM lanes WHERE replay IS NULL AND status <> 'uncounted'`,
         )

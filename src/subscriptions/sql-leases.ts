@@ -9,8 +9,24 @@ const DUE_EXAMINED_MAX = 500;
 /** Statements on leases and exceptions. */
 export function leaseStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
-  const { leases, exceptions } = memories;
+  const { leases, exceptions, holds } = memories;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
+  /** A key's events wait until the one that failed has come through. */
+  const block = (lane: number, key: string | null) => {
+    if (key === null) return;
+    holds.changed(sql.exec('UPDATE holds SET blocked = 1 WHERE lane = ? AND key = ? AND blocked = 0', lane, key));
+  };
+  const unblock = (lane: number, key: string | null) => {
+    if (key === null) return;
+    holds.changed(
+      sql.exec(
+        `UPDATE holds SET blocked = 0 WHERE lane = ? AND key = ? AND blocked = 1 AND NOT EXISTS
+           (SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND key IS NOT NULL AND redriven = 0)`,
+        lane,
+        key,
+      ),
+    );
+  };
   return {
     // Leases
     lease: leases.remembered((id: number) =>
@@ -20,15 +36,16 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     leasesOf: leases.remembered((lane: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
     ),
-    addLease: (lease: { id: number; lane: number; retry: number; sequences: number[]; due: number }) => {
+    addLease: (lease: Omit<LeaseRow, 'token' | 'claims' | 'sends' | 'target_version'>) => {
       leases.changed(null);
       sql.exec(
-        'INSERT INTO leases (id, lane, retry, sequences, count, due) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO leases (id, lane, retry, sequences, keys, count, due) VALUES (?, ?, ?, ?, ?, ?, ?)',
         lease.id,
         lease.lane,
         lease.retry,
-        JSON.stringify(lease.sequences),
-        lease.sequences.length,
+        lease.sequences,
+        lease.keys,
+        lease.count,
         lease.due,
       );
     },
@@ -42,16 +59,31 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
       );
     },
     deleteLease: (id: number) => leases.changed(sql.exec('DELETE FROM leases WHERE id = ?', id)),
-    /** Events in leases: of live lanes and of replays. */
+    /** Events in leases: of live lanes and of replays. `keyed`: leases in which something has a key. */
     inFlight: leases.remembered(() =>
       sql
-        .exec<{ live: number; replay: number; leases: number }>(
+        .exec<{ live: number; replay: number; leases: number; keyed: number }>(
           `SELECT coalesce(sum(CASE WHEN lanes.replay IS NULL THEN count ELSE 0 END), 0) AS live,
-                  coalesce(sum(CASE WHEN lanes.replay IS NULL THEN 0 ELSE count END), 0) AS replay, count(*) AS leases
+                  coalesce(sum(CASE WHEN lanes.replay IS NULL THEN 0 ELSE count END), 0) AS replay,
+                  count(*) AS leases, count(keys) AS keyed
            FROM leases JOIN lanes ON lanes.id = leases.lane`,
         )
         .one(),
     ),
+    /** The topics with leases, and the keys in these. */
+    underWay: leases.remembered(() => {
+      const topics = new Map<string, Set<string>>();
+      const rows = sql.exec<{ topic: string; keys: string | null }>(
+        'SELECT topic, keys FROM leases JOIN lanes ON lanes.id = leases.lane',
+      );
+      for (const { topic, keys } of rows) {
+        const known = topics.get(topic) ?? new Set();
+        topics.set(topic, known);
+        const own = keys === null ? [] : (JSON.parse(keys) as (string | null)[]);
+        for (const key of own) if (key !== null) known.add(key);
+      }
+      return topics;
+    }),
     nextLeaseDue: leases.remembered(
       (claimedOnly: boolean) =>
         sql
@@ -75,8 +107,34 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
       first(
         sql.exec<ExceptionRow>('SELECT * FROM exceptions WHERE lane = ? AND sequence = ?', lane, sequence).toArray(),
       ),
-    putException: (row: ExceptionRow) =>
-      exceptions.changed(sql.exec(...insertion('INSERT OR REPLACE', 'exceptions', row))),
+    putException: (row: ExceptionRow) => {
+      exceptions.changed(sql.exec(...insertion('INSERT OR REPLACE', 'exceptions', row)));
+      if (row.redriven === 0) block(row.lane, row.key);
+    },
+    /** What was found out of a delivery that waits. */
+    setExceptionKey: (lane: number, sequence: number, key: string) => {
+      exceptions.changed(null);
+      const [row] = sql
+        .exec<{ redriven: number }>(
+          'UPDATE exceptions SET key = ? WHERE lane = ? AND sequence = ? RETURNING redriven',
+          key,
+          lane,
+          sequence,
+        )
+        .toArray();
+      if (row?.redriven === 0) block(lane, key);
+    },
+    /** Those of the keys of which an event of the lane has to be tried again. */
+    retryingAmong: (lane: number, keys: readonly string[]) =>
+      sql
+        .exec<{ key: string }>(
+          `SELECT DISTINCT key FROM exceptions WHERE lane = ? AND redriven = 0 AND key IS NOT NULL
+           AND key IN (SELECT value FROM json_each(?))`,
+          lane,
+          JSON.stringify(keys),
+        )
+        .toArray()
+        .map((row) => row.key),
     setExceptionLease: (lane: number, sequences: number[], lease: number | null) =>
       exceptions.changed(
         sql.exec(
@@ -86,8 +144,17 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
           JSON.stringify(sequences),
         ),
       ),
-    deleteException: (lane: number, sequence: number) =>
-      exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ? AND sequence = ?', lane, sequence)),
+    deleteException: (lane: number, sequence: number) => {
+      exceptions.changed(null);
+      const [row] = sql
+        .exec<{ key: string | null }>(
+          'DELETE FROM exceptions WHERE lane = ? AND sequence = ? RETURNING key',
+          lane,
+          sequence,
+        )
+        .toArray();
+      if (row !== undefined) unblock(lane, row.key);
+    },
     deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
     /** The lane of the exception that is due first, and when. */
     firstDue: exceptions.remembered(() =>
@@ -99,6 +166,19 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
           .toArray(),
       ),
     ),
+    /** The first exceptions that are due and whose turn it may be: those of one lane. `busy` names what is under way. */
+    dueInOrder: (now: number, by: 'key' | 'topic', busy: readonly string[], limit: number) =>
+      sql
+        .exec<Pick<ExceptionRow, 'lane' | 'sequence' | 'key'>>(
+          `SELECT lane, sequence, key FROM exceptions INDEXED BY exceptions_due JOIN lanes ON lanes.id = lane
+           WHERE lease IS NULL AND due <= ?
+             AND (topic ${by === 'key' ? "|| ' ' || key" : ''} IN (SELECT value FROM json_each(?))) IS NOT TRUE
+           ORDER BY due LIMIT ${limit}`,
+          now,
+          JSON.stringify(busy),
+        )
+        .toArray()
+        .filter((row, _, rows) => row.lane === rows[0]?.lane),
     /** Of a lane, the exceptions that are due; looks at no more than `DUE_EXAMINED_MAX` of all that are. */
     dueIn: (lane: number, now: number, limit: number) =>
       sql

@@ -4,6 +4,20 @@ import type { Memories } from './memory.ts';
 import type { AttemptsRow, LetterRow, NoticeRow, StatsRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
+/** What goes with a subscription that is deleted. */
+const TABLES_OF_ONE = [
+  'lanes',
+  'leases',
+  'exceptions',
+  'holds',
+  'attempts',
+  'stats',
+  'history',
+  'skips',
+  'skipped_holds',
+  'jobs',
+];
+
 /** Statements on dead letters, attempts, what was decided about sequences, detachments and jobs. */
 export function recordStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
@@ -127,6 +141,8 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     forgetFrom: (topic: string, sequence: number) => {
       sql.exec('DELETE FROM history WHERE topic = ? AND sequence >= ?', topic, sequence);
       sql.exec('DELETE FROM skips WHERE topic = ? AND sequence >= ?', topic, sequence);
+      sql.exec('DELETE FROM skipped_holds WHERE topic = ? AND first >= ?', topic, sequence);
+      sql.exec('UPDATE skipped_holds SET last = ? WHERE topic = ? AND last >= ?', sequence - 1, topic, sequence);
     },
     decided: (topic: string, sequence: number) =>
       first(
@@ -138,8 +154,40 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
           )
           .toArray(),
       ),
-    isSkipped: (topic: string, sequence: number) =>
-      sql.exec('SELECT 1 AS one FROM skips WHERE topic = ? AND sequence = ?', topic, sequence).toArray().length > 0,
+    /** What was decided last holds from here on, if it did not before. */
+    decideAgain: (topic: string, sequence: number) => {
+      const [last] = sql
+        .exec<{ sequence: number; filter: string | null }>(
+          'SELECT sequence, filter FROM history WHERE topic = ? AND sequence > ? ORDER BY sequence DESC LIMIT 1',
+          topic,
+          sequence,
+        )
+        .toArray();
+      if (last === undefined) return;
+      sql.exec('DELETE FROM history WHERE topic = ? AND sequence >= ?', topic, sequence);
+      sql.exec('INSERT INTO history (topic, sequence, filter) VALUES (?, ?, ?)', topic, sequence, last.filter);
+    },
+    /** From where on something else was decided than for this sequence; null: nothing was. */
+    decidedNext: (topic: string, sequence: number) =>
+      sql
+        .exec<{ sequence: number }>(
+          'SELECT sequence FROM history WHERE topic = ? AND sequence > ? ORDER BY sequence LIMIT 1',
+          topic,
+          sequence,
+        )
+        .toArray()[0]?.sequence ?? null,
+    isSkipped: (topic: string, sequence: number, key: string | null) =>
+      sql
+        .exec(
+          `SELECT 1 AS one FROM skips WHERE topic = ? AND sequence = ?
+           UNION ALL SELECT 1 FROM skipped_holds WHERE topic = ? AND key = ? AND ? BETWEEN first AND last LIMIT 1`,
+          topic,
+          sequence,
+          topic,
+          key,
+          sequence,
+        )
+        .toArray().length > 0,
     skip: (topic: string, sequences: number[]) =>
       sql.exec(
         'INSERT OR IGNORE INTO skips (topic, sequence) SELECT ?, value FROM json_each(?)',
@@ -207,8 +255,7 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     /** Everything of a deleted subscription, but the letters, which outlive it. */
     clear: () => {
       memories.forget();
-      for (const table of ['lanes', 'leases', 'exceptions', 'attempts', 'stats', 'history', 'skips', 'jobs'])
-        sql.exec(`DELETE FROM ${table}`);
+      for (const table of TABLES_OF_ONE) sql.exec(`DELETE FROM ${table}`);
       sql.exec('UPDATE letters SET lane = NULL');
     },
   };

@@ -16,6 +16,7 @@ import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
 import { Metrics } from './metrics.ts';
 import { Notices } from './notices.ts';
+import { Order } from './order.ts';
 import { chores } from './owed.ts';
 import type {
   AttemptsQuery,
@@ -78,23 +79,24 @@ export class Subscription implements SubscriptionApi {
   constructor(ports: SubscriptionPorts) {
     const core = new Core(ports);
     this.#core = core;
+    const order = new Order(core);
     const stats = new StatKeeping(core);
     this.#attempts = new Attempts(core, stats);
     this.#notices = new Notices(core);
     this.#deaths = new Deaths(core, this.#notices);
     this.#leases = new Leases(core, this.#deaths, this.#notices);
     this.#secrets = new Secrets(core);
-    this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets);
+    this.#claiming = new Claiming(core, this.#leases, this.#deaths, order, this.#secrets);
     const toldHealth = new ToldHealth(core, this.#notices);
     this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, toldHealth);
     this.#attaching = new Attaching(core);
-    this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
+    this.#lanes = new Lanes(core, this.#leases, this.#deaths, order, this.#attaching);
     this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets, this.#notices);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
-    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts, stats);
+    this.#views = new Views(core, this.#configuration, this.#attempts, stats);
     this.#deliveryWatch = new DeliveryWatch(core);
-    this.#metrics = new Metrics(core, this.#lanes, this.#configuration, stats);
+    this.#metrics = new Metrics(core, this.#configuration, stats);
     this.#watch = new Watch(core, this.#configuration);
     const work = {
       configuration: this.#configuration,

@@ -1,13 +1,15 @@
 import { deadLetterId } from '../events/ids.ts';
+import { orderingKey } from '../events/ordering-key.ts';
 import { judge } from '../expressions/filter.ts';
 import type { LogEvent, Standing } from '../topics/protocol.ts';
 import type { Attempts } from './attempts.ts';
 import { type Configuration, etag } from './configuration.ts';
 import type { Core } from './core.ts';
+import { isHeld } from './decisions.ts';
 import type { SubscriptionFilter } from './document.ts';
-import type { Lanes } from './lanes.ts';
-import { sequencesOf } from './leases.ts';
+import { sequencesOf } from './lease-content.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
+import { low } from './low.ts';
 import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
@@ -30,14 +32,12 @@ interface LaneStanding {
 /** What the subscription says of itself. */
 export class Views {
   readonly #core: Core;
-  readonly #lanes: Lanes;
   readonly #configuration: Configuration;
   readonly #attempts: Attempts;
   readonly #stats: StatKeeping;
 
-  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts, stats: StatKeeping) {
+  constructor(core: Core, configuration: Configuration, attempts: Attempts, stats: StatKeeping) {
     this.#core = core;
-    this.#lanes = lanes;
     this.#configuration = configuration;
     this.#attempts = attempts;
     this.#stats = stats;
@@ -48,7 +48,7 @@ export class Views {
     const { name } = this.#core.ports;
     const asked = await inParallel([...this.#configuration.liveLanes()], VIEW_CONCURRENCY, async (lane) => ({
       id: lane.id,
-      standing: await this.#core.ask(lane.topic, (log) => log.standing(name, this.#lanes.low(lane))),
+      standing: await this.#core.ask(lane.topic, (log) => log.standing(name, low(this.#core, lane))),
     }));
     const standings: LaneStanding[] = [];
     for (const { id, standing } of asked) {
@@ -65,8 +65,8 @@ export class Views {
     // A parked lane has passed everything up to the first event that it is owed, or up to the log's head.
     const asleep = parked !== null && parked.ticket === lane.parked && parked.next === lane.next;
     const passed = asleep ? Math.max(0, (parked.owed ?? lastSequence + 1) - lane.next) : 0;
-    const low = this.#lanes.low(lane);
-    const cursor = low === lane.next ? examined + passed : low - 1;
+    const lowest = low(this.#core, lane);
+    const cursor = lowest === lane.next ? examined + passed : lowest - 1;
     const behindSince = cursor < lastSequence ? (standing.recordedAt ?? null) : null;
     return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor, behindSince };
   }
@@ -96,10 +96,10 @@ export class Views {
       failing: this.#core.failing,
       lag: sum(({ lastSequence, cursor }) => lastSequence - cursor),
       waiting: sum(({ waiting }) => waiting),
-      pending: totals.in_flight + totals.retrying,
+      pending: totals.in_flight + totals.retrying + totals.held,
       inFlight: totals.in_flight,
       retrying: totals.retrying,
-      held: 0,
+      held: totals.held,
       delivered: totals.delivered,
       failed: totals.failed,
       dead: totals.dead,
@@ -137,7 +137,7 @@ export class Views {
       cursor,
       lastSequence,
       lag: lastSequence - cursor,
-      pending: lane.in_flight + lane.retrying,
+      pending: lane.in_flight + lane.retrying + lane.held,
     }));
   }
 
@@ -167,6 +167,7 @@ export class Views {
       return { ...base, status: isFiltered(this.#core.document.filter, event) ? 'filtered' : 'pending' };
     const buried = letter && this.#buried(base, letter);
     if (buried) return buried;
+    if (isHeld(this.#core, lane, event)) return { ...base, status: 'held' };
     return sequence >= lane.next ? base : this.#settled(base, topic, event);
   }
 
@@ -206,11 +207,14 @@ export class Views {
 
   /** What was decided when the lane passed it. */
   #settled(base: DeliveryView, topic: string, event: LogEvent): DeliveryView {
-    const { sequence } = event;
-    const decided = this.#core.sql.decided(topic, sequence);
+    const { sql } = this.#core;
+    const { sequence, json } = event;
+    const decided = sql.decided(topic, sequence);
     if (!decided) return base;
-    if (decided.filter === null || this.#core.sql.isSkipped(topic, sequence)) return { ...base, status: 'skipped' };
+    if (decided.filter === null) return { ...base, status: 'skipped' };
+    // Of a key that was held what does not match was passed like anything else.
     if (isFiltered(JSON.parse(decided.filter) as SubscriptionFilter, event)) return { ...base, status: 'filtered' };
+    if (sql.isSkipped(topic, sequence, orderingKey(json))) return { ...base, status: 'skipped' };
     // A replay's letter that was redriven and failed has newer attempts than the one that was taken.
     const taken = this.#attempts.newestOf(
       topic,

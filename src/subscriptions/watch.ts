@@ -22,7 +22,11 @@ export class Watch {
     const { sql } = this.#core;
     const now = this.#core.now();
     const first = sql.firstDue();
-    const behind = sql.hasUnread() || sql.inFlight().leases > 0 || (first !== null && first.due < now - STALLED_MS);
+    const overdue = first !== null && first.due < now - STALLED_MS;
+    // A topic in order waits for the retry of its first event, however long that takes.
+    const waits = this.#core.ordering === 'topic' && first !== null && first.due > now;
+    const more = !waits && (sql.hasUnread() || sql.lanesWithOpenHolds().length > 0);
+    const behind = more || sql.inFlight().leases > 0 || overdue;
     if (!behind) this.#core.progressAt = now;
     const held = this.#core.failing || row.obstacle !== null;
     const stalled = this.#core.running && !held && now - this.#core.progressAt > STALLED_MS;

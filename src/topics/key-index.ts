@@ -1,6 +1,7 @@
 import { KEY_CHARS_AT_ONCE, KEY_ROWS_A_PIECE } from './limits.ts';
 import type { LogState } from './log-state.ts';
 import type { MetaRow, Statements } from './sql.ts';
+import { WaitingKeys } from './waiting-keys.ts';
 
 /** A key and the sequence of an event that has it. */
 export type KeyEntry = [key: string, sequence: number];
@@ -24,12 +25,14 @@ export class KeyIndex {
   readonly #sql: Statements;
   readonly #state: LogState;
   readonly #waitingMax: number;
+  readonly #waiting: WaitingKeys;
   #round: Round | null = null;
 
   constructor(sql: Statements, state: LogState, waitingMax: number) {
     this.#sql = sql;
     this.#state = state;
     this.#waitingMax = waitingMax;
+    this.#waiting = new WaitingKeys(sql);
   }
 
   /** Does a bounded piece of what there is to do. Part of an append's transaction; answers the columns of `meta` that changed. */
@@ -49,9 +52,28 @@ export class KeyIndex {
     return columns;
   }
 
+  /**
+   * Of each key the sequences in its range, ascending, `max` of them at most: from the table, and from what waits to go
+   * there. What it costs does not depend on how many events other keys have.
+   */
+  sequencesOf(reads: readonly { key: string; from: number; to: number }[], max: number): number[][] {
+    const { keyed_through } = this.#state.meta();
+    const waiting = this.#waiting.sequencesOf(
+      reads.map(({ key, from, to }) => ({ key, from: Math.max(from, keyed_through + 1), to })),
+      keyed_through,
+      this.#state.lastSequence,
+      max,
+    );
+    return reads.map(({ key, from, to }, index) => {
+      const sequences = from > keyed_through ? [] : this.#sql.keySequences(key, from, Math.min(to, keyed_through), max);
+      return [...sequences, ...(waiting[index] ?? [])].slice(0, max);
+    });
+  }
+
   /** Forgets what memory holds of the tables. */
   forget(): void {
     this.#round = null;
+    this.#waiting.forget();
   }
 
   /** The keys that wait, or as many of them as may be in memory. */

@@ -37,6 +37,12 @@ export const KEY_ROWS_A_PIECE = 4096;
 export const KEY_CHARS_AT_ONCE = 4 * MIB;
 /** Segments whose keys are read at once: a segment's are no larger than its events. */
 export const KEY_SEGMENTS_AT_ONCE = 50;
+/** Characters of keys that wait, as JSON, kept in memory for whoever reads by key, unless those of a segment are more. */
+export const WAITING_KEY_CHARS_MAX = 8 * MIB;
+/** Events of one key looked at for one read by key where some may not match. */
+export const KEY_EXAMINED_MAX = 64;
+/** Keys read by in one call, at most. */
+export const KEY_READS_MAX = 64;
 /** Filters of pages kept in memory, of 1 KiB each. */
 export const FILTERS_KEPT = 16_384;
 

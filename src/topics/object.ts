@@ -13,6 +13,8 @@ import type {
   ConfigureResult,
   EventResult,
   LogEvent,
+  ReadKeysRequest,
+  ReadKeysResult,
   ReadOrParkRequest,
   ReadOrParkResult,
   ReadRequest,
@@ -77,6 +79,10 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
 
   eventsAt(sequences: number[]): Promise<{ events: LogEvent[]; examined: number }> {
     return this.#topicLog.eventsAt(sequences);
+  }
+
+  readKeys(request: ReadKeysRequest): Promise<ReadKeysResult> {
+    return this.#topicLog.readKeys(request);
   }
 
   describe(): Promise<TopicDescription | null> {

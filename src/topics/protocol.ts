@@ -11,6 +11,8 @@ export interface TopicLogApi {
    * sequences were looked at, and those of them that are not among `events` the log does not have any more.
    */
   eventsAt(sequences: number[]): Promise<{ events: LogEvent[]; examined: number }>;
+  /** The next events of some keys. */
+  readKeys(request: ReadKeysRequest): Promise<ReadKeysResult>;
   describe(): Promise<TopicDescription | null>;
   /** Makes the topic or replaces its configuration. `ifMatch` null: unguarded. */
   configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult>;
@@ -125,6 +127,28 @@ export type ReadResult =
   | { outcome: 'unknown-topic' }
   | { outcome: 'sequence-expired'; firstSequence: number }
   | { outcome: 'invalid-range' };
+
+/** Which events of a key are meant: from `from` to `to`, whose types match one of the patterns, if there are any. */
+export interface KeyRead {
+  key: string;
+  from: number;
+  to: number;
+  types: string[];
+}
+
+export interface ReadKeysRequest {
+  v: 1;
+  /** `KEY_READS_MAX` at most. */
+  reads: KeyRead[];
+  /** Events of one key, at most. */
+  limit: number;
+}
+
+/**
+ * One for each key asked for, in the same order: the events that match, ascending, and up to where its range was looked at.
+ * Together they are no larger than a page: what did not fit any more was not looked at.
+ */
+export type ReadKeysResult = { events: LogEvent[]; examined: number }[];
 
 export type EventResult =
   | { outcome: 'found'; event: LogEvent }

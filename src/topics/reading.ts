@@ -1,9 +1,17 @@
 import { compileMatch } from '../events/filters.ts';
 import type { Position } from '../events/position.ts';
-import { PAGE_BYTES_MAX, PAGE_EVENTS_MAX, WAIT_MAX_MS } from './limits.ts';
+import { KEY_EXAMINED_MAX, KEY_READS_MAX, PAGE_BYTES_MAX, PAGE_EVENTS_MAX, WAIT_MAX_MS } from './limits.ts';
 import type { TopicLogParts } from './parts.ts';
 import { type Extent, endOfRange, resolvePosition, resolveRange, startOfRange } from './positions.ts';
-import type { EventResult, LogEvent, ReadRequest, ReadResult, ResolveResult } from './protocol.ts';
+import type {
+  EventResult,
+  LogEvent,
+  ReadKeysRequest,
+  ReadKeysResult,
+  ReadRequest,
+  ReadResult,
+  ResolveResult,
+} from './protocol.ts';
 import { byteLength } from './segments.ts';
 import type { WaitingReaders } from './waiting-readers.ts';
 
@@ -84,6 +92,41 @@ export class Reading {
       examined += 1;
     }
     return { events, examined };
+  }
+
+  /** Also of a deleted topic, while its events are still stored. */
+  readKeys({ reads, limit }: ReadKeysRequest): ReadKeysResult {
+    const { keys, scanner } = this.#parts;
+    const asked = reads.slice(0, KEY_READS_MAX);
+    const examinedMax = asked.some(({ types }) => types.length > 0) ? Math.max(limit, KEY_EXAMINED_MAX) : limit;
+    const found = keys.sequencesOf(asked, examinedMax);
+    // In the order of the log, so that a segment is cut once for all of them.
+    const inOrder = found
+      .flatMap((sequences, read) => sequences.map((sequence) => ({ sequence, read })))
+      .sort((a, b) => a.sequence - b.sequence);
+    const results = asked.map(({ from, to }, read): ReadKeysResult[number] => ({
+      events: [],
+      examined: (found[read]?.length ?? 0) < examinedMax ? to : from - 1,
+    }));
+    const matchers = asked.map(({ types }) => compileMatch({ types, exactTypes: [], sources: [], subjects: [] }));
+    const full = new Set<number>();
+    let bytes = 0;
+    for (const { sequence, read } of inOrder) {
+      const result = results[read];
+      if (result === undefined || full.has(read)) continue;
+      const event = scanner.event(sequence);
+      const matches = event !== null && (matchers[read]?.(event.json) ?? true);
+      const size = matches ? byteLength(event.json) : 0;
+      if (matches && (result.events.length >= limit || (bytes > 0 && bytes + size > PAGE_BYTES_MAX))) {
+        result.examined = sequence - 1;
+        full.add(read);
+        continue;
+      }
+      bytes += size;
+      if (matches) result.events.push(event);
+      result.examined = Math.max(result.examined, sequence);
+    }
+    return results;
   }
 
   resolve(position: Position, as: 'start' | 'end'): ResolveResult {

@@ -1,3 +1,4 @@
+import { orderingKey } from '../events/ordering-key.ts';
 import {
   CHORE_CALLS_MAX,
   CHORE_TIMEOUT_MS,
@@ -86,12 +87,13 @@ async function removeStep({ ports, sql, state, scanner, transaction }: TopicLogP
   transaction(() => {
     sql.deleteKeys(
       whole.flatMap(({ sequence, json }): [string, number][] => {
-        const key = keyOf(json);
+        const key = orderingKey(json);
         return key === null ? [] : [[key, sequence]];
       }),
     );
     sql.deleteSegments(segments.first, segments.last);
   });
+  scanner.forget();
   if (sql.lastSegment() === null) {
     state.moved({ ...state.head(), bytes: 0 });
   }
@@ -128,15 +130,4 @@ function firstNeeded({ low, next, owed }: SubscriberRow, from: number, to: numbe
   }
   const needsNone = low > to || (owed === null && (low >= next || from >= next));
   return needsNone ? null : Math.max(from, low);
-}
-
-/** What ordering goes by: `partitionkey`, else `subject`, else null. Segments from before migration 2 don't say it themselves. */
-function keyOf(json: string): string | null {
-  const event: unknown = JSON.parse(json);
-  return attributeOf(event, 'partitionkey') ?? attributeOf(event, 'subject');
-}
-
-function attributeOf(event: unknown, attribute: string): string | null {
-  const value: unknown = typeof event === 'object' && event !== null ? Reflect.get(event, attribute) : null;
-  return typeof value === 'string' ? value : null;
 }

@@ -158,6 +158,10 @@ export class Scanner {
 
   /** The segment that holds a sequence, or the last one before it. */
   #segmentAt(sequence: number): CutSegment | null {
+    const last = this.#last;
+    if (last !== null && sequence >= last.first && sequence < last.first + last.count) {
+      return last;
+    }
     const segment = this.#sql.segmentAt(sequence);
     if (segment === null) {
       return null;

@@ -163,6 +163,15 @@ export function statements(storage: ObjectStorage) {
     },
 
     // Keys
+    /** The sequences of a key in a range, as far as the table has them, ascending. */
+    keySequences: (key: string, from: number, to: number, limit: number): number[] =>
+      all<{ sequence: number }>(
+        'SELECT sequence FROM keys WHERE key = ? AND sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?',
+        key,
+        from,
+        to,
+        limit,
+      ).map((row) => row.sequence),
     /** Those that aren't there yet, but for sequences up to `removed`. Sorted, so that fewer pages change. */
     addKeys: (entries: readonly KeyEntry[], removed: number): void => {
       const insert = `INSERT OR IGNORE INTO keys (key, sequence)

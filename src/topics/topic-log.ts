@@ -30,6 +30,8 @@ import type {
   ConfigureResult,
   EventResult,
   LogEvent,
+  ReadKeysRequest,
+  ReadKeysResult,
   ReadOrParkRequest,
   ReadOrParkResult,
   ReadRequest,
@@ -142,6 +144,10 @@ export class TopicLog implements TopicLogApi {
 
   async eventsAt(sequences: number[]): Promise<{ events: LogEvent[]; examined: number }> {
     return this.#reading.eventsAt(sequences);
+  }
+
+  async readKeys(request: ReadKeysRequest): Promise<ReadKeysResult> {
+    return this.#reading.readKeys(request);
   }
 
   async describe(): Promise<TopicDescription | null> {

@@ -28,7 +28,8 @@ type Settler = (request: SettleRequest) => Promise<SettleResult> | SettleResult;
 
 export function event(sequence: number, more: Partial<ClaimedEvent> = {}): ClaimedEvent {
   const json = JSON.stringify({ specversion: '1.0', id: `e${sequence}`, source: '/t', type: 'order.created' });
-  return { topic: 'orders', sequence, json, attempt: 1, replay: null, notBefore: null, ...more };
+  const always = { topic: 'orders', attempt: 1, replay: null, redriven: false, key: null, notBefore: null };
+  return { ...always, sequence, json, ...more };
 }
 
 export function target(more: Partial<DeliveryTarget> = {}): DeliveryTarget {

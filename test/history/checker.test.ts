@@ -3,6 +3,7 @@ import { check } from './checker.ts';
 import type {
   Counters,
   Delivery,
+  FinalLetter,
   FinalSubscription,
   History,
   Look,
@@ -63,6 +64,7 @@ function delivery(sequence: number, overrides: Partial<Delivery> = {}): Delivery
     event: event(sequence),
     webhookId: `msg_${sequence}`,
     replay: null,
+    sender: null,
     ...overrides,
   };
 }
@@ -107,6 +109,7 @@ function well(): Parts {
         action: 'put',
         topic: null,
         types: ['sh*'],
+        ordering: 'none',
       },
     ],
     subscription: {
@@ -190,6 +193,7 @@ describe('The history checker finds nothing', () => {
       action: 'seek',
       topic: null,
       types: [],
+      ordering: 'none',
     });
     parts.looks.push(look(95, {}, 0, { bases: null }));
     parts.deliveries.push(delivery(1, { start: 96, end: 97 }), delivery(2, { start: 96, end: 97 }));
@@ -430,5 +434,100 @@ describe('The history checker finds, of a subscription,', () => {
     parts.others.push({ ...REPLAY, to: 1, total: 1, delivered: 1 });
     parts.deliveries.push(delivery(1, { replay: 'r' }), delivery(2, { replay: 'r' }));
     expect(rules(parts)).toContain('replay-range');
+  });
+});
+
+describe('The history checker finds, in the order of a key,', () => {
+  /** One subscription by key; what is sent is `[sequence, outcome, consumer]`, one after the other. */
+  function ordered(
+    sent: [number, Delivery['outcome'], string?][],
+    { change = {}, redriven = [] as number[], letters = [] as FinalLetter[] } = {},
+  ) {
+    const parts = well();
+    parts.publishes = [];
+    parts.reads = [];
+    parts.looks = [];
+    parts.deliveries = sent.map(([sequence, outcome, consumer], index) =>
+      delivery(sequence, {
+        outcome,
+        start: 100 + 2 * index,
+        end: 101 + 2 * index,
+        sender: { consumer: consumer ?? `c${index}`, key: 'k', redriven: redriven.includes(index) },
+        ...(index === 1 ? change : {}),
+      }),
+    );
+    parts.others = parts.others.map((other) => (other.kind === 'configure' ? { ...other, ordering: 'key' } : other));
+    const rules = check(history(parts, letters)).map(({ rule }) => rule);
+    return rules.filter((rule) => rule === 'order' || rule === 'one-at-a-time');
+  }
+
+  it('nothing where each first arrival comes when those before it were taken, whatever is repeated', () => {
+    expect(
+      ordered([
+        [1, 'success'],
+        [2, 'failure'],
+        [2, 'success'],
+        [1, 'success'],
+        [3, 'success'],
+      ]),
+    ).toEqual([]);
+  });
+
+  it('an event that comes before one that was not taken yet', () => {
+    expect(
+      ordered([
+        [1, 'failure'],
+        [2, 'success'],
+        [1, 'success'],
+      ]),
+    ).toEqual(['order']);
+    expect(
+      ordered([
+        [2, 'success'],
+        [1, 'success'],
+      ]),
+    ).toEqual(['order']);
+  });
+
+  it('nothing in an event that died, or was redriven', () => {
+    const dead = { ...LETTER, sequence: 1 };
+    expect(
+      ordered(
+        [
+          [1, 'failure'],
+          [2, 'success'],
+          [1, 'success'],
+        ],
+        { letters: [dead] },
+      ),
+    ).toEqual([]);
+    expect(
+      ordered(
+        [
+          [2, 'success'],
+          [1, 'success'],
+        ],
+        { redriven: [1] },
+      ),
+    ).toEqual([]);
+  });
+
+  it('two at a time, or one behind a failure, of one consumer', () => {
+    expect(
+      ordered(
+        [
+          [1, 'success', 'c'],
+          [2, 'success', 'c'],
+        ],
+        { change: { start: 100 } },
+      ),
+    ).toContain('one-at-a-time');
+    expect(
+      ordered([
+        [1, 'failure', 'c'],
+        [2, 'success', 'c'],
+        [1, 'success', 'd'],
+      ]),
+    ).toContain('one-at-a-time');
   });
 });

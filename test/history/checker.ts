@@ -1,6 +1,7 @@
 import { checkDeliveries, checkFinal, checkLooks, checkReplays, type DeliveryOperations } from './delivery-rules.ts';
 import { checkLog } from './log-rules.ts';
 import type { History, Publish, Read, Violation } from './operations.ts';
+import { checkOrder } from './order-rules.ts';
 
 /**
  * Judges a history by the promises: pure, of the simulation and of real processes alike.
@@ -54,6 +55,7 @@ export function check(history: History): Violation[] {
   checkDeliveries(operations, values, removed, violations);
   checkReplays(operations, violations);
   if (history.final !== null) {
+    checkOrder(operations.deliveries, operations.configures, history.final.letters, removed, violations);
     checkLooks(operations, history.final.letters, violations);
     for (const subscription of history.final.subscriptions) {
       checkFinal(subscription, operations, history.final.letters, values, violations);

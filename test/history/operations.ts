@@ -57,6 +57,8 @@ export interface Delivery extends Span {
   topic: string;
   webhookId: string;
   replay: string | null;
+  /** Who sent it, and what order goes by; null where that is not known. */
+  sender: { consumer: string; key: string | null; redriven: boolean } | null;
 }
 
 export interface Configure extends Span {
@@ -68,6 +70,8 @@ export interface Configure extends Span {
   topic: string | null;
   /** The type patterns of a `put` (`*` is any run of characters); empty: every type. */
   types: string[];
+  /** Of a `put`. */
+  ordering: 'none' | 'key' | 'topic';
 }
 
 /** Whoever redrives or discards a dead letter. `sequence` null: a job over many. */

@@ -47,6 +47,7 @@ export class FakeTopic implements Mocked<TopicLogApi> {
   read = vi.fn<TopicLogApi['read']>();
   event = vi.fn<TopicLogApi['event']>().mockResolvedValue({ outcome: 'unknown-topic' });
   eventsAt = vi.fn<TopicLogApi['eventsAt']>();
+  readKeys = vi.fn<TopicLogApi['readKeys']>();
   describe = vi.fn<TopicLogApi['describe']>().mockResolvedValue(null);
   configure = vi.fn<TopicLogApi['configure']>();
   remove = vi.fn<TopicLogApi['remove']>();

@@ -125,6 +125,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['a header of the hub', withHeader('Webhook-Id', 'x'), 'delivery.headers.Webhook-Id'],
     ['a hop-by-hop header', withHeader('connection', 'close'), 'delivery.headers.connection'],
     ['a header with a line break', withHeader('x-team', 'a\r\nb: c'), 'delivery.headers.x-team'],
+    ['an ordering that there is not', { ...MINIMAL, ordering: 'x' }, 'ordering'],
     ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
     ['a mistake in a filter', { ...MINIMAL, filter: { cel: 'data.amount >' } }, 'filter.cel'],
     ['a filter that is not true or false', { ...MINIMAL, filter: { cel: 'size(type)' } }, 'filter.cel'],
@@ -164,7 +165,6 @@ describe('PUT /v1/subscriptions/{name}', () => {
   });
 
   it.each([
-    ['ordering', { ...MINIMAL, ordering: 'key' }],
     ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'binary' } }],
     ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
@@ -178,7 +178,6 @@ describe('PUT /v1/subscriptions/{name}', () => {
   it.each([
     ['filter.cel', { ...MINIMAL, filter: { cel: 1 } }],
     ['transform', { ...MINIMAL, transform: ['data'] }],
-    ['ordering', { ...MINIMAL, ordering: 'x' }],
     ['delivery.kind', { ...MINIMAL, delivery: { ...MINIMAL.delivery, kind: 'x' } }],
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'x' } }],
     ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 0 } } }],

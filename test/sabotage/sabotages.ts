@@ -1,7 +1,7 @@
 import type { Sabotage } from './patch.ts';
 
 /**
- * Five bugs put in on purpose. Each is one that the design is there to prevent, and a build with it must be found out by the
+ * Bugs put in on purpose. Each is one that the design is there to prevent, and a build with it must be found out by the
  * history checker, which judges the simulation and the real thing alike: in the simulation, within a bounded number of seeds.
  */
 export const SABOTAGES: readonly Sabotage[] = [
@@ -35,10 +35,10 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [
       {
         file: 'src/subscriptions/lanes.ts',
-        find: 'const leases = taken.length > 0 ? this.#leases.leaseNew(lane, taken) : [];',
+        find: 'const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];',
         replace: `const leases: number[] = [];
           const { background, clock } = this.#core.ports;
-          background(clock.sleep(5).then(() => this.#leases.send(this.#core.tx(() => this.#leases.leaseNew(lane, taken)))));`,
+          background(clock.sleep(5).then(() => this.#leases.send(this.#core.tx(() => this.#leases.leaseNew(lane, runs)))));`,
       },
     ],
   },
@@ -60,8 +60,8 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/subscriptions/settling.ts',
-        find: '(outcome) => outcome.topic === lane.topic && held.delete(outcome.sequence),',
-        replace: '(outcome) => outcome.topic === lane.topic && (held.delete(outcome.sequence) || true),',
+        find: 'outcome.topic === lane.topic && open.delete(outcome.sequence)',
+        replace: 'outcome.topic === lane.topic && (open.delete(outcome.sequence) || true)',
       },
     ],
   },
@@ -107,6 +107,71 @@ export const SABOTAGES: readonly Sabotage[] = [
               .topicLog(lane.topic)
               .append({ v: 1, events: again, expectedLastSequence: null, create: false });
           }`,
+      },
+    ],
+  },
+  {
+    name: 'tail-at-once',
+    bug: 'What stands behind a failure of its key is leased again at once, instead of waiting for the retry (P2).',
+    breaks: ['order'],
+    patches: [
+      {
+        file: 'src/subscriptions/leases.ts',
+        find: 'const free = content.filter(({ key }) => key === null);',
+        replace: 'const free = content.filter(() => true);',
+      },
+      {
+        file: 'src/subscriptions/leases.ts',
+        find: 'const kept = content.filter(({ key }) => key !== null);',
+        replace: 'const kept = content.filter(() => false);',
+      },
+    ],
+  },
+  {
+    name: 'hold-open',
+    bug: 'A hold does not know that an event of its key waits for its retry (P2).',
+    breaks: ['order'],
+    patches: [
+      {
+        file: 'src/subscriptions/sql-holds.ts',
+        find: 'SELECT lane, key, first, EXISTS (SELECT 1',
+        replace: 'SELECT lane, key, first, 0 AND EXISTS (SELECT 1',
+      },
+    ],
+  },
+  {
+    name: 'runs-in-parallel',
+    bug: 'The consumer sends the events of a key beside each other (P2).',
+    breaks: ['one-at-a-time'],
+    patches: [
+      {
+        file: 'src/deliveries/consumer.ts',
+        find: 'if (event.key !== null) byKey.set(event.key, fresh);',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'hold-too-late',
+    bug: 'A hold begins behind the event that it was made for (P4).',
+    breaks: ['drained', 'books', 'counters'],
+    patches: [
+      {
+        file: 'src/subscriptions/picking.ts',
+        find: 'picked.holds.push({ key, first: event.sequence });',
+        replace: 'picked.holds.push({ key, first: event.sequence + 1 });',
+      },
+    ],
+  },
+  {
+    name: 'cursor-steps-too-far-back',
+    bug: 'A topic in order goes back to what was delivered already, and counts it twice (P4).',
+    breaks: ['counters', 'sum', 'books'],
+    patches: [
+      {
+        file: 'src/subscriptions/leases.ts',
+        find: 'const next = Math.min(...content.map(({ sequence }) => sequence));',
+        replace: 'const next = Math.max(lane.start, Math.min(...content.map(({ sequence }) => sequence)) - 1);',
       },
     ],
   },

@@ -88,12 +88,12 @@ export class Administrator {
   }
 
   async #change(name: string): Promise<void> {
-    const { changesOfFilter, seeks, recreations, removals, replays, interventions } = this.#plan;
+    const { changesOfFilter, changesOfOrdering, seeks, recreations, removals, replays, interventions } = this.#plan;
     const action = this.#random.weighted({
       look: 4,
       pause: 1,
       resume: 1,
-      put: changesOfFilter ? 1 : 0,
+      put: changesOfFilter || changesOfOrdering ? 1 : 0,
       seek: seeks ? 1.5 : 0,
       recreate: recreations ? 1 : 0,
       removeTopic: removals ? 0.5 : 0,
@@ -168,6 +168,7 @@ export class Administrator {
       action,
       topic,
       types,
+      ordering: this.asked.get(name)?.documents.at(-1)?.ordering ?? 'none',
     };
     this.#recorder.add(operation);
     try {
@@ -193,6 +194,9 @@ export class Administrator {
     // Topics change more rarely than the rest: most seeds are to keep to one set, so that their sums can be judged.
     if (last !== undefined && !this.#random.chance(0.2)) {
       document.topics = last.topics;
+    }
+    if (last !== undefined && !this.#plan.changesOfOrdering) {
+      document.ordering = last.ordering;
     }
     before.documents.push(document);
     this.asked.set(name, before);
@@ -229,7 +233,7 @@ export class Administrator {
       from,
       filter: expression === null ? { types, cel: null } : { types: [], cel: expression.cel },
       transform: this.#plan.expressions && random.chance(0.3) ? random.pick(TRANSFORMS) : null,
-      ordering: 'none',
+      ordering: random.pick(this.#plan.orderings),
       maxInFlight: random.pick([1, 2, 8, 64]),
       retry: { scheduleMs: random.pick(SCHEDULES), jitter: 0.2 },
       disableAfterMs: 5 * 24 * 3_600_000,

@@ -38,7 +38,7 @@ export function checkKeys(world: World, violations: Violation[]): void {
     if (!hasTable(storage, 'segments')) continue;
     const found = storage.sql
       .exec<{ entry: string }>(
-        `WITH stored AS (SELECT json_extract(line.value, '$.subject') AS key, segments.first + line.key AS sequence
+        `WITH stored AS (SELECT coalesce(json_extract(line.value, '$.partitionkey'), json_extract(line.value, '$.subject')) AS key, segments.first + line.key AS sequence
            FROM segments, json_each('[' || replace(body, char(10), ',') || ']') AS line),
          expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= keyed_through)
          SELECT 'lacks ' || key || ' ' || sequence AS entry FROM (SELECT * FROM expected EXCEPT SELECT * FROM keys)
@@ -99,7 +99,7 @@ const COUNTED = "status NOT IN ('cancelled', 'failed', 'removed', 'uncounted')";
 /** Each finds nothing unless a rule is broken. */
 const RULES: Record<string, string> = {
   'lane-sum': `SELECT ${LANE} AS detail FROM lanes WHERE ${COUNTED}
-    AND delivered + dead + in_flight + retrying + filtered + skipped + discarded <> next - 1 - origin`,
+    AND delivered + dead + in_flight + retrying + held + filtered + skipped + discarded <> next - 1 - origin`,
   // Only a seek counts sequences from before its start, as skipped; nothing else may enter the books beside the cursor.
   origin: `SELECT ${LANE} AS detail FROM lanes WHERE start - 1 - origin NOT BETWEEN 0 AND skipped`,
   'in-flight': `SELECT ${LANE} AS detail FROM lanes WHERE status NOT IN ('cancelled', 'failed', 'removed')
@@ -115,13 +115,29 @@ const RULES: Record<string, string> = {
     SELECT 1 FROM leases, json_each(sequences) WHERE leases.id = exceptions.lease AND value = exceptions.sequence)`,
   'exception-orphan':
     "SELECT lane || ' ' || sequence AS detail FROM exceptions WHERE lane NOT IN (SELECT id FROM lanes)",
+  'lease-keys': 'SELECT keys AS detail FROM leases WHERE json_array_length(keys) <> count',
+  // At most one lease has a key, of all lanes of a topic.
+  'one-turn': `SELECT topic || ' ' || value AS detail FROM leases JOIN lanes ON lanes.id = lane, json_each(keys)
+    WHERE value IS NOT NULL GROUP BY topic, value HAVING count(DISTINCT leases.id) > 1`,
+  'one-topic': `SELECT topic AS detail FROM leases JOIN lanes ON lanes.id = lane
+    WHERE (SELECT ordering FROM subscription) = 'topic' GROUP BY topic HAVING count(*) > 1`,
+  'hold-range': `SELECT lane || ' ' || key AS detail FROM holds LEFT JOIN lanes ON lanes.id = lane
+    WHERE lanes.id IS NULL OR holds.first NOT BETWEEN lanes.start AND lanes.next - 1`,
+  'hold-blocked': `SELECT lane || ' ' || key AS detail FROM holds WHERE blocked <> EXISTS (
+    SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND redriven = 0)`,
+  // What is tried again or under way comes before whatever waits behind it.
+  'hold-behind': `SELECT lane || ' ' || key AS detail FROM holds WHERE EXISTS (
+      SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND redriven = 0 AND sequence >= first)
+    OR EXISTS (SELECT 1 FROM leases, json_each(keys) AS k, json_each(sequences) AS s
+      WHERE lane = holds.lane AND retry = 0 AND k.value = holds.key AND s.key = k.key AND s.value >= first)`,
+  'held-by': `SELECT ${LANE} AS detail FROM lanes WHERE held > 0 AND NOT EXISTS (SELECT 1 FROM holds WHERE lane = lanes.id)`,
   'dead-count': `SELECT ${LANE} AS detail FROM lanes WHERE replay IS NULL AND status NOT IN ('removed', 'uncounted')
     AND dead <> (SELECT count(*) FROM letters WHERE lane = lanes.id AND state = 'open')`,
   'one-live-lane': `SELECT topic AS detail FROM lanes WHERE replay IS NULL AND status IN ('active', 'attaching')
     GROUP BY topic HAVING count(*) > 1`,
   'replay-range': `SELECT ${LANE} AS detail FROM lanes WHERE replay IS NOT NULL AND next > until + 1`,
   negative: `SELECT ${LANE} AS detail FROM lanes
-    WHERE min(delivered, filtered, skipped, discarded, dead, failed, in_flight, retrying) < 0`,
+    WHERE min(delivered, filtered, skipped, discarded, dead, failed, in_flight, retrying, held) < 0`,
 };
 
 const ALL_RULES = Object.entries(RULES)
@@ -133,6 +149,7 @@ const NEEDS_ALARM = `
   SELECT 'lane' AS what, lanes.id AS id FROM lanes, subscription
     WHERE parked IS NULL AND lanes.status IN ('active', 'attaching') AND (until IS NULL OR next <= until)
       AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
+  UNION ALL SELECT 'hold', first FROM holds, subscription WHERE NOT paused AND disabled_reason IS NULL
   UNION ALL SELECT 'lease', leases.id FROM leases, subscription WHERE token IS NOT NULL OR (NOT paused AND disabled_reason IS NULL)
   UNION ALL SELECT 'exception', sequence FROM exceptions, subscription
     WHERE lease IS NULL AND NOT paused AND disabled_reason IS NULL
@@ -175,7 +192,7 @@ export function leftToDo(world: World): string | null {
 const BUSY = `
   SELECT 'lane ' || lanes.status AS what, lanes.id AS id FROM lanes, subscription WHERE parked IS NULL AND lanes.status IN ('active', 'attaching')
     AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT 'pending', id FROM lanes WHERE status IN ('active', 'uncounted') AND (in_flight > 0 OR retrying > 0)
+  UNION ALL SELECT 'pending', id FROM lanes WHERE status IN ('active', 'uncounted') AND in_flight + retrying + held > 0
     AND (SELECT document IS NOT NULL AND NOT paused AND disabled_reason IS NULL FROM subscription)
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1 OR attach_after IS NOT NULL

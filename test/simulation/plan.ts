@@ -1,3 +1,4 @@
+import type { Ordering } from '../../src/subscriptions/document.ts';
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import { MANNERS } from './receivers.ts';
@@ -26,6 +27,9 @@ export interface Plan {
   removals: boolean;
   clockJumps: boolean;
   changesOfFilter: boolean;
+  /** Orderings that subscriptions are made with. */
+  orderings: Ordering[];
+  changesOfOrdering: boolean;
   replays: boolean;
   /** Filters in CEL and transforms, some of which fail on some events. */
   expressions: boolean;
@@ -65,6 +69,8 @@ export function drawPlan(random: SeededRandom): Plan {
     removals: random.chance(0.1),
     clockJumps: random.chance(0.15),
     changesOfFilter: random.chance(0.3),
+    orderings: random.pick([['none'], ['key'], ['key'], ['topic'], ['none', 'key', 'topic']]),
+    changesOfOrdering: random.chance(0.25),
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
     youngEventsMax: random.pick([1, 3, 8, 1_000]),

@@ -9,6 +9,9 @@ import type { World } from './world.ts';
 
 export const TYPES = ['shop.order', 'shop.refund', 'mail.sent'];
 
+/** Subjects: few, so that many events share one. */
+const KEYS = [null, 'k1', 'k1', 'k1', 'k2'];
+
 /** How often a publish without an answer is sent again before its producer gives it up. */
 const RETRIES_MAX = 4;
 const BATCH_MAX = 5;
@@ -64,7 +67,8 @@ export class Producer {
     this.#count += 1;
     // At times an id is used again for something else.
     const used = this.#count > 1 && this.#random.chance(0.01) ? this.#random.between(1, this.#count - 1) : this.#count;
-    return newEvent(this.#name, String(used), this.#random.pick(TYPES), String(this.#count));
+    const keys = { subject: this.#random.pick(KEYS), partitionkey: this.#random.pick([null, null, null, null, 'k2']) };
+    return newEvent(this.#name, String(used), this.#random.pick(TYPES), keys, String(this.#count));
   }
 
   async #publish(made: Made, expected: number | null): Promise<void> {
@@ -125,11 +129,17 @@ export async function publishOnce(
   return operation;
 }
 
-/** An event whose content is its data. Some have a key, so that the log's index of keys has something to do. */
-export function newEvent(source: string, id: string, type: string, data: string): TestEvent {
-  const key = type === 'mail.sent' ? null : source;
-  const subject = key === null ? {} : { subject: key };
+/** An event whose content is its data. */
+function newEvent(
+  source: string,
+  id: string,
+  type: string,
+  { subject, partitionkey }: { subject: string | null; partitionkey: string | null },
+  data: string,
+): TestEvent {
+  const key = partitionkey ?? subject;
   const time = '2026-01-01T00:00:00Z';
-  const json = JSON.stringify({ specversion: '1.0', id, source, type, ...subject, time, data });
+  const head = { specversion: '1.0', id, source, type, subject: subject ?? undefined, time };
+  const json = JSON.stringify({ ...head, partitionkey: partitionkey ?? undefined, data });
   return { type, source, id, key, content: data, json };
 }

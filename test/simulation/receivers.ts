@@ -1,6 +1,7 @@
 import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { Fetch } from '../../src/deliveries/webhook.ts';
+import { orderingKey } from '../../src/events/ordering-key.ts';
 import type { Delivery, Outcome, SeenEvent } from '../history/operations.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 
@@ -65,7 +66,7 @@ export class Receivers {
       await this.#scheduler.hop(`requests ${host}`, life);
       return new Promise<Response>((resolve, reject) => {
         this.#scheduler.post(`request to ${host}`, null, () => {
-          void this.#answer(host, pathname.slice(1), init.headers, init.body).then((answer) => {
+          void this.#answer(host, pathname.slice(1), life.name, init.headers, init.body).then((answer) => {
             this.#scheduler.post(`answer of ${host}: ${answer?.status ?? 'reset'}`, life, () =>
               answer === null ? reject(new Error('Connection reset.')) : resolve(answer),
             );
@@ -79,11 +80,12 @@ export class Receivers {
   async #answer(
     host: string,
     subscription: string,
+    consumer: string,
     headers: Record<string, string>,
     body: string,
   ): Promise<Response | null> {
     const { random } = this.#scheduler;
-    const { event, topic } = seenEvent(body);
+    const { event, topic, key } = seenEvent(body);
     const manner: Manner = event.type === this.poison.get(host) ? { error: 1 } : (this.manners.get(host) ?? HEALTHY);
     const answer = random.weighted(manner as Record<Answer, number>);
     const entry: Delivery = {
@@ -96,6 +98,7 @@ export class Receivers {
       event,
       webhookId: headers['webhook-id'] ?? '',
       replay: headers['millrace-replay'] ?? null,
+      sender: { consumer, key, redriven: headers['millrace-redriven'] !== undefined },
     };
     this.books.push(entry);
     if (Number(headers['millrace-sequence']) !== event.sequence || headers['millrace-topic'] !== topic) {
@@ -139,7 +142,7 @@ export class Receivers {
 }
 
 /** An event as readers and receivers get it. */
-export function seenEvent(json: string): { event: SeenEvent; topic: string } {
+export function seenEvent(json: string): { event: SeenEvent; topic: string; key: string | null } {
   const event: unknown = JSON.parse(json);
   if (
     typeof event !== 'object' ||
@@ -152,6 +155,7 @@ export function seenEvent(json: string): { event: SeenEvent; topic: string } {
   }
   return {
     topic: event.topic,
+    key: orderingKey(json),
     event: {
       sequence: Number(event.sequence),
       identity: `${event.source} ${event.id}`,

@@ -197,13 +197,23 @@ export class Hub {
   }
 
   async publish(topic: string, count: number, type = 'order.created'): Promise<void> {
-    const events = Array.from({ length: count }, () => {
+    await this.publishKeys(
+      topic,
+      Array.from({ length: count }, () => null),
+      type,
+    );
+  }
+
+  /** One event for each of these keys. */
+  async publishKeys(topic: string, keys: readonly (string | null)[], type = 'order.created'): Promise<void> {
+    const events = keys.map((key) => {
       const id = `e${++this.#events}`;
+      const subject = key === null ? {} : { subject: key };
       return {
         source: '/test',
         id,
-        key: null,
-        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type }),
+        key,
+        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type, ...subject }),
       };
     });
     const result = await this.awaiting(

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { migrate } from '../../src/storage/migrate.ts';
+import { columnsOf } from '../../src/subscriptions/lease-content.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
 import type { LaneChange, LaneRow, NewLane } from '../../src/subscriptions/rows.ts';
 import { type Statements, statements } from '../../src/subscriptions/sql.ts';
@@ -48,6 +49,10 @@ function answers(sql: Statements): unknown {
     nextLeaseDue: [true, false].map((claimedOnly) => sql.nextLeaseDue(claimedOnly)),
     firstDue: sql.firstDue(),
     lowestException: LANES.map((lane) => sql.lowestException(lane)),
+    underWay: [...sql.underWay()].map(([topic, keys]) => [topic, [...keys].sort()]).sort(),
+    holdCount: sql.holdCount(),
+    lanesWithOpenHolds: sql.lanesWithOpenHolds(),
+    lowestHeld: LANES.map((lane) => sql.lowestHeld(lane)),
     firstUnsentLetter: TOPICS.map((topic) => sql.firstUnsentLetter(topic)),
   };
 }
@@ -68,15 +73,23 @@ function write(sql: Statements, random: SeededRandom): void {
     ...(random.chance(0.5) ? { in_flight: random.between(-2, 2) } : {}),
     ...(random.chance(0.5) ? { retrying: random.between(0, 2) } : {}),
   };
+  const key = random.pick(['a', 'b']);
   const exception = { lane, sequence, attempts: 1, tries: 1, due, lease: null, redriven: random.below(2), event: null };
+  const content = columnsOf([{ sequence, key: random.pick([null, key]) }]);
   const writes = [
     () => sql.moveLane(lane, change, columns),
     () => Object.keys(columns).length > 0 && sql.setLane(lane, columns),
-    () => sql.lease(lease) ?? sql.addLease({ id: lease, lane, retry: 0, sequences: [sequence], due }),
+    () => sql.lease(lease) ?? sql.addLease({ id: lease, lane, retry: 0, ...content, due }),
     () => sql.setLease(lease, random.chance(0.5) ? { due } : { token: random.pick([null, 't']), count: sequence }),
     () => sql.deleteLease(lease),
     () => sql.restartLeases(due, due),
-    () => sql.putException({ ...exception, first_attempt_at: null, last_status: null, last_error: null }),
+    () => sql.putException({ ...exception, first_attempt_at: null, last_status: null, last_error: null, key }),
+    () => sql.setExceptionKey(lane, sequence, key),
+    () => sql.addHold(lane, key, sequence),
+    () => sql.moveHold(lane, key, sequence),
+    () => sql.deleteHold(lane, key),
+    () => random.chance(0.2) && sql.deleteHoldsOf(lane),
+    () => random.chance(0.2) && sql.cutHolds(lane, sequence, sequence + 2),
     () => sql.setExceptionLease(lane, [sequence], random.pick([null, lease])),
     () => sql.deleteException(lane, sequence),
     () => random.chance(0.2) && sql.deleteExceptionsOf(lane),

@@ -24,11 +24,13 @@ CREATE TABLE exceptions (
         event TEXT,                                -- a redriven one's, whole: the log may not have it any more
         first_attempt_at INTEGER,
         last_status INTEGER,
-        last_error TEXT,
+        last_error TEXT, key TEXT,
         PRIMARY KEY (lane, sequence)
       ) WITHOUT ROWID;
 
 CREATE INDEX exceptions_due ON exceptions (due) WHERE lease IS NULL;
+
+CREATE INDEX exceptions_key ON exceptions (lane, key) WHERE key IS NOT NULL AND redriven = 0;
 
 CREATE INDEX exceptions_redriven ON exceptions (lane, sequence) WHERE redriven = 1;
 
@@ -38,6 +40,16 @@ CREATE TABLE history (
         filter TEXT,                                -- the filter's; null: skipped
         PRIMARY KEY (topic, sequence)
       ) WITHOUT ROWID;
+
+CREATE TABLE holds (
+        lane INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        blocked INTEGER NOT NULL,
+        PRIMARY KEY (lane, key)
+      ) WITHOUT ROWID;
+
+CREATE INDEX holds_open ON holds (lane, key, first) WHERE blocked = 0;
 
 CREATE TABLE jobs (
         id TEXT PRIMARY KEY,
@@ -73,7 +85,7 @@ CREATE TABLE lanes (
         ended_at INTEGER,
         error TEXT,
         mirrored INTEGER NOT NULL DEFAULT 1        -- 0: a replay the catalogue does not know yet
-      , cel TEXT);
+      , cel TEXT, held INTEGER NOT NULL DEFAULT 0);
 
 CREATE INDEX lanes_attaching ON lanes (id) WHERE status = 'attaching';
 
@@ -100,7 +112,7 @@ CREATE TABLE leases (
         sends INTEGER NOT NULL DEFAULT 0,
         due INTEGER NOT NULL,                      -- claimed: its deadline; else when to send again
         target_version INTEGER NOT NULL DEFAULT 0  -- at the claim
-      );
+      , keys TEXT);
 
 CREATE TABLE letters (
         topic TEXT NOT NULL,
@@ -135,6 +147,14 @@ CREATE TABLE "notices" (
         open INTEGER
       );
 
+CREATE TABLE skipped_holds (
+        topic TEXT NOT NULL,
+        key TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        PRIMARY KEY (topic, key, first)
+      ) WITHOUT ROWID;
+
 CREATE TABLE skips (topic TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (topic, sequence)) WITHOUT ROWID;
 
 CREATE TABLE stats (
@@ -167,4 +187,4 @@ CREATE TABLE subscription (
         attach_after TEXT,                         -- the last topic that was held against the patterns; null when all were
         healed INTEGER NOT NULL DEFAULT 0,         -- how often the sweep had to wake something
         alarm_failures INTEGER NOT NULL DEFAULT 0
-      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, told TEXT, told_at INTEGER NOT NULL DEFAULT 0, deaths TEXT NOT NULL DEFAULT '{}');
+      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, told TEXT, told_at INTEGER NOT NULL DEFAULT 0, deaths TEXT NOT NULL DEFAULT '{}', ordering TEXT NOT NULL DEFAULT 'none');

@@ -83,7 +83,7 @@ export class Load {
       });
       receiver.secret = delivery.secret ?? null;
       const types = name === 'fine' ? ['order.*'] : [];
-      const configure = { subscription: name, action: 'put' as const, topic: null, types };
+      const configure = { subscription: name, action: 'put' as const, topic: null, types, ordering: 'none' as const };
       this.#recorder.add({ kind: 'configure', start, end: this.#recorder.now(), outcome: 'success', ...configure });
     }
     this.#tasks.push(...this.#producers.map((producer) => producer.run()));

@@ -44,6 +44,7 @@ export async function startRecordedReceiver(
         topic: arrival.topic,
         webhookId: arrival.webhookId,
         replay: arrival.replay,
+        sender: null,
       };
       recorder.add(delivery);
       const answer = temper(arrival, event);

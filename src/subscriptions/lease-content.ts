@@ -1,0 +1,32 @@
+import type { LeaseRow } from './rows.ts';
+
+/** An event in a lease. */
+export interface Leased {
+  sequence: number;
+  /** Whose turn it is: no other delivery with this key is under way, and those of one lease go one after the other. */
+  key: string | null;
+}
+
+/** The key of everything where a whole topic is in order. No event has it: attributes aren't empty. */
+export const WHOLE_TOPIC = '';
+
+export function sequencesOf(lease: LeaseRow): number[] {
+  return JSON.parse(lease.sequences) as number[];
+}
+
+/** What a lease still holds, ascending. */
+export function contentOf(lease: LeaseRow): Leased[] {
+  const keys = lease.keys === null ? [] : (JSON.parse(lease.keys) as (string | null)[]);
+  return sequencesOf(lease).map((sequence, index) => ({ sequence, key: keys[index] ?? null }));
+}
+
+/** The columns of a lease that holds these. */
+export function columnsOf(content: readonly Leased[]): Pick<LeaseRow, 'sequences' | 'keys' | 'count'> {
+  const ascending = [...content].sort((a, b) => a.sequence - b.sequence);
+  const keyed = ascending.some(({ key }) => key !== null);
+  return {
+    sequences: JSON.stringify(ascending.map(({ sequence }) => sequence)),
+    keys: keyed ? JSON.stringify(ascending.map(({ key }) => key)) : null,
+    count: ascending.length,
+  };
+}

@@ -1,0 +1,130 @@
+import { orderingKey } from '../events/ordering-key.ts';
+import type { Core } from './core.ts';
+import { contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
+import { HOLDS_MAX, KEY_RUN_MAX, LEASE_EVENTS_MAX, LEASE_WORK_MS } from './limits.ts';
+import { type Page, type Picked, pickByKey, pickFreely, pickInTurn } from './picking.ts';
+import type { LaneRow } from './rows.ts';
+
+/** What may go next (design: "Order, exactly"). Keys under way are one set over live delivery, replays and redriven letters. */
+export class Order {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /**
+   * A new ordering takes effect once nothing that was leased by the old one is in flight: false while that is waited for, and
+   * nothing may be leased.
+   */
+  isSettled(): boolean {
+    const { ordering } = this.#core.document;
+    if (this.#core.ordering === ordering) return true;
+    if (this.#core.sql.inFlight().leases > 0) return false;
+    this.#core.tx(() => this.#core.setRow({ ordering }));
+    return true;
+  }
+
+  /** How many events of one key a lease may hold: those that the consumer finishes, one after the other, in its time. */
+  runMax(swift: boolean): number {
+    const most = this.#core.ordering === 'topic' ? LEASE_EVENTS_MAX : KEY_RUN_MAX;
+    const timely = Math.floor(LEASE_WORK_MS / this.#core.document.delivery.timeoutMs);
+    return swift ? most : Math.max(1, Math.min(most, timely));
+  }
+
+  /** The keys of a topic with a delivery under way, in whichever lane. */
+  keysUnderWay(topic: string): ReadonlySet<string> {
+    return this.#core.sql.underWay().get(topic) ?? NONE;
+  }
+
+  /** The same, but for what one lease holds itself. */
+  keysUnderWayBeside(topic: string, lease: number): ReadonlySet<string> {
+    const { sql } = this.#core;
+    const others = sql.leases().filter(({ id, lane }) => id !== lease && sql.lane(lane)?.topic === topic);
+    return new Set(others.flatMap(contentOf).flatMap(({ key }) => key ?? []));
+  }
+
+  /**
+   * Where a whole topic is in order: may something of the lane be leased now? What is tried again comes first, then what it
+   * holds since another ordering, then what stands at its `next`.
+   */
+  isTurnOf(lane: LaneRow, what: 'held' | 'next'): boolean {
+    const { sql, ordering } = this.#core;
+    if (ordering !== 'topic') return true;
+    return (
+      !sql.underWay().has(lane.topic) &&
+      sql.lowestException(lane.id) === null &&
+      (what === 'held' || sql.holdCount() === 0 || sql.holdsOf(lane.id).length === 0)
+    );
+  }
+
+  /** Retries that are due and whose turn it is, all of one lane. */
+  dueRetries(now: number, limit: number, swift: boolean): { lane: number; content: Leased[] } | null {
+    const { sql, ordering } = this.#core;
+    if (ordering === 'none') {
+      const first = sql.firstDue();
+      if (!first || first.due > now) return null;
+      return {
+        lane: first.lane,
+        content: sql.dueIn(first.lane, now, limit).map((sequence) => ({ sequence, key: null })),
+      };
+    }
+    const busy = [...sql.underWay()].flatMap(([topic, keys]) =>
+      ordering === 'topic' ? [topic] : [...keys].map((key) => `${topic} ${key}`),
+    );
+    const rows = sql.dueInOrder(now, ordering, busy, limit);
+    const [first] = rows;
+    if (!first) return null;
+    const runMax = this.runMax(swift);
+    const counts = new Map<string, number>();
+    const content = rows.flatMap(({ sequence, key: own }): Leased[] => {
+      const key = ordering === 'topic' ? WHOLE_TOPIC : own;
+      if (key === null) return [{ sequence, key }];
+      const count = (counts.get(key) ?? 0) + 1;
+      counts.set(key, count);
+      return count > runMax ? [] : [{ sequence, key }];
+    });
+    return { lane: first.lane, content };
+  }
+
+  /** What of a page at the lane's `next` goes, what is held, and up to where that leads. */
+  pick(lane: LaneRow, page: Page, swift: boolean): Picked {
+    switch (this.#core.ordering) {
+      case 'none':
+        // What was ordered by another key before is finished in its order.
+        return this.#core.sql.holdCount() === 0 && this.#core.sql.inFlight().keyed === 0
+          ? pickFreely(page)
+          : this.#pickByKey(lane, page, swift);
+      case 'topic':
+        return this.isTurnOf(lane, 'next')
+          ? pickInTurn(WHOLE_TOPIC, page, this.runMax(swift))
+          : { runs: [], taken: 0, held: 0, holds: [], last: lane.next - 1 };
+      case 'key':
+        return this.#pickByKey(lane, page, swift);
+    }
+  }
+
+  #pickByKey(lane: LaneRow, page: Page, swift: boolean): Picked {
+    const { sql } = this.#core;
+    const keysOf = new Map(page.events.map((event) => [event, orderingKey(event.json)]));
+    const keys = [...new Set(keysOf.values())].filter((key) => key !== null);
+    const count = sql.holdCount();
+    const held = new Set(count === 0 ? [] : sql.heldAmong(lane.id, keys));
+    const underWay = this.keysUnderWay(lane.topic);
+    const ordered = this.#core.ordering === 'key';
+    const anyRetry = ordered && sql.lowestException(lane.id) !== null;
+    const retrying = new Set(anyRetry ? sql.retryingAmong(lane.id, keys) : []);
+    return pickByKey(page, {
+      keyOf: (event) => {
+        const key = keysOf.get(event) ?? null;
+        return key !== null && (ordered || held.has(key) || underWay.has(key)) ? key : null;
+      },
+      isHeld: (key) => held.has(key),
+      isBusy: (key) => underWay.has(key) || retrying.has(key),
+      runMax: this.runMax(swift),
+      holdsMax: Math.max(0, HOLDS_MAX - count),
+    });
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set();
