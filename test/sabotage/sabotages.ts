@@ -117,12 +117,12 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [
       {
         file: 'src/subscriptions/leases.ts',
-        find: 'const free = content.filter(({ key }) => key === null);',
+        find: 'const free = content.filter(({ key }) => key === null || !isBehind(key));',
         replace: 'const free = content.filter(() => true);',
       },
       {
         file: 'src/subscriptions/leases.ts',
-        find: 'const kept = content.filter(({ key }) => key !== null);',
+        find: 'const kept = content.filter(({ key }) => key !== null && isBehind(key));',
         replace: 'const kept = content.filter(() => false);',
       },
     ],
