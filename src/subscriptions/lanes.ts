@@ -209,8 +209,8 @@ export class Lanes {
       this.#core.tx(() => this.#leases.endReplay(now, 'failed', error));
       return;
     }
-    const scannedTo = Math.min(answer.next ?? until, until);
-    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, scannedTo, slots, null)));
+    const scannedTo = answer.next ?? until;
+    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), slots, null)));
   }
 
   /** Ends a read; false if it had been given up. */

@@ -88,6 +88,18 @@ export const SABOTAGES: readonly Sabotage[] = [
     ],
   },
   {
+    name: 'failed-filter-vanishes',
+    bug: 'An event that a filter fails on is passed over without a dead letter (P4).',
+    breaks: ['sum', 'books'],
+    patches: [
+      {
+        file: 'src/subscriptions/lanes.ts',
+        find: 'for (const { sequence, error } of dead)',
+        replace: 'for (const { sequence, error } of dead.slice(0, 0))',
+      },
+    ],
+  },
+  {
     name: 'replay-appends',
     bug: 'A replay publishes the events again instead of reading them (P2).',
     breaks: ['read-attempted', 'one-record'],

@@ -31,6 +31,7 @@ const PATHS: Record<string, string[]> = {
   '/v1/subscriptions/{name}/resume': ['post'],
   '/v1/subscriptions/{name}/seek': ['post'],
   '/v1/subscriptions/{name}/test': ['post'],
+  '/v1/subscriptions/{name}/preview': ['post'],
   '/v1/subscriptions/{name}/rotate-secret': ['post'],
   '/v1/subscriptions/{name}/secret': ['get'],
   '/v1/subscriptions/{name}/attempts': ['get'],
