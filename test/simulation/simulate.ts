@@ -160,14 +160,13 @@ async function heal(
     // Whatever looks drained has to stay so over a sweep.
     return drainedSince !== null && scheduler.elapsed - drainedSince > 2 * SWEEP_EVERY_MS;
   };
-  const outcome = await scheduler.run(
-    () => stop() || failed !== null || scheduler.elapsed - from > longest || drained(),
-    STEPS_MAX,
-  );
+  // What has drained in time may take its time to stay so.
+  const late = () => drainedSince === null && scheduler.elapsed - from > longest;
+  const outcome = await scheduler.run(() => stop() || failed !== null || late() || drained(), STEPS_MAX);
   over = true;
   if (failed !== null) {
     broken('calls', `with nothing failing: ${failed instanceof Error ? failed.stack : failed}`);
-  } else if (outcome !== 'done' || scheduler.elapsed - from > longest) {
+  } else if (outcome !== 'done' || late()) {
     broken(
       'drained',
       `after ${scheduler.elapsed - from} ms without faults there is still something to do: ${left} (${outcome})`,
