@@ -1,6 +1,7 @@
 import { messageId } from '../events/ids.ts';
 import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
-import { attempt, type WebhookPorts, webhookRequest } from './webhook.ts';
+import { webhookRequest } from './request.ts';
+import { attempt, type WebhookPorts } from './webhook.ts';
 
 /** The `millrace.test` event a person sends to see whether a webhook works. It is in no log and counted nowhere. */
 

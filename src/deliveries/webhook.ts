@@ -1,25 +1,15 @@
-import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
-import { messageId } from '../events/ids.ts';
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../subscriptions/protocol.ts';
 import { describeFailure, interpret } from './answer.ts';
-import { headerProblem } from './headers.ts';
+import { type WebhookRequest, webhookRequest } from './request.ts';
 import { readStart } from './response-body.ts';
-import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
-/** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
+/** Sends one webhook, and says what its answer means. */
 
 /** The platform's `fetch`, as far as it is used. */
 export type Fetch = (url: string, init: WebhookInit) => Promise<Response>;
-
-export interface WebhookRequest {
-  method: 'POST';
-  /** Lower-case names. */
-  headers: Record<string, string>;
-  body: string;
-}
 
 export interface WebhookInit extends WebhookRequest {
   redirect: 'manual';
@@ -32,58 +22,6 @@ export interface WebhookPorts {
   guard: UrlGuard;
   /** The hub's, for the user agent. */
   version: string;
-}
-
-/**
- * The request of one attempt.
- *
- * @param at the attempt's time, milliseconds since the epoch.
- * @throws if a secret of the target is none.
- */
-export function webhookRequest(
-  subscription: string,
-  target: DeliveryTarget,
-  event: ClaimedEvent,
-  at: number,
-  version: string,
-): WebhookRequest {
-  const id = messageId(subscription, event.topic, event.sequence);
-  const timestamp = Math.floor(at / 1000);
-  const traceparent = traceparentOf(event.json);
-  const { headers, signers } = prepared(target);
-  return {
-    method: 'POST',
-    headers: {
-      ...headers,
-      'content-type': STRUCTURED_CONTENT_TYPE,
-      'user-agent': `Millrace/${version}`,
-      'webhook-id': id,
-      'webhook-timestamp': String(timestamp),
-      'webhook-signature': signers.map((sign) => sign(id, timestamp, event.json)).join(' '),
-      'millrace-attempt': String(event.attempt),
-      'millrace-topic': event.topic,
-      'millrace-sequence': String(event.sequence),
-      ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
-      ...(traceparent === null ? {} : { traceparent }),
-    },
-    body: event.json,
-  };
-}
-
-interface Prepared {
-  headers: Record<string, string>;
-  signers: Signer[];
-}
-
-/** What is the same for every event of a claim. A target is one claim's, so it is forgotten with it. */
-const PREPARED = new WeakMap<DeliveryTarget, Prepared>();
-
-function prepared(target: DeliveryTarget): Prepared {
-  const known = PREPARED.get(target);
-  if (known !== undefined) return known;
-  const fresh = { headers: configuredHeaders(target), signers: target.secrets.map(signer) };
-  PREPARED.set(target, fresh);
-  return fresh;
 }
 
 /** What became of one request: an outcome without the event's name. `released`: it was not made, and no attempt is spent. */
@@ -163,27 +101,6 @@ function unanswered(outcome: FailedOutcome['outcome'], error: string, latencyMs:
 function abandon(fetched: Promise<Response>, abort: AbortController): void {
   fetched.then((response) => response.body?.cancel()).catch(() => undefined);
   abort.abort();
-}
-
-/** Without those that may not be set: the HTTP interface refuses them, an older version may have stored one. */
-function configuredHeaders(target: DeliveryTarget): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(target.headers)
-      .filter(([name, value]) => headerProblem(name, value) === null)
-      .map(([name, value]) => [name.toLowerCase(), value]),
-  );
-}
-
-/** W3C Trace Context, level 2: version, trace id, parent id, flags. */
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-function traceparentOf(json: string): string | null {
-  // Most events have none, and parsing a large one costs more than signing it.
-  if (!json.includes('"traceparent"')) return null;
-  const event: unknown = JSON.parse(json);
-  if (typeof event !== 'object' || event === null || !('traceparent' in event)) return null;
-  const { traceparent } = event;
-  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : null;
 }
 
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */

@@ -3,6 +3,7 @@ import { sendTestEvent } from '../deliveries/test-event.ts';
 import { durationSchema } from '../events/durations.ts';
 import { positionSchema } from '../events/position.ts';
 import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
+import { publicKeyOf } from '../subscriptions/webhook-keys.ts';
 import { VERSION } from '../version.ts';
 import { noBody } from './body.ts';
 import type { Context } from './context.ts';
@@ -138,6 +139,17 @@ function webhookPorts(context: Context) {
   };
 }
 
+/** A secret as it is answered. */
+const keyAnswer = {
+  secret: z.string(),
+  publicKey: z.string().optional().describe('`whpk_…`, for receivers to verify by; of a `whsk_…` only.'),
+};
+
+function keyOut(secret: string): { secret: string; publicKey?: string } {
+  const publicKey = publicKeyOf(secret);
+  return publicKey === null ? { secret } : { secret, publicKey };
+}
+
 const secret = route({
   method: 'GET',
   path: '/v1/subscriptions/{name}/secret',
@@ -150,16 +162,17 @@ const secret = route({
   scopes,
   responses: {
     200: z.object({
-      secret: z.string(),
-      previous: z.object({ secret: z.string(), expiresAt: timeField }).optional(),
+      ...keyAnswer,
+      previous: z.object({ ...keyAnswer, expiresAt: timeField }).optional(),
     }),
   },
   problems: ['unknown-subscription', 'secret-unreadable'],
   handler: async ({ params: { name } }, { hub }) => {
     const view = unlocked(await hub.subscription(name).secret(), name);
     const { previous } = view;
-    const old = previous === null ? {} : { previous: { ...previous, expiresAt: timeOf(previous.expiresAt) } };
-    return { status: 200, body: { secret: view.secret, ...old }, headers: { 'cache-control': 'no-store' } };
+    const old =
+      previous === null ? {} : { previous: { ...keyOut(previous.secret), expiresAt: timeOf(previous.expiresAt) } };
+    return { status: 200, body: { ...keyOut(view.secret), ...old }, headers: { 'cache-control': 'no-store' } };
   },
 });
 
@@ -168,18 +181,26 @@ const rotateSecret = route({
   path: '/v1/subscriptions/{name}/rotate-secret',
   tag,
   summary: 'Make a new secret',
-  description: 'During the overlap webhooks carry both signatures.',
+  description: 'During the overlap webhooks carry both signatures, of whatever kinds they are.',
   params,
   query: {},
-  body: z.strictObject({ overlap: durationSchema(0, OVERLAP_MAX_MS).prefault('24h') }),
+  body: z.strictObject({
+    overlap: durationSchema(0, OVERLAP_MAX_MS).prefault('24h'),
+    signature: z
+      .enum(['v1', 'v1a'])
+      .optional()
+      .describe(
+        '`v1`: HMAC-SHA256, a `whsec_…`; `v1a`: Ed25519, a `whsk_…`. The kind of the present secret if absent.',
+      ),
+  }),
   needs,
   scopes,
-  responses: { 200: z.object({ secret: z.string(), previousExpiresAt: timeField }) },
+  responses: { 200: z.object({ ...keyAnswer, previousExpiresAt: timeField }) },
   problems: ['unknown-subscription', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.rotate-secret', target: input.params.name }),
   handler: async ({ params: { name }, body }, { hub }) => {
-    const rotated = unlocked(await hub.subscription(name).rotateSecret(body.overlap), name);
-    const answer = { secret: rotated.secret, previousExpiresAt: timeOf(rotated.previousExpiresAt) };
+    const rotated = unlocked(await hub.subscription(name).rotateSecret(body.overlap, body.signature), name);
+    const answer = { ...keyOut(rotated.secret), previousExpiresAt: timeOf(rotated.previousExpiresAt) };
     return { status: 200, body: answer, headers: { 'cache-control': 'no-store' } };
   },
 });

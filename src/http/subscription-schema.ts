@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { headerProblem } from '../deliveries/headers.ts';
-import { parseSecret } from '../deliveries/signature.ts';
 import { durationSchema } from '../events/durations.ts';
 import { isTypePattern, TYPE_PATTERN_RULE } from '../events/filters.ts';
 import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
+import { parseSecret } from '../subscriptions/webhook-keys.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
 import { rateLimitBody } from './replay-schema.ts';
@@ -111,7 +111,7 @@ export const LATER_FIELDS: Later = {
     z.strictObject({ data: z.unknown(), headers: z.unknown(), path: z.unknown() }).partial(),
   ]),
   ordering: z.enum(['key', 'topic']),
-  'delivery.format': z.enum(['binary', 'batch', 'data']),
+  'delivery.format': z.literal('batch'),
   'delivery.rateLimit': rateLimitBody,
   'delivery.maxBatch': z.int().min(2),
   'delivery.handshake': z.literal(true),
@@ -158,10 +158,17 @@ export const subscriptionBody = z
     delivery: z.strictObject({
       kind: z.literal('webhook').optional(),
       url: z.string().describe('An absolute https URL of a public host.'),
-      format: z.literal('structured').optional(),
+      format: z
+        .enum(['structured', 'binary', 'data'])
+        .default('structured')
+        .describe('A CloudEvent in JSON; one with its attributes in `ce-` headers; or its data alone.'),
       timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
       headers: headers.default({}),
-      secret: secret.optional().describe('`whsec_…`; made if absent, kept if omitted later.'),
+      secret: secret
+        .optional()
+        .describe(
+          '`whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.',
+        ),
       rateLimit: z.null().optional(),
       maxBatch: z.literal(1).optional(),
       handshake: z.literal(false).optional(),
@@ -185,7 +192,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     delivery: {
       kind: 'webhook',
       url: body.delivery.url,
-      format: 'structured',
+      format: body.delivery.format,
       timeoutMs: body.delivery.timeout,
       headers: body.delivery.headers,
       secret: body.delivery.secret ?? null,

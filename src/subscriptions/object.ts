@@ -31,6 +31,7 @@ import type {
 } from './protocol.ts';
 import { Subscription } from './subscription.ts';
 import { Vault } from './vault.ts';
+import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The Durable Object of one subscription: it gives a Subscription its ports and passes calls on. */
 export class SubscriptionObject extends DurableObject<Env> implements SubscriptionApi {
@@ -88,8 +89,11 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.secret();
   }
 
-  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
-    return this.#subscription.rotateSecret(overlapMs);
+  rotateSecret(
+    overlapMs: number,
+    scheme?: SignatureScheme,
+  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+    return this.#subscription.rotateSecret(overlapMs, scheme);
   }
 
   reseal(): Promise<{ resealed: boolean } | Locked | null> {

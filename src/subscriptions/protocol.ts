@@ -1,6 +1,7 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { RateLimit, SubscriptionDocument, Transform, WebhookFormat } from './document.ts';
+import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
 export interface SubscriptionApi {
@@ -13,7 +14,11 @@ export interface SubscriptionApi {
   seek(request: { topic: string | null; to: Position }): Promise<SeekResult>;
   topics(): Promise<TopicStanding[] | null>;
   secret(): Promise<SecretView | Locked | null>;
-  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null>;
+  /** Without a scheme: of the present secret's kind. */
+  rotateSecret(
+    overlapMs: number,
+    scheme?: SignatureScheme,
+  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null>;
   /** Seals its secret under the hub secret that seals now. Null: the subscription is gone. */
   reseal(): Promise<{ resealed: boolean } | Locked | null>;
   /** What a `test` would be sent with: the present target, whatever the status. */
@@ -183,7 +188,7 @@ export interface DeliveryTarget {
   format: WebhookFormat;
   timeoutMs: number;
   headers: Record<string, string>;
-  /** `whsec_…`, the current one first; during a rotation the previous one too. */
+  /** `whsec_…` or `whsk_…`, the current one first; during a rotation the previous one too. */
   secrets: string[];
   maxBatch: number;
   transform: Transform | null;

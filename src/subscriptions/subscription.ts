@@ -42,6 +42,7 @@ import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
+import type { SignatureScheme } from './webhook-keys.ts';
 
 /**
  * A named, durable consumer: its lanes, its leases and what became of every delivery. Knows no HTTP. Everything it decides is one transaction; everything it owes is a row and an alarm.
@@ -173,8 +174,11 @@ export class Subscription implements SubscriptionApi {
     return this.#secrets.view();
   }
 
-  async rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
-    return this.#secrets.rotate(overlapMs);
+  async rotateSecret(
+    overlapMs: number,
+    scheme?: SignatureScheme,
+  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+    return this.#secrets.rotate(overlapMs, scheme);
   }
 
   async reseal(): Promise<{ resealed: boolean } | Locked | null> {

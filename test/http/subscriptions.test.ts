@@ -6,6 +6,8 @@ import { FakeHub } from './fake-hub.ts';
 import { documentOf, subscriptionView } from './views.ts';
 
 const SECRET = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
+const PAIR = 'whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==';
+const PUBLIC_KEY = 'whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=';
 const HOUR_MS = 3_600_000;
 
 const DOCUMENT = documentOf(['orders']);
@@ -139,7 +141,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['transform', { ...MINIMAL, transform: 'data' }],
     ['ordering', { ...MINIMAL, ordering: 'key' }],
     ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
-    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'binary' } }],
+    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'batch' } }],
     ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
     ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 10 } }],
     ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: true } }],
@@ -333,9 +335,32 @@ describe('a subscription', () => {
       secret: SECRET,
       previousExpiresAt: '2026-11-24T00:00:00.000Z',
     });
-    expect(billing.rotateSecret).toHaveBeenLastCalledWith(24 * HOUR_MS);
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(24 * HOUR_MS, undefined);
     await hub.call('POST', '/v1/subscriptions/billing/rotate-secret', { overlap: '1s' });
-    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000);
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000, undefined);
+  });
+
+  it('shows the public key of a private one, and makes one when asked to', async () => {
+    const billing = hub.subscription('billing');
+    const expiresAt = Date.UTC(2026, 10, 24);
+    billing.secret.mockResolvedValue({ secret: PAIR, previous: { secret: SECRET, expiresAt } });
+    expect((await hub.call('GET', '/v1/subscriptions/billing/secret')).body).toEqual({
+      secret: PAIR,
+      publicKey: PUBLIC_KEY,
+      previous: { secret: SECRET, expiresAt: '2026-11-24T00:00:00.000Z' },
+    });
+    billing.rotateSecret.mockResolvedValue({ secret: PAIR, previousExpiresAt: expiresAt });
+    const rotate = (signature: string) =>
+      hub.call('POST', '/v1/subscriptions/billing/rotate-secret', { signature, overlap: '1s' });
+    expect((await rotate('v1a')).body).toMatchObject({ secret: PAIR, publicKey: PUBLIC_KEY });
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000, 'v1a');
+    expect(await rotate('v2')).toMatchObject({ status: 400, body: { errors: [{ path: 'signature' }] } });
+  });
+
+  it.each(['structured', 'binary', 'data'] as const)('takes the format %s', async (format) => {
+    const made = await put({ ...MINIMAL, delivery: { ...MINIMAL.delivery, format, secret: PAIR } });
+    expect(made).toMatchObject({ status: 201, body: { delivery: { format, secret: PAIR } } });
+    expect(documentPut()?.delivery.format).toBe(format);
   });
 
   it('sends a signed test event and says what came back', async () => {

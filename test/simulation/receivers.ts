@@ -2,6 +2,7 @@ import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { Fetch } from '../../src/deliveries/webhook.ts';
 import type { Delivery, Outcome, SeenEvent } from '../history/operations.ts';
+import { bodyText } from '../support/body-text.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 
 /** How a receiver behaves at present: what it does with each request, by weight. */
@@ -65,7 +66,7 @@ export class Receivers {
       await this.#scheduler.hop(`requests ${host}`, life);
       return new Promise<Response>((resolve, reject) => {
         this.#scheduler.post(`request to ${host}`, null, () => {
-          void this.#answer(host, pathname.slice(1), init.headers, init.body).then((answer) => {
+          void this.#answer(host, pathname.slice(1), init.headers, bodyText(init.body)).then((answer) => {
             this.#scheduler.post(`answer of ${host}: ${answer?.status ?? 'reset'}`, life, () =>
               answer === null ? reject(new Error('Connection reset.')) : resolve(answer),
             );

@@ -1,0 +1,103 @@
+import { batch, binary, type Content, dataOnly, structured } from '../events/encode.ts';
+import { messageId } from '../events/ids.ts';
+import type { WebhookFormat } from '../subscriptions/document.ts';
+import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import { headerProblem } from './headers.ts';
+import { type Signer, signer } from './signature.ts';
+
+/** The request of a webhook: what the Standard Webhooks specification asks for, around the event in the subscription's format. */
+
+export interface WebhookRequest {
+  method: 'POST';
+  /** Lower-case names. */
+  headers: Record<string, string>;
+  /** A string is sent as UTF-8. */
+  body: Content['body'];
+}
+
+/**
+ * The request of one attempt. Pure: the same for the same arguments.
+ *
+ * @param at the attempt's time, milliseconds since the epoch.
+ * @throws if a secret of the target is none.
+ */
+export function webhookRequest(
+  subscription: string,
+  target: DeliveryTarget,
+  event: ClaimedEvent,
+  at: number,
+  version: string,
+): WebhookRequest {
+  const id = messageId(subscription, event.topic, event.sequence);
+  const timestamp = Math.floor(at / 1000);
+  const traceparent = traceparentOf(event.json);
+  const content = encode(target.format, event.json);
+  const { headers, signers } = prepared(target);
+  return {
+    method: 'POST',
+    headers: {
+      ...headers,
+      ...content.headers,
+      'user-agent': `Millrace/${version}`,
+      'webhook-id': id,
+      'webhook-timestamp': String(timestamp),
+      'webhook-signature': signers.map((sign) => sign(id, timestamp, content.body)).join(' '),
+      'millrace-attempt': String(event.attempt),
+      'millrace-topic': event.topic,
+      'millrace-sequence': String(event.sequence),
+      ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
+      ...(traceparent === null ? {} : { traceparent }),
+    },
+    body: content.body,
+  };
+}
+
+function encode(format: WebhookFormat, json: string): Content {
+  switch (format) {
+    case 'structured':
+      return structured(json);
+    case 'binary':
+      return binary(json);
+    case 'data':
+      return dataOnly(json);
+    case 'batch':
+      return batch([json]);
+  }
+}
+
+interface Prepared {
+  headers: Record<string, string>;
+  signers: Signer[];
+}
+
+/** What is the same for every event of a claim. A target is one claim's, so it is forgotten with it. */
+const PREPARED = new WeakMap<DeliveryTarget, Prepared>();
+
+function prepared(target: DeliveryTarget): Prepared {
+  const known = PREPARED.get(target);
+  if (known !== undefined) return known;
+  const fresh = { headers: configuredHeaders(target), signers: target.secrets.map(signer) };
+  PREPARED.set(target, fresh);
+  return fresh;
+}
+
+/** Without those that may not be set: the HTTP interface refuses them, an older version may have stored one. */
+function configuredHeaders(target: DeliveryTarget): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(target.headers)
+      .filter(([name, value]) => headerProblem(name, value) === null)
+      .map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+/** W3C Trace Context, level 2: version, trace id, parent id, flags. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+function traceparentOf(json: string): string | null {
+  // Most events have none, and parsing a large one costs more than signing it.
+  if (!json.includes('"traceparent"')) return null;
+  const event: unknown = JSON.parse(json);
+  if (typeof event !== 'object' || event === null || !('traceparent' in event)) return null;
+  const { traceparent } = event;
+  return typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : null;
+}
