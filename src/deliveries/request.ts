@@ -47,6 +47,7 @@ export function webhookRequest(
       'millrace-sequence': String(event.sequence),
       ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
       ...(traceparent === null ? {} : { traceparent }),
+      ...(target.origin === undefined ? {} : { 'webhook-request-origin': target.origin }),
     },
     body: content.body,
   };

@@ -98,7 +98,7 @@ function unanswered(outcome: FailedOutcome['outcome'], error: string, latencyMs:
 }
 
 /** An answer after the timeout is of no interest, but neither its body nor its failure may be left hanging. */
-function abandon(fetched: Promise<Response>, abort: AbortController): void {
+export function abandon(fetched: Promise<Response>, abort: AbortController): void {
   fetched.then((response) => response.body?.cancel()).catch(() => undefined);
   abort.abort();
 }

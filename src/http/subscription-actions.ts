@@ -4,17 +4,16 @@ import { durationSchema } from '../events/durations.ts';
 import { positionSchema } from '../events/position.ts';
 import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
 import { publicKeyOf } from '../subscriptions/webhook-keys.ts';
-import { VERSION } from '../version.ts';
 import { noBody } from './body.ts';
-import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 import { positionProblem, unknownSubscription, unlocked } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
-import { clockOf, urlGuardOf } from './webhook-guard.ts';
+import { webhookPorts } from './webhook-ports.ts';
 
 /** What can be done with a subscription, and its attempts. */
 
@@ -41,9 +40,10 @@ function switching(action: 'pause' | 'resume', summary: string, description: str
     responses: { 200: subscriptionAnswer },
     problems: ['unknown-subscription'],
     audit: (input) => ({ action: `subscription.${action}`, target: input.params.name }),
-    handler: async ({ params: { name } }, { hub }) => {
-      const view = await hub.subscription(name)[action]();
-      if (view === null) throw unknownSubscription(name);
+    handler: async ({ params: { name } }, context) => {
+      const switched = await context.hub.subscription(name)[action]();
+      if (switched === null) throw unknownSubscription(name);
+      const view = await consented(switched, context);
       return { status: 200, body: subscriptionOut(view), headers: etagHeader(view.etag) };
     },
   });
@@ -54,7 +54,11 @@ const pause = switching(
   'Pause a subscription',
   'A second later nothing more is claimed; what was claimed may finish. It keeps its place.',
 );
-const resume = switching('resume', 'Resume a subscription', 'Enables a disabled one too.');
+const resume = switching(
+  'resume',
+  'Resume a subscription',
+  'Enables a disabled one too. A receiver that has not consented yet is asked again.',
+);
 
 const seek = route({
   method: 'POST',
@@ -128,16 +132,6 @@ const test = route({
     return { status: 200, body: await sendTestEvent(name, target, webhookPorts(context)) };
   },
 });
-
-function webhookPorts(context: Context) {
-  const { hub } = context;
-  return {
-    fetch: (url: string, init: RequestInit) => hub.fetch(url, init),
-    clock: clockOf(hub),
-    guard: urlGuardOf(context),
-    version: VERSION,
-  };
-}
 
 /** A secret as it is answered. */
 const keyAnswer = {

@@ -114,7 +114,6 @@ export const LATER_FIELDS: Later = {
   'delivery.format': z.literal('batch'),
   'delivery.rateLimit': rateLimitBody,
   'delivery.maxBatch': z.int().min(2),
-  'delivery.handshake': z.literal(true),
 };
 
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
@@ -171,7 +170,12 @@ export const subscriptionBody = z
         ),
       rateLimit: z.null().optional(),
       maxBatch: z.literal(1).optional(),
-      handshake: z.literal(false).optional(),
+      handshake: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.',
+        ),
     }),
   })
   .meta({ id: 'SubscriptionConfig' });
@@ -198,7 +202,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
       secret: body.delivery.secret ?? null,
       rateLimit: null,
       maxBatch: 1,
-      handshake: false,
+      handshake: body.delivery.handshake,
     },
   };
 }

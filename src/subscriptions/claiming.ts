@@ -1,4 +1,5 @@
 import type { LogEvent } from '../topics/protocol.ts';
+import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { type Leases, sequencesOf } from './leases.ts';
@@ -164,7 +165,9 @@ export class Claiming {
   target(): DeliveryTarget {
     const { delivery, transform } = this.#core.document;
     const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
-    return { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
+    const origin = this.#core.present && originOf(this.#core.present);
+    const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
+    return origin === null ? target : { ...target, origin };
   }
 }
 

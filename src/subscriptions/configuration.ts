@@ -1,5 +1,6 @@
 import { hasWildcard, topicMatches } from '../events/names.ts';
 import type { Attached, Attaching } from './attaching.ts';
+import { type Consent, NO_CONSENT } from './consent.ts';
 import type { Core, Present } from './core.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
@@ -15,12 +16,14 @@ export class Configuration {
   readonly #leases: Leases;
   readonly #attaching: Attaching;
   readonly #secrets: Secrets;
+  readonly #consent: Consent;
 
-  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets) {
+  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets, consent: Consent) {
     this.#core = core;
     this.#leases = leases;
     this.#attaching = attaching;
     this.#secrets = secrets;
+    this.#consent = consent;
   }
 
   /**
@@ -46,7 +49,7 @@ export class Configuration {
     }
     // A new url ends a failing and a disabling, a new secret that one could not be opened: what waited goes out.
     if (before && (before.document.delivery.url !== document.delivery.url || locked !== null)) {
-      this.#leases.send(this.#core.tx(() => this.#leases.resendAll()));
+      this.#leases.send(this.#core.tx(() => (this.#core.running ? this.#leases.resendAll() : [])));
     }
     const late = await this.#followPatterns(document);
     return late ?? { outcome: before ? 'replaced' : 'created', view: await view(), secret };
@@ -122,6 +125,7 @@ export class Configuration {
       updated_at: now,
       secret,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
+      ...this.#consent.columns(before, document),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
@@ -198,7 +202,8 @@ export class Configuration {
     this.#core.progressAt = this.#core.now();
     const leases = this.#core.tx(() => {
       this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });
-      return this.#leases.resendAll();
+      this.#consent.askAgain();
+      return this.#core.running ? this.#leases.resendAll() : [];
     });
     this.#leases.send(leases);
   }
@@ -222,6 +227,7 @@ export class Configuration {
         stalled_at: null,
         attach_after: null,
         probe_at: null,
+        ...NO_CONSENT,
       });
     });
     return true;
@@ -298,5 +304,7 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     alarm_failures: old?.alarm_failures ?? 0,
     letter_version: old?.letter_version ?? 0,
     patterns_since: '{}',
+    ...NO_CONSENT,
+    hub: old?.hub ?? null,
   };
 }

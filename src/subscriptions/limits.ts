@@ -91,6 +91,10 @@ export const VIEW_CONCURRENCY = 16;
 /** Events of leases kept in memory between the read and the claim. */
 export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 
+/** A receiver that has not consented is asked again after this, doubling. */
+export const CONSENT_DELAY_FIRST_MS = 5_000;
+export const CONSENT_DELAY_MAX_MS = 3_600_000;
+
 /** A throttled replay leases what may start within this. */
 export const RATE_AHEAD_MS = 1_000;
 /** And looks at its rate slots at least this often, whatever the clock does. */

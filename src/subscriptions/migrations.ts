@@ -193,6 +193,14 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE subscription ADD COLUMN obstacle_since INTEGER;
       -- The catalogue is to know under which secret of the hub each subscription's own is sealed.
       UPDATE subscription SET mirror_version = mirror_version + 1, mirror_dirty = 1 WHERE document IS NOT NULL;
+      -- Handshake: the receiver's consent to what is sent to it.
+      ALTER TABLE subscription ADD COLUMN consent TEXT;           -- pending, given; null: not asked for
+      ALTER TABLE subscription ADD COLUMN consent_token TEXT;     -- names the asking: of one url, and unguessable
+      ALTER TABLE subscription ADD COLUMN consent_due INTEGER;    -- pending: when it is asked again
+      ALTER TABLE subscription ADD COLUMN consent_delay INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE subscription ADD COLUMN consent_reason TEXT;    -- pending: why
+      ALTER TABLE subscription ADD COLUMN granted_rate INTEGER;   -- requests a minute; null: as many as configured
+      ALTER TABLE subscription ADD COLUMN hub TEXT;               -- where the hub was reached when it asked: scheme and host
     `,
   },
 ];

@@ -12,6 +12,8 @@ import type {
   AttemptsQuery,
   AttemptView,
   ClaimResult,
+  ConsentAnswer,
+  ConsentRequest,
   DeliveryTarget,
   DeliveryView,
   LetterJob,
@@ -54,6 +56,7 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
       topicLog: (topic): TopicLogApi => env.TOPIC_LOG.getByName(topicLogName(topic)),
       deliveries: env.DELIVERIES,
       retries: env.RETRIES,
+      handshakes: env.RETRIES,
     });
   }
 
@@ -102,6 +105,14 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   target(): Promise<DeliveryTarget | Locked | null> {
     return this.#subscription.target();
+  }
+
+  consentRequest(hub: string | null): Promise<ConsentRequest | null> {
+    return this.#subscription.consentRequest(hub);
+  }
+
+  consentAnswer(answer: ConsentAnswer): Promise<boolean> {
+    return this.#subscription.consentAnswer(answer);
   }
 
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {

@@ -23,6 +23,13 @@ export interface SubscriptionApi {
   reseal(): Promise<{ resealed: boolean } | Locked | null>;
   /** What a `test` would be sent with: the present target, whatever the status. */
   target(): Promise<DeliveryTarget | Locked | null>;
+  /**
+   * What the receiver is to be asked at present; null if nothing is. `hub` is where the hub is reached, a URL without a path;
+   * null where the caller does not know.
+   */
+  consentRequest(hub: string | null): Promise<ConsentRequest | null>;
+  /** False if nobody asked this. */
+  consentAnswer(answer: ConsentAnswer): Promise<boolean>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
   /** What became of one event here. `type` is the event's, for the filter. */
   delivery(topic: string, sequence: number, type: string): Promise<DeliveryView>;
@@ -71,8 +78,11 @@ export type PutResult =
   /** D1 or a log could not be reached and is needed here. */
   | { outcome: 'unavailable'; detail: string };
 
-/** `error`: nothing can be delivered, and it isn't the receiver's doing; `reason` says why. */
-export type SubscriptionStatus = 'attaching' | 'active' | 'paused' | 'disabled' | 'error';
+/**
+ * `pending`: the receiver has not consented. `error`: nothing can be delivered, and it isn't the receiver's doing. `reason`
+ * says why.
+ */
+export type SubscriptionStatus = 'attaching' | 'pending' | 'active' | 'paused' | 'disabled' | 'error';
 
 /** Times are milliseconds since the epoch. */
 export interface SubscriptionView {
@@ -182,6 +192,31 @@ export interface LeaseMessage {
   lease: number;
 }
 
+/** Asks for somebody to ask a subscription's receiver for its consent. */
+export interface HandshakeMessage {
+  v: 1;
+  /** The subscription's name. */
+  handshake: string;
+}
+
+export interface ConsentRequest {
+  /** Names this asking; unguessable. */
+  token: string;
+  url: string;
+  /** Where the hub is reached; null: nobody has told. */
+  hub: string | null;
+  /** How many requests a minute are wanted; null: there is no limit. */
+  perMinute: number | null;
+}
+
+export interface ConsentAnswer {
+  token: string;
+  consent: Consented;
+}
+
+/** `perMinute`: how many requests are allowed; null: as many as were asked for. */
+export type Consented = { given: true; perMinute: number | null } | { given: false; reason: string };
+
 export interface DeliveryTarget {
   kind: 'webhook';
   url: string;
@@ -192,6 +227,8 @@ export interface DeliveryTarget {
   secrets: string[];
   maxBatch: number;
   transform: Transform | null;
+  /** The name under which the hub has asked for the receiver's consent. */
+  origin?: string;
 }
 
 export interface ClaimedEvent {

@@ -27,6 +27,13 @@ export type SubscriptionRow = {
   patterns_since: string;
   obstacle: string | null;
   obstacle_since: number | null;
+  consent: 'pending' | 'given' | null;
+  consent_token: string | null;
+  consent_due: number | null;
+  consent_delay: number;
+  consent_reason: string | null;
+  granted_rate: number | null;
+  hub: string | null;
 };
 
 /**

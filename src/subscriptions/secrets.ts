@@ -38,10 +38,7 @@ export class Secrets {
    * Makes a new secret, by default of the present one's kind; the present one signs too until the overlap is over. Null if
    * there is no subscription.
    */
-  rotate(
-    overlapMs: number,
-    scheme?: SignatureScheme,
-  ): { secret: string; previousExpiresAt: number } | Locked | null {
+  rotate(overlapMs: number, scheme?: SignatureScheme): { secret: string; previousExpiresAt: number } | Locked | null {
     const { present, locked, safe, ports } = this.#core;
     if (present === null) return null;
     if (locked !== null) return { locked };

@@ -6,6 +6,7 @@ import { Attempts } from './attempts.ts';
 import { Chores } from './chores.ts';
 import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
+import { Consent } from './consent.ts';
 import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
 import type { RateLimit } from './document.ts';
@@ -19,6 +20,8 @@ import type {
   AttemptsQuery,
   AttemptView,
   ClaimResult,
+  ConsentAnswer,
+  ConsentRequest,
   DeliveryTarget,
   DeliveryView,
   LetterJob,
@@ -57,6 +60,7 @@ export class Subscription implements SubscriptionApi {
   readonly #secrets: Secrets;
   readonly #attaching: Attaching;
   readonly #lanes: Lanes;
+  readonly #consent: Consent;
   readonly #configuration: Configuration;
   readonly #letterWork: LetterWork;
   readonly #notices: Notices;
@@ -81,7 +85,8 @@ export class Subscription implements SubscriptionApi {
     );
     this.#attaching = new Attaching(core);
     this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
-    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
+    this.#consent = new Consent(core, this.#leases);
+    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets, this.#consent);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases);
     this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts);
@@ -108,7 +113,7 @@ export class Subscription implements SubscriptionApi {
       },
       chores(core, work),
     );
-    core.start(() => nextDue(core, this.#chores.nextDue(core.now())));
+    core.start(() => nextDue(core, this.#consent, this.#chores.nextDue(core.now())));
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {
@@ -195,6 +200,16 @@ export class Subscription implements SubscriptionApi {
     const { present, locked } = this.#core;
     if (present === null) return null;
     return locked === null ? this.#claiming.target() : { locked };
+  }
+
+  async consentRequest(hub: string | null): Promise<ConsentRequest | null> {
+    return this.#consent.request(hub);
+  }
+
+  async consentAnswer(answer: ConsentAnswer): Promise<boolean> {
+    const known = this.#consent.answer(answer);
+    this.#go();
+    return known;
   }
 
   async attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {
@@ -300,6 +315,7 @@ export class Subscription implements SubscriptionApi {
     await this.#core.onAlarm([
       () => this.#leases.handleDue(),
       () => this.#lanes.pump(),
+      () => this.#consent.askWhenDue(),
       () => this.#watch.markStalled(),
       () => this.#chores.run(),
     ]);

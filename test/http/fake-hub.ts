@@ -21,6 +21,8 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   rotateSecret = vi.fn<SubscriptionApi['rotateSecret']>().mockResolvedValue(null);
   reseal = vi.fn<SubscriptionApi['reseal']>().mockResolvedValue(null);
   target = vi.fn<SubscriptionApi['target']>().mockResolvedValue(null);
+  consentRequest = vi.fn<SubscriptionApi['consentRequest']>().mockResolvedValue(null);
+  consentAnswer = vi.fn<SubscriptionApi['consentAnswer']>().mockResolvedValue(false);
   attempts = vi.fn<SubscriptionApi['attempts']>().mockResolvedValue(null);
   delivery = vi.fn<SubscriptionApi['delivery']>();
   wake = vi.fn<SubscriptionApi['wake']>();
@@ -67,6 +69,7 @@ export class FakeHub {
   readonly fetch = vi.fn<typeof fetch>();
   readonly background: Promise<unknown>[] = [];
   now = Date.UTC(2026, 10, 23, 20);
+  hubHosts = '';
 
   subscription(name: string): FakeSubscription {
     return made(this.subscriptions, name, () => new FakeSubscription());
@@ -89,7 +92,7 @@ export class FakeHub {
       adminKey: ADMIN_KEY,
       hubSecret: HUB_SECRET,
       webhookAllowHosts: 'localhost',
-      hubHosts: '',
+      hubHosts: this.hubHosts,
       dnsResolver: '',
     };
   }

@@ -144,7 +144,6 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'batch' } }],
     ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
     ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 10 } }],
-    ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: true } }],
   ])('says of %s that it is not supported yet', async (path, body) => {
     const refused = await put(body);
     expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });

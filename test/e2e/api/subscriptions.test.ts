@@ -263,7 +263,6 @@ describe('what a subscription refuses', () => {
     ['delivery.format', { format: 'batch' }],
     ['delivery.rateLimit', { rateLimit: { perSecond: 50 } }],
     ['delivery.maxBatch', { maxBatch: 10 }],
-    ['delivery.handshake', { handshake: true }],
   ])('%s comes later: %j', async (path, change) => {
     (await put('refused', delivery(change))).refused(400, 'not-supported-yet', path);
   });
