@@ -193,14 +193,19 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE subscription ADD COLUMN obstacle_since INTEGER;
       -- The catalogue is to know under which secret of the hub each subscription's own is sealed.
       UPDATE subscription SET mirror_version = mirror_version + 1, mirror_dirty = 1 WHERE document IS NOT NULL;
-      -- Handshake: the receiver's consent to what is sent to it.
-      ALTER TABLE subscription ADD COLUMN consent TEXT;           -- pending, given; null: not asked for
-      ALTER TABLE subscription ADD COLUMN consent_token TEXT;     -- names the asking: of one url, and unguessable
-      ALTER TABLE subscription ADD COLUMN consent_due INTEGER;    -- pending: when it is asked again
+
+      -- Handshake, the receiver's consent to what is sent to it: pending, given; null: not asked for.
+      ALTER TABLE subscription ADD COLUMN consent TEXT;
+      -- Names the asking: of one url, and unguessable.
+      ALTER TABLE subscription ADD COLUMN consent_token TEXT;
+      -- Pending: when it is asked again, and why it has not consented.
+      ALTER TABLE subscription ADD COLUMN consent_due INTEGER;
       ALTER TABLE subscription ADD COLUMN consent_delay INTEGER NOT NULL DEFAULT 0;
-      ALTER TABLE subscription ADD COLUMN consent_reason TEXT;    -- pending: why
-      ALTER TABLE subscription ADD COLUMN granted_rate INTEGER;   -- requests a minute; null: as many as configured
-      ALTER TABLE subscription ADD COLUMN hub TEXT;               -- where the hub was reached when it asked: scheme and host
+      ALTER TABLE subscription ADD COLUMN consent_reason TEXT;
+      -- Requests a minute; null: as many as are configured.
+      ALTER TABLE subscription ADD COLUMN granted_rate INTEGER;
+      -- Where the hub was reached when it asked: scheme and host.
+      ALTER TABLE subscription ADD COLUMN hub TEXT;
     `,
   },
 ];
