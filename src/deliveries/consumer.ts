@@ -7,8 +7,9 @@ import type {
   LeaseMessage,
   SubscriptionApi,
 } from '../subscriptions/protocol.ts';
+import type { Batch } from './request.ts';
 import { Timeouts } from './timeouts.ts';
-import { sendWebhook, type WebhookPorts } from './webhook.ts';
+import { sendBatch, sendWebhook, type WebhookPorts } from './webhook.ts';
 
 /** The queue consumer: claims a lease, sends its events, settles it. It remembers nothing and may die at any moment. */
 
@@ -82,6 +83,13 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  */
 type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
 
+/** What goes into each request: of the format `batch` a lease is one. */
+function batchesOf({ events, target }: Claimed): Batch[] {
+  if (target.format !== 'batch') return events.map((event) => [event]);
+  const [first, ...others] = events;
+  return first === undefined ? [] : [[first, ...others]];
+}
+
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 class LeaseRun {
   readonly #message: LeaseMessage;
@@ -122,14 +130,14 @@ class LeaseRun {
   async #sendAll(): Promise<void> {
     const { events } = this.#claim;
     let started = 0;
-    for (const event of events) {
+    for (const batch of batchesOf(this.#claim)) {
       await this.#untilSlot();
-      await this.#untilDue(event);
+      await this.#untilDue(batch[0]);
       // A look-up may take seconds: they must not lie between the next line and the request.
       await this.#ports.guard.check(this.#claim.target.url);
       if (!this.#mayStart()) break;
-      this.#start(event);
-      started += 1;
+      this.#start(batch);
+      started += batch.length;
     }
     for (const { topic, sequence } of events.slice(started)) this.#outcomes.push({ kind: 'released', topic, sequence });
     if (started < events.length) {
@@ -162,16 +170,21 @@ class LeaseRun {
     return this.#stop === null;
   }
 
-  #start(event: ClaimedEvent): void {
-    const { subscription, target } = this.#claim;
-    const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts).then((outcome) => {
-      this.#outcomes.push(outcome);
+  #start(batch: Batch): void {
+    const request = this.#send(batch).then((outcomes) => {
+      this.#outcomes.push(...outcomes);
       this.#inFlight.delete(request);
-      if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
-      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+      if (outcomes.some((outcome) => outcome.kind === 'failed' && outcome.status === 410)) this.#stopStarting('gone');
+      if (outcomes.some(({ kind }) => kind === 'released')) this.#stopStarting('unresolved');
       this.#slotFree();
     });
     this.#inFlight.add(request);
+  }
+
+  async #send(batch: Batch): Promise<DeliveryOutcome[]> {
+    const { subscription, target } = this.#claim;
+    if (target.format === 'batch') return sendBatch(subscription, target, batch, this.#ports, this.#timeouts);
+    return [await sendWebhook(subscription, target, batch[0], this.#ports, this.#timeouts)];
   }
 
   #stopStarting(why: Stop): void {

@@ -28,10 +28,60 @@ export function webhookRequest(
   at: number,
   version: string,
 ): WebhookRequest {
-  const id = messageId(subscription, event.topic, event.sequence);
-  const timestamp = Math.floor(at / 1000);
+  if (target.format === 'batch') return batchRequest(subscription, target, [event], at, version);
   const traceparent = traceparentOf(event.json);
-  const content = encode(target.format, event.json);
+  return signed(target, at, version, {
+    id: messageId(subscription, event.topic, event.sequence),
+    content: encode(target.format, event.json),
+    headers: {
+      'millrace-attempt': String(event.attempt),
+      'millrace-topic': event.topic,
+      'millrace-sequence': String(event.sequence),
+      ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
+      ...(traceparent === null ? {} : { traceparent }),
+    },
+  });
+}
+
+/** Events of one topic, and of one replay if they are of any, ascending. */
+export type Batch = readonly [ClaimedEvent, ...ClaimedEvent[]];
+
+/**
+ * {@link webhookRequest} for several events: one delivery with a `webhook-id` of its own, the same as long as its members are.
+ * Its attempt is the highest of theirs; each event has its own `traceparent` in it.
+ */
+export function batchRequest(
+  subscription: string,
+  target: DeliveryTarget,
+  events: Batch,
+  at: number,
+  version: string,
+): WebhookRequest {
+  const [{ topic, replay }] = events;
+  const sequences = events.map(({ sequence }) => sequence);
+  return signed(target, at, version, {
+    id: messageId(subscription, topic, ...sequences),
+    content: batch(events.map(({ json }) => json)),
+    headers: {
+      'millrace-attempt': String(Math.max(...events.map(({ attempt }) => attempt))),
+      'millrace-topic': topic,
+      'millrace-first-sequence': String(Math.min(...sequences)),
+      'millrace-last-sequence': String(Math.max(...sequences)),
+      ...(replay === null ? {} : { 'millrace-replay': replay }),
+    },
+  });
+}
+
+/** What a request is about: its `webhook-id`, what it holds, and the hub's headers that say where that comes from. */
+interface Subject {
+  id: string;
+  content: Content;
+  headers: Record<string, string>;
+}
+
+function signed(target: DeliveryTarget, at: number, version: string, subject: Subject): WebhookRequest {
+  const { id, content } = subject;
+  const timestamp = Math.floor(at / 1000);
   const { headers, signers } = prepared(target);
   return {
     method: 'POST',
@@ -42,18 +92,14 @@ export function webhookRequest(
       'webhook-id': id,
       'webhook-timestamp': String(timestamp),
       'webhook-signature': signers.map((sign) => sign(id, timestamp, content.body)).join(' '),
-      'millrace-attempt': String(event.attempt),
-      'millrace-topic': event.topic,
-      'millrace-sequence': String(event.sequence),
-      ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
-      ...(traceparent === null ? {} : { traceparent }),
+      ...subject.headers,
       ...(target.origin === undefined ? {} : { 'webhook-request-origin': target.origin }),
     },
     body: content.body,
   };
 }
 
-function encode(format: WebhookFormat, json: string): Content {
+function encode(format: Exclude<WebhookFormat, 'batch'>, json: string): Content {
   switch (format) {
     case 'structured':
       return structured(json);
@@ -61,8 +107,6 @@ function encode(format: WebhookFormat, json: string): Content {
       return binary(json);
     case 'data':
       return dataOnly(json);
-    case 'batch':
-      return batch([json]);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../subscriptions/protocol.ts';
 import { describeFailure, interpret } from './answer.ts';
-import { type WebhookRequest, webhookRequest } from './request.ts';
+import { type Batch, batchRequest, type WebhookRequest, webhookRequest } from './request.ts';
 import { readStart } from './response-body.ts';
 import { Timeouts } from './timeouts.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
@@ -45,13 +45,35 @@ export async function sendWebhook(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<DeliveryOutcome> {
-  const at = ports.clock.now();
   const { topic, sequence } = event;
+  const build = (at: number) => webhookRequest(subscription, target, event, at, ports.version);
+  return { topic, sequence, ...(await send(target, build, ports, timeouts)) };
+}
+
+/** {@link sendWebhook} for several events at once, of which the same becomes. */
+export async function sendBatch(
+  subscription: string,
+  target: DeliveryTarget,
+  events: Batch,
+  ports: WebhookPorts,
+  timeouts = new Timeouts(ports.clock, target.timeoutMs),
+): Promise<DeliveryOutcome[]> {
+  const build = (at: number) => batchRequest(subscription, target, events, at, ports.version);
+  const made = await send(target, build, ports, timeouts);
+  return events.map(({ topic, sequence }) => ({ topic, sequence, ...made }));
+}
+
+async function send(
+  target: DeliveryTarget,
+  build: (at: number) => WebhookRequest,
+  ports: WebhookPorts,
+  timeouts: Timeouts,
+): Promise<Attempt> {
+  const at = ports.clock.now();
   try {
-    const request = webhookRequest(subscription, target, event, at, ports.version);
-    return { topic, sequence, ...(await attempt(target, request, at, ports, timeouts)) };
+    return await attempt(target, build(at), at, ports, timeouts);
   } catch (error) {
-    return { topic, sequence, at, ...unanswered('failed', describeFailure(error, sensitiveIn(target)), 0) };
+    return { at, ...unanswered('failed', describeFailure(error, sensitiveIn(target)), 0) };
   }
 }
 

@@ -4,6 +4,7 @@ import { durationSchema } from '../events/durations.ts';
 import { isTypePattern, TYPE_PATTERN_RULE } from '../events/filters.ts';
 import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
+import { BATCH_EVENTS_MAX } from '../subscriptions/limits.ts';
 import { parseSecret } from '../subscriptions/webhook-keys.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
@@ -111,9 +112,7 @@ export const LATER_FIELDS: Later = {
     z.strictObject({ data: z.unknown(), headers: z.unknown(), path: z.unknown() }).partial(),
   ]),
   ordering: z.enum(['key', 'topic']),
-  'delivery.format': z.literal('batch'),
   'delivery.rateLimit': rateLimitBody,
-  'delivery.maxBatch': z.int().min(2),
 };
 
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
@@ -154,29 +153,41 @@ export const subscriptionBody = z
       })
       .prefault({})
       .describe('How many attempts are kept to be looked at, and how long.'),
-    delivery: z.strictObject({
-      kind: z.literal('webhook').optional(),
-      url: z.string().describe('An absolute https URL of a public host.'),
-      format: z
-        .enum(['structured', 'binary', 'data'])
-        .default('structured')
-        .describe('A CloudEvent in JSON; one with its attributes in `ce-` headers; or its data alone.'),
-      timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
-      headers: headers.default({}),
-      secret: secret
-        .optional()
-        .describe(
-          '`whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.',
-        ),
-      rateLimit: z.null().optional(),
-      maxBatch: z.literal(1).optional(),
-      handshake: z
-        .boolean()
-        .default(false)
-        .describe(
-          'Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.',
-        ),
-    }),
+    delivery: z
+      .strictObject({
+        kind: z.literal('webhook').optional(),
+        url: z.string().describe('An absolute https URL of a public host.'),
+        format: z
+          .enum(['structured', 'binary', 'batch', 'data'])
+          .default('structured')
+          .describe(
+            'A CloudEvent in JSON; one with its attributes in `ce-` headers; several in JSON; or the data alone.',
+          ),
+        timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
+        headers: headers.default({}),
+        secret: secret
+          .optional()
+          .describe(
+            '`whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.',
+          ),
+        rateLimit: z.null().optional(),
+        maxBatch: z
+          .int()
+          .min(1)
+          .max(BATCH_EVENTS_MAX)
+          .default(1)
+          .describe('Events in a request of the format `batch`.'),
+        handshake: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.',
+          ),
+      })
+      .superRefine(({ format, maxBatch }, context) => {
+        if (format === 'batch' || maxBatch <= 1) return;
+        context.addIssue({ code: 'custom', path: ['maxBatch'], message: 'is for the format batch alone' });
+      }),
   })
   .meta({ id: 'SubscriptionConfig' });
 
@@ -201,7 +212,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
       headers: body.delivery.headers,
       secret: body.delivery.secret ?? null,
       rateLimit: null,
-      maxBatch: 1,
+      maxBatch: body.delivery.maxBatch,
       handshake: body.delivery.handshake,
     },
   };

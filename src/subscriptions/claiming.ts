@@ -3,7 +3,14 @@ import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { type Leases, sequencesOf } from './leases.ts';
-import { CLAIM_LIFE_MS, LEASE_BYTES_MAX, RATE_AHEAD_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
+import {
+  BATCH_BYTES_MAX,
+  CLAIM_LIFE_MS,
+  LEASE_BYTES_MAX,
+  RATE_AHEAD_MS,
+  RENEW_EVERY_MS,
+  RENEW_REPLAY_EVERY_MS,
+} from './limits.ts';
 import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
 import { rateSlots } from './rate.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
@@ -73,7 +80,7 @@ export class Claiming {
     const { events, slots } = this.#inTime(
       lane,
       lease,
-      loaded.events.filter((event) => wanted.delete(event.sequence)),
+      this.#fitting(lease, loaded.events).filter((event) => wanted.delete(event.sequence)),
     );
     const send = wanted.size > 0 ? [this.#leases.again(lease, [...wanted])] : [];
     if (events.length === 0) {
@@ -88,9 +95,25 @@ export class Claiming {
       claims: lease.claims + 1,
       due: this.#core.now() + CLAIM_LIFE_MS,
       target_version: this.#core.row?.target_version ?? 0,
+      batch: this.#isBatch ? (lease.batch ?? lease.id) : null,
     });
     const claimed = events.map((event, index) => this.#claimedEvent(lane, lease, event, slots?.[index] ?? null));
     return { claimed, send };
+  }
+
+  get #isBatch(): boolean {
+    return this.#core.document.delivery.format === 'batch';
+  }
+
+  /** What goes into one request, where a lease is one; a batch that was sent before keeps its members. */
+  #fitting(lease: LeaseRow, events: LogEvent[]): LogEvent[] {
+    if (!this.#isBatch || lease.batch !== null) return events;
+    let bytes = 0;
+    const { maxBatch } = this.#core.document.delivery;
+    return events.slice(0, maxBatch).filter(({ json }, index) => {
+      bytes += json.length;
+      return index === 0 || bytes <= BATCH_BYTES_MAX;
+    });
   }
 
   /** Gives rate slots. Those whose slot lies too far ahead wait for it as exceptions: a lease is no place to wait. */
@@ -98,19 +121,21 @@ export class Claiming {
     const { sql } = this.#core;
     const rate = lane.replay === null ? null : sql.lane(lane.id);
     const now = this.#core.now();
-    const all = rate && rateSlots(rate, now, events.length);
+    // A batch is one request, and takes one slot.
+    const all = rate && rateSlots(rate, now, this.#isBatch ? 1 : events.length);
     if (!all) return { events, slots: null };
-    const fitting = all.slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
+    const slots = events.map((_, index) => all.slots[index] ?? all.slots[0] ?? now);
+    const fitting = slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
     const late = events.slice(fitting).map((event) => event.sequence);
-    const given = rateSlots(rate, now, fitting);
+    const given = rateSlots(rate, now, this.#isBatch ? Math.min(fitting, 1) : fitting);
     sql.setLane(lane.id, { rate_cursor: given?.cursor ?? rate.rate_cursor });
     if (late.length > 0) {
       if (!lease.retry) for (const sequence of late) sql.putException(untried(lane.id, sequence));
-      const dues = all.slots.slice(fitting).map((slot) => slot - RATE_AHEAD_MS);
+      const dues = slots.slice(fitting).map((slot) => slot - RATE_AHEAD_MS);
       sql.postpone(lane.id, late, dues);
       sql.moveLane(lane.id, { in_flight: -late.length, retrying: late.length });
     }
-    return { events: events.slice(0, fitting), slots: all.slots };
+    return { events: events.slice(0, fitting), slots };
   }
 
   #claimedEvent(lane: LaneRow, lease: LeaseRow, event: LogEvent, notBefore: number | null): ClaimedEvent {
@@ -185,5 +210,6 @@ function untried(lane: number, sequence: number) {
     first_attempt_at: null,
     last_status: null,
     last_error: null,
+    batch: null,
   };
 }

@@ -116,6 +116,7 @@ export class Deaths {
       first_attempt_at: row.first_attempt_at,
       last_status: row.last_status,
       last_error: row.last_error,
+      batch: null,
     });
   }
 

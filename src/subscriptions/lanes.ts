@@ -122,7 +122,8 @@ export class Lanes {
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
-    const size = leaseSize(this.#core.document.delivery.timeoutMs);
+    const { format, maxBatch, timeoutMs } = this.#core.document.delivery;
+    const size = format === 'batch' ? maxBatch : leaseSize(timeoutMs);
     const sent: number[] = [];
     for (;;) {
       const first = this.#core.sql.firstDue();
@@ -130,7 +131,11 @@ export class Lanes {
       const lane = this.#core.sql.lane(first.lane);
       const limit = Math.min(size, this.#slots.forRetries());
       if (!lane || limit <= 0) return sent;
-      sent.push(this.#leases.leaseRetries(lane, this.#core.sql.dueIn(lane.id, now, limit)));
+      const { batch, sequences } =
+        format === 'batch'
+          ? this.#core.sql.dueBatch(lane.id, now, limit)
+          : { batch: null, sequences: this.#core.sql.dueIn(lane.id, now, limit) };
+      sent.push(this.#leases.leaseRetries(lane, sequences, batch));
     }
   }
 

@@ -50,6 +50,8 @@ export class Leases {
    * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
    */
   get share(): number {
+    const { format, maxBatch } = this.#core.document.delivery;
+    if (format === 'batch') return maxBatch;
     const wanted = this.#swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
     const share = Math.floor(this.#core.document.maxInFlight / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
@@ -63,9 +65,14 @@ export class Leases {
     this.#swiftTarget = swift ? lease.target_version : null;
   }
 
-  /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
+  /**
+   * Leases events that have just been read, in as few leases as may be: batches as full as they get, other leases all alike.
+   * Only inside `tx`; send them after.
+   */
   leaseNew(lane: LaneRow, events: LogEvent[]): number[] {
-    const size = Math.ceil(events.length / Math.ceil(events.length / this.share));
+    const { share } = this;
+    const isBatch = this.#core.document.delivery.format === 'batch';
+    const size = isBatch ? share : Math.ceil(events.length / Math.ceil(events.length / share));
     const groups: LogEvent[][] = [];
     let bytes = 0;
     for (const event of events) {
@@ -85,22 +92,32 @@ export class Leases {
     });
   }
 
-  /** Leases exceptions that are due. Only inside `tx`. */
-  leaseRetries(lane: LaneRow, sequences: number[]): number {
-    const id = this.#add(lane.id, true, sequences);
+  /** Leases exceptions that are due, as the batch that they went in where they did. Only inside `tx`. */
+  leaseRetries(lane: LaneRow, sequences: number[], batch: number | null): number {
+    const id = this.#add(lane.id, true, sequences, batch);
     this.#core.sql.setExceptionLease(lane.id, sequences, id);
     this.#core.sql.moveLane(lane.id, { in_flight: sequences.length, retrying: -sequences.length });
     return id;
   }
 
-  /** A new lease for some events of an old one, sent again after `waitMs` if nobody claims it. Only inside `tx`. */
+  /**
+   * A new lease for some events of an old one, sent again after `waitMs` if nobody claims it; all of them are the same batch as
+   * before. Only inside `tx`.
+   */
   again(lease: LeaseRow, sequences: number[], waitMs = FIRST_RESEND_MS): number {
-    const id = this.#add(lease.lane, lease.retry === 1, sequences, waitMs);
+    const batch = sequences.length === lease.count ? lease.batch : null;
+    const id = this.#add(lease.lane, lease.retry === 1, sequences, batch, waitMs);
     if (lease.retry) this.#core.sql.setExceptionLease(lease.lane, sequences, id);
     return id;
   }
 
-  #add(lane: number, retry: boolean, sequences: number[], waitMs = FIRST_RESEND_MS): number {
+  #add(
+    lane: number,
+    retry: boolean,
+    sequences: number[],
+    batch: number | null = null,
+    waitMs = FIRST_RESEND_MS,
+  ): number {
     const id = this.#core.randomNumber();
     this.#core.sql.addLease({
       id,
@@ -108,6 +125,7 @@ export class Leases {
       retry: retry ? 1 : 0,
       sequences: [...sequences].sort((a, b) => a - b),
       due: this.#core.now() + waitMs,
+      batch,
     });
     return id;
   }

@@ -13,6 +13,9 @@ export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
+/** Events and bytes in a request of the format `batch`, which is a lease of its own; one event may be larger. */
+export const BATCH_EVENTS_MAX = LEASE_EVENTS_MAX;
+export const BATCH_BYTES_MAX = 1024 * 1024;
 /** A receiver that answers within this on average gets leases as large as any, whatever its timeout. */
 export const SWIFT_LATENCY_MS = 20;
 /** Slots are shared out among three leases, so that eighteen requests are under way; among two where each takes no time. */

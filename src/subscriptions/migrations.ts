@@ -194,6 +194,11 @@ export const MIGRATIONS: readonly Migration[] = [
       -- The catalogue is to know under which secret of the hub each subscription's own is sealed.
       UPDATE subscription SET mirror_version = mirror_version + 1, mirror_dirty = 1 WHERE document IS NOT NULL;
 
+      -- Format batch. Names the events that went, or go, in one request; null: each goes by itself, or nobody has decided.
+      ALTER TABLE leases ADD COLUMN batch INTEGER;
+      ALTER TABLE exceptions ADD COLUMN batch INTEGER;
+      CREATE INDEX exceptions_batch ON exceptions (batch) WHERE batch IS NOT NULL;
+
       -- Handshake, the receiver's consent to what is sent to it: pending, given; null: not asked for.
       ALTER TABLE subscription ADD COLUMN consent TEXT;
       -- Names the asking: of one url, and unguessable.

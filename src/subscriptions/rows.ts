@@ -83,6 +83,7 @@ export type LeaseRow = {
   sends: number;
   due: number;
   target_version: number;
+  batch: number | null;
 };
 
 export type ExceptionRow = {
@@ -97,6 +98,7 @@ export type ExceptionRow = {
   first_attempt_at: number | null;
   last_status: number | null;
   last_error: string | null;
+  batch: number | null;
 };
 
 export type LetterState = 'open' | 'redriven' | 'resolved' | 'discarded';

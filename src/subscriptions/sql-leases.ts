@@ -20,16 +20,17 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     leasesOf: leases.remembered((lane: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
     ),
-    addLease: (lease: { id: number; lane: number; retry: number; sequences: number[]; due: number }) => {
+    addLease: (lease: Pick<LeaseRow, 'id' | 'lane' | 'retry' | 'due' | 'batch'> & { sequences: number[] }) => {
       leases.changed(null);
       sql.exec(
-        'INSERT INTO leases (id, lane, retry, sequences, count, due) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO leases (id, lane, retry, sequences, count, due, batch) VALUES (?, ?, ?, ?, ?, ?, ?)',
         lease.id,
         lease.lane,
         lease.retry,
         JSON.stringify(lease.sequences),
         lease.sequences.length,
         lease.due,
+        lease.batch,
       );
     },
     setLease: (id: number, columns: Partial<LeaseRow>) => {
@@ -111,6 +112,30 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         .toArray()
         .slice(0, limit)
         .map((row) => row.sequence),
+    /** The exceptions of a lane that are due, up to `limit`, as far as they are in the batch of the first, or like it in none. */
+    dueBatch: (lane: number, now: number, limit: number): { batch: number | null; sequences: number[] } => {
+      const due = sql
+        .exec<Pick<ExceptionRow, 'sequence' | 'batch'>>(
+          `SELECT sequence, batch FROM (SELECT lane, sequence, batch FROM exceptions INDEXED BY exceptions_due
+             WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
+          now,
+          lane,
+        )
+        .toArray();
+      const batch = due[0]?.batch ?? null;
+      // A batch goes whole, however many it has.
+      const members =
+        batch === null
+          ? due.filter((row) => row.batch === null).slice(0, limit)
+          : sql
+              .exec<Pick<ExceptionRow, 'sequence'>>(
+                'SELECT sequence FROM exceptions WHERE batch = ? AND lane = ? AND lease IS NULL',
+                batch,
+                lane,
+              )
+              .toArray();
+      return { batch, sequences: members.map((row) => row.sequence) };
+    },
     /** Puts leased exceptions back, due at these moments. */
     postpone: (lane: number, sequences: number[], dues: number[]) =>
       sequences.forEach((sequence, index) => {

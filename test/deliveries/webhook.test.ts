@@ -3,7 +3,7 @@ import { Webhook as Svix } from 'svix';
 import { describe, expect, it } from 'vitest';
 import { parseRetryAfter } from '../../src/deliveries/answer.ts';
 import { headerProblem } from '../../src/deliveries/headers.ts';
-import { webhookRequest } from '../../src/deliveries/request.ts';
+import { batchRequest, webhookRequest } from '../../src/deliveries/request.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import { sendWebhook, type WebhookPorts } from '../../src/deliveries/webhook.ts';
@@ -113,6 +113,28 @@ describe('the request', () => {
       expect(headers).toMatchObject({ 'millrace-sequence': '1', 'webhook-id': expect.stringMatching(/^msg_/) });
       expect(() => new Webhook(SECRET).verify(bodyText(body), headers)).not.toThrow();
     }
+  });
+
+  it('of a batch has all its events, one signature, and an id as long as they are the same', () => {
+    const to = target({ format: 'batch', maxBatch: 3 });
+    const of = (members: [ClaimedEvent, ...ClaimedEvent[]]) => batchRequest('billing', to, members, Date.now(), '1');
+    const { headers, body } = of([event(4), event(5, { attempt: 2 }), event(9)]);
+    const read: unknown = new Webhook(SECRET).verify(bodyText(body), headers);
+    expect(read).toMatchObject([{ id: 'e4' }, { id: 'e5' }, { id: 'e9' }]);
+    expect(headers).toMatchObject({
+      'content-type': 'application/cloudevents-batch+json',
+      'webhook-id': expect.stringMatching(/^msg_[a-z2-7]{26}$/),
+      'millrace-attempt': '2',
+      'millrace-topic': 'orders',
+      'millrace-first-sequence': '4',
+      'millrace-last-sequence': '9',
+    });
+    expect(headers).not.toHaveProperty('millrace-sequence');
+    const id = (request: { headers: Record<string, string> }) => request.headers['webhook-id'];
+    expect(id(of([event(4, { attempt: 7, replay: 'r' }), event(5), event(9)]))).toBe(headers['webhook-id']);
+    expect(id(of([event(4), event(5)]))).not.toBe(headers['webhook-id']);
+    expect(id(of([event(4)]))).toBe(id(request({}, { sequence: 4 })));
+    expect(webhookRequest('billing', to, event(4), 0, '1').headers['millrace-first-sequence']).toBe('4');
   });
 
   it('has the attributes in headers in binary mode alone', () => {

@@ -127,6 +127,9 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['a header of the hub', withHeader('Webhook-Id', 'x'), 'delivery.headers.Webhook-Id'],
     ['a hop-by-hop header', withHeader('connection', 'close'), 'delivery.headers.connection'],
     ['a header with a line break', withHeader('x-team', 'a\r\nb: c'), 'delivery.headers.x-team'],
+    ['a batch without its format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 2 } }, 'delivery.maxBatch'],
+    ['an empty batch', batchOf(0), 'delivery.maxBatch'],
+    ['too large a batch', batchOf(51), 'delivery.maxBatch'],
     ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
   ])('refuses %s, and names it', async (_, body, path) => {
     const refused = await put(body);
@@ -141,9 +144,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['transform', { ...MINIMAL, transform: 'data' }],
     ['ordering', { ...MINIMAL, ordering: 'key' }],
     ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
-    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'batch' } }],
     ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
-    ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 10 } }],
   ])('says of %s that it is not supported yet', async (path, body) => {
     const refused = await put(body);
     expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });
@@ -220,6 +221,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
     expect(await put(MINIMAL)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
   });
 });
+
+function batchOf(maxBatch: number) {
+  return { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'batch', maxBatch } };
+}
 
 function withHeader(name: string, value: string) {
   return { ...MINIMAL, delivery: { ...MINIMAL.delivery, headers: { [name]: value } } };
@@ -356,7 +361,7 @@ describe('a subscription', () => {
     expect(await rotate('v2')).toMatchObject({ status: 400, body: { errors: [{ path: 'signature' }] } });
   });
 
-  it.each(['structured', 'binary', 'data'] as const)('takes the format %s', async (format) => {
+  it.each(['structured', 'binary', 'data', 'batch'] as const)('takes the format %s', async (format) => {
     const made = await put({ ...MINIMAL, delivery: { ...MINIMAL.delivery, format, secret: PAIR } });
     expect(made).toMatchObject({ status: 201, body: { delivery: { format, secret: PAIR } } });
     expect(documentPut()?.delivery.format).toBe(format);

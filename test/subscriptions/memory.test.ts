@@ -71,11 +71,11 @@ function write(sql: Statements, random: SeededRandom): void {
   const writes = [
     () => sql.moveLane(lane, change, columns),
     () => Object.keys(columns).length > 0 && sql.setLane(lane, columns),
-    () => sql.lease(lease) ?? sql.addLease({ id: lease, lane, retry: 0, sequences: [sequence], due }),
+    () => sql.lease(lease) ?? sql.addLease({ id: lease, lane, retry: 0, sequences: [sequence], due, batch: null }),
     () => sql.setLease(lease, random.chance(0.5) ? { due } : { token: random.pick([null, 't']), count: sequence }),
     () => sql.deleteLease(lease),
     () => sql.restartLeases(due, due),
-    () => sql.putException({ ...exception, first_attempt_at: null, last_status: null, last_error: null }),
+    () => sql.putException({ ...exception, first_attempt_at: null, last_status: null, last_error: null, batch: null }),
     () => sql.setExceptionLease(lane, [sequence], random.pick([null, lease])),
     () => sql.deleteException(lane, sequence),
     () => random.chance(0.2) && sql.deleteExceptionsOf(lane),

@@ -24,9 +24,11 @@ CREATE TABLE exceptions (
         event TEXT,                                -- a redriven one's, whole: the log may not have it any more
         first_attempt_at INTEGER,
         last_status INTEGER,
-        last_error TEXT,
+        last_error TEXT, batch INTEGER,
         PRIMARY KEY (lane, sequence)
       ) WITHOUT ROWID;
+
+CREATE INDEX exceptions_batch ON exceptions (batch) WHERE batch IS NOT NULL;
 
 CREATE INDEX exceptions_due ON exceptions (due) WHERE lease IS NULL;
 
@@ -100,7 +102,7 @@ CREATE TABLE leases (
         sends INTEGER NOT NULL DEFAULT 0,
         due INTEGER NOT NULL,                      -- claimed: its deadline; else when to send again
         target_version INTEGER NOT NULL DEFAULT 0  -- at the claim
-      );
+      , batch INTEGER);
 
 CREATE TABLE letters (
         topic TEXT NOT NULL,

@@ -129,6 +129,36 @@ describe('a webhook', () => {
   });
 });
 
+describe('a batch', () => {
+  it('is read by the CloudEvents SDK, verified as one, and the same over its attempts', async () => {
+    const { secret } = await subscribe('batch', { format: 'batch', maxBatch: 3 });
+    statuses.set('/batch', [500, 500, 500]);
+    await me.publish(
+      'batch',
+      Array.from({ length: 6 }, (_, index) => ({ type: 'a', data: { index } })),
+    );
+    await eventually('all are delivered', async () =>
+      (await me.get('/v1/subscriptions/batch')).text.includes('"delivered":6'),
+    );
+    const byId = new Map<string, string[]>();
+    for (const { headers, body } of posts('batch')) {
+      expect(headers['content-type']).toBe('application/cloudevents-batch+json');
+      expect(() => new Svix(secret).verify(body, headers)).not.toThrow();
+      const read: unknown = HTTP.toEvent({ headers, body: body.toString() });
+      const events: unknown[] = Array.isArray(read) ? read : [];
+      expect(events.length).toBeGreaterThan(0);
+      expect(events.length).toBeLessThanOrEqual(3);
+      for (const event of events) expect(event instanceof CloudEvent && event.validate()).toBe(true);
+      const id = headers['webhook-id'] ?? '';
+      byId.set(id, [...(byId.get(id) ?? []), body.toString()]);
+    }
+    expect([...byId.values()].every((bodies) => new Set(bodies).size === 1)).toBe(true);
+    expect([...byId.values()].some((bodies) => bodies.length > 1)).toBe(true);
+    const { items } = (await me.get('/v1/topics/batch/events/2/deliveries')).is<{ items: object[] }>(200);
+    expect(items).toMatchObject([{ status: 'delivered' }]);
+  });
+});
+
 describe('an Ed25519 signature', () => {
   it('verifies by the public key, made anew for each attempt; a rotation goes over from the other kind', async () => {
     const { secret } = await subscribe('signed', {});
