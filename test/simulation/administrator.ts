@@ -209,6 +209,7 @@ export class Administrator {
       const sequence = random.between(1, 30);
       from = random.chance(0.7) ? { kind: 'sequence', sequence } : { kind: 'time', time: future };
     }
+    const format = random.pick(this.#plan.formats);
     return {
       topics,
       from,
@@ -222,12 +223,12 @@ export class Administrator {
       delivery: {
         kind: 'webhook',
         url: `https://${random.pick(['one', 'two'])}.${name}.example.com/${name}`,
-        format: 'structured',
+        format,
         timeoutMs: random.pick([300, 2_000, 15_000]),
         headers: {},
         secret: null,
         rateLimit: null,
-        maxBatch: 1,
+        maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
         handshake: false,
       },
     };

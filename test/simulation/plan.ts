@@ -1,3 +1,4 @@
+import type { WebhookFormat } from '../../src/subscriptions/document.ts';
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import { MANNERS } from './receivers.ts';
@@ -26,6 +27,7 @@ export interface Plan {
   removals: boolean;
   clockJumps: boolean;
   changesOfFilter: boolean;
+  formats: WebhookFormat[];
   replays: boolean;
   interventions: boolean;
   /** How many of a log's events wait until their identities and keys are put in order. */
@@ -63,6 +65,7 @@ export function drawPlan(random: SeededRandom): Plan {
     removals: random.chance(0.1),
     clockJumps: random.chance(0.15),
     changesOfFilter: random.chance(0.3),
+    formats: random.pick([['structured'], ['structured'], ['batch'], ['structured', 'batch']]),
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
     youngEventsMax: random.pick([1, 3, 8, 1_000]),
