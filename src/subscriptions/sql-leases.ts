@@ -115,18 +115,19 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     /** The exceptions of a lane that are due, up to `limit`, as far as they are in the batch of the first, or like it in none. */
     dueBatch: (lane: number, now: number, limit: number): { batch: number | null; sequences: number[] } => {
       const due = sql
-        .exec<Pick<ExceptionRow, 'sequence' | 'batch'>>(
-          `SELECT sequence, batch FROM (SELECT lane, sequence, batch FROM exceptions INDEXED BY exceptions_due
+        .exec<Pick<ExceptionRow, 'sequence' | 'batch' | 'redriven'>>(
+          `SELECT sequence, batch, redriven FROM (SELECT * FROM exceptions INDEXED BY exceptions_due
              WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
           now,
           lane,
         )
         .toArray();
-      const batch = due[0]?.batch ?? null;
+      const first = due[0];
+      const batch = first?.batch ?? null;
       // A batch goes whole, however many it has.
       const members =
         batch === null
-          ? due.filter((row) => row.batch === null).slice(0, limit)
+          ? due.filter((row) => row.batch === null && row.redriven === first?.redriven).slice(0, limit)
           : sql
               .exec<Pick<ExceptionRow, 'sequence'>>(
                 'SELECT sequence FROM exceptions WHERE batch = ? AND lane = ? AND lease IS NULL',

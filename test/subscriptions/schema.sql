@@ -155,4 +155,4 @@ CREATE TABLE subscription (
         attach_after TEXT,                         -- the last topic that was held against the patterns; null when all were
         healed INTEGER NOT NULL DEFAULT 0,         -- how often the sweep had to wake something
         alarm_failures INTEGER NOT NULL DEFAULT 0
-      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER);
+      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, consent TEXT, consent_token TEXT, consent_due INTEGER, consent_delay INTEGER NOT NULL DEFAULT 0, consent_reason TEXT, granted_rate INTEGER, hub TEXT);
