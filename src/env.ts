@@ -1,6 +1,6 @@
 import type { QuotaObject } from './quotas/object.ts';
 import type { SubscriptionObject } from './subscriptions/object.ts';
-import type { LeaseMessage } from './subscriptions/protocol.ts';
+import type { HandshakeMessage, LeaseMessage } from './subscriptions/protocol.ts';
 import type { TopicLogObject } from './topics/object.ts';
 
 /** The Worker's bindings, as wrangler.toml declares them. */
@@ -10,7 +10,7 @@ export interface Env {
   QUOTA: DurableObjectNamespace<QuotaObject>;
   DB: D1Database;
   DELIVERIES: Queue<LeaseMessage>;
-  RETRIES: Queue<LeaseMessage>;
+  RETRIES: Queue<LeaseMessage | HandshakeMessage>;
   /** Hosts that webhooks may reach although the URL guard would refuse them: `host` or `host:port`, comma separated. */
   WEBHOOK_ALLOW_HOSTS: string;
   /** The hub's own public host names, comma separated. */

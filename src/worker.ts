@@ -2,12 +2,13 @@ import { Catalog } from './catalog/catalog.ts';
 import { sweep } from './catalog/sweep.ts';
 import { trim } from './dedup/trim.ts';
 import { deliverLease } from './deliveries/consumer.ts';
+import { handleHandshake, isHandshakeMessage, namedHub } from './deliveries/handshake.ts';
 import { DEFAULT_RESOLVER, urlGuard } from './deliveries/url-guard.ts';
 import type { Env } from './env.ts';
 import { handleRequest } from './http/app.ts';
 import { clock, log } from './platform-workers.ts';
 import { subscriptionName } from './subscriptions/names.ts';
-import type { LeaseMessage } from './subscriptions/protocol.ts';
+import type { HandshakeMessage, LeaseMessage } from './subscriptions/protocol.ts';
 import { topicLogName } from './topics/names.ts';
 import { VERSION } from './version.ts';
 
@@ -36,10 +37,12 @@ export default {
         { fetch: (url, init) => fetch(url, init), clock },
       ),
       version: VERSION,
+      hub: namedHub(env.HUB_HOSTS),
     };
     // Not awaited: where the platform lets the next message start before this one's waitUntil is done, it should.
     for (const message of batch.messages) {
-      ctx.waitUntil(deliverLease(message.body, ports));
+      const { body } = message;
+      ctx.waitUntil(isHandshakeMessage(body) ? handleHandshake(body, ports) : deliverLease(body, ports));
       message.ack();
     }
   },
@@ -56,4 +59,4 @@ export default {
       }),
     );
   },
-} satisfies ExportedHandler<Env, LeaseMessage>;
+} satisfies ExportedHandler<Env, LeaseMessage | HandshakeMessage>;

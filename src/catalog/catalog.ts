@@ -119,6 +119,14 @@ export class Catalog {
     return results.map((row) => row.name);
   }
 
+  async hasSubscription(name: string): Promise<boolean> {
+    const row = await this.#db
+      .prepare('SELECT 1 AS one FROM subscriptions WHERE name = ? AND deleted = 0')
+      .bind(name)
+      .first();
+    return row !== null;
+  }
+
   async putReplay(replay: { id: string; subscription: string; topic: string; createdAt: number }): Promise<void> {
     await this.#db
       .prepare('INSERT OR IGNORE INTO replays (id, subscription, topic, created_at) VALUES (?, ?, ?, ?)')

@@ -8,8 +8,9 @@ import type {
   LeaseMessage,
   SubscriptionApi,
 } from '../subscriptions/protocol.ts';
+import type { Batch } from './request.ts';
 import { Timeouts } from './timeouts.ts';
-import { sendWebhook, sharedRequest, type WebhookPorts } from './webhook.ts';
+import { sendBatch, sendWebhook, sharedRequest, type WebhookPorts } from './webhook.ts';
 
 /** The queue consumer: claims a lease, sends its events, settles it. It remembers nothing and may die at any moment. */
 
@@ -84,19 +85,23 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  */
 type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
 
-/** Events that go one after the other: those with the same key. In the order of their first. */
-function runsOf(events: readonly ClaimedEvent[]): ClaimedEvent[][] {
-  const runs: ClaimedEvent[][] = [];
-  const byKey = new Map<string, ClaimedEvent[]>();
+/**
+ * What is sent one after the other: events with the same key. In the order of their first. Of the format `batch` a lease is
+ * one request.
+ */
+function runsOf({ events, target }: Claimed): Batch[] {
+  const runs: [ClaimedEvent, ...ClaimedEvent[]][] = [];
+  const byKey = new Map<string | null, ClaimedEvent[]>();
   for (const event of events) {
-    const run = event.key === null ? undefined : byKey.get(event.key);
+    const key = target.format === 'batch' ? '' : event.key;
+    const run = key === null ? undefined : byKey.get(key);
     if (run !== undefined) {
       run.push(event);
       continue;
     }
-    const fresh = [event];
+    const fresh: [ClaimedEvent, ...ClaimedEvent[]] = [event];
     runs.push(fresh);
-    if (event.key !== null) byKey.set(event.key, fresh);
+    if (key !== null) byKey.set(key, fresh);
   }
   return runs;
 }
@@ -142,11 +147,10 @@ class LeaseRun {
   }
 
   async #sendAll(): Promise<void> {
-    const runs = runsOf(this.#claim.events);
+    const runs = runsOf(this.#claim);
     for (const [index, run] of runs.entries()) {
       await this.#untilSlot();
-      const [first] = run;
-      if (first !== undefined) await this.#untilDue(first);
+      await this.#untilDue(run[0]);
       // A look-up may take seconds: they must not lie between the next line and the request.
       await this.#ports.guard.check(this.#claim.target.url);
       if (!this.#mayStart()) {
@@ -189,8 +193,9 @@ class LeaseRun {
     return this.#stop === null;
   }
 
-  #start(run: ClaimedEvent[]): void {
-    const sent = this.#send(run).then(() => {
+  #start(run: Batch): void {
+    const isBatch = this.#claim.target.format === 'batch';
+    const sent = (isBatch ? this.#sendBatch(run) : this.#send(run)).then(() => {
       this.#inFlight.delete(sent);
       this.#slotFree();
     });
@@ -198,7 +203,7 @@ class LeaseRun {
   }
 
   /** One after the other, up to the first that fails; the first may start at once. */
-  async #send(run: ClaimedEvent[]): Promise<void> {
+  async #send(run: Batch): Promise<void> {
     const { subscription, target } = this.#claim;
     for (const [index, event] of run.entries()) {
       if (index > 0) {
@@ -212,6 +217,17 @@ class LeaseRun {
       if (outcome.kind === 'released') this.#stopStarting('unresolved');
       // What could not even be made into a request is dead: nothing behind it has to wait for that.
       if (outcome.kind === 'failed' || outcome.kind === 'released') return this.#release(run.slice(index + 1));
+    }
+  }
+
+  async #sendBatch(batch: Batch): Promise<void> {
+    const { subscription, target } = this.#claim;
+    const outcomes = await sendBatch(subscription, target, batch, this.#ports, this.#timeouts);
+    this.#outcomes.push(...outcomes);
+    for (const outcome of outcomes) {
+      const event = batch.find(({ sequence }) => sequence === outcome.sequence);
+      if (outcome.kind === 'failed' && event !== undefined) this.#noteFailure(event, outcome);
+      if (outcome.kind === 'released') this.#stopStarting('unresolved');
     }
   }
 

@@ -24,7 +24,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
   'cdn-loop',
 ]);
-const RESERVED_PREFIXES = ['webhook-', 'millrace-', 'cf-'];
+const RESERVED_PREFIXES = ['webhook-', 'millrace-', 'ce-', 'cf-'];
 
 /** RFC 9110: a token. */
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

@@ -1,9 +1,17 @@
+import { toBase64 } from '../base64.ts';
 import { judge } from '../expressions/filter.ts';
 import type { SubscriptionFilter } from '../subscriptions/document.ts';
 import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import { type WebhookRequest, webhookRequest } from './request.ts';
 import { shown } from './test-event.ts';
 import { transformed } from './transforming.ts';
-import { type WebhookPorts, type WebhookRequest, webhookRequest } from './webhook.ts';
+import type { WebhookPorts } from './webhook.ts';
+
+/** A request to be looked at: bytes that are no text are in base64. */
+interface ShownRequest extends Omit<WebhookRequest, 'body'> {
+  body: string;
+  bodyEncoding: 'utf-8' | 'base64';
+}
 
 /** What `POST /v1/subscriptions/{name}/preview` answers. */
 export interface Preview {
@@ -12,7 +20,7 @@ export interface Preview {
   /** Why no request would go out; null where one would. */
   error: string | null;
   /** As it would go out now; values of configured headers that are likely to be credentials are left out. */
-  request: WebhookRequest | null;
+  request: ShownRequest | null;
 }
 
 /** What would become of an event at a subscription. Sends nothing. @throws if a secret of the target is none. */
@@ -35,6 +43,10 @@ export async function preview(
   return {
     matches: true,
     error: permitted.ok ? null : `Not sent: ${permitted.detail}`,
-    request: { ...request, headers: shown(request.headers, target) },
+    request: { ...request, headers: shown(request.headers, target), ...shownBody(request.body) },
   };
+}
+
+function shownBody(body: WebhookRequest['body']): Pick<ShownRequest, 'body' | 'bodyEncoding'> {
+  return typeof body === 'string' ? { body, bodyEncoding: 'utf-8' } : { body: toBase64(body), bodyEncoding: 'base64' };
 }

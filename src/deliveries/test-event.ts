@@ -1,7 +1,8 @@
 import { messageId } from '../events/ids.ts';
 import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import { webhookRequest } from './request.ts';
 import { transformed } from './transforming.ts';
-import { attempt, type WebhookPorts, webhookRequest } from './webhook.ts';
+import { attempt, type WebhookPorts } from './webhook.ts';
 
 /** The `millrace.test` event a person sends to see whether a webhook works. It is in no log and counted nowhere. */
 

@@ -1,30 +1,18 @@
-import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
-import { messageId } from '../events/ids.ts';
-import { type Trace, traceIn } from '../events/trace.ts';
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget, SharedRequest } from '../subscriptions/protocol.ts';
 import { RequestBook } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
-import { headerProblem } from './headers.ts';
+import { type Batch, batchRequest, type WebhookRequest, webhookRequest } from './request.ts';
 import { readStart } from './response-body.ts';
-import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
 import { toldRequest } from './told-request.ts';
-import { type Outgoing, transformed } from './transforming.ts';
+import { transformed } from './transforming.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
-/** One webhook: the request as the Standard Webhooks specification has it, and what its answer means. */
+/** Sends one webhook, and says what its answer means. */
 
 /** The platform's `fetch`, as far as it is used. */
 export type Fetch = (url: string, init: WebhookInit) => Promise<Response>;
-
-export interface WebhookRequest {
-  method: 'POST';
-  url: string;
-  /** Lower-case names. */
-  headers: Record<string, string>;
-  body: string;
-}
 
 export interface WebhookInit extends Omit<WebhookRequest, 'url'> {
   redirect: 'manual';
@@ -39,72 +27,20 @@ export interface WebhookPorts {
   version: string;
 }
 
-/**
- * The request of one attempt.
- *
- * @param at the attempt's time, milliseconds since the epoch.
- * @param made what a transform made for this event.
- * @throws if a secret of the target is none.
- */
-export function webhookRequest(
-  subscription: string,
-  target: DeliveryTarget,
-  event: ClaimedEvent,
-  at: number,
-  version: string,
-  made: Pick<Outgoing, 'url' | 'headers'> = { url: target.url, headers: {} },
-): WebhookRequest {
-  const id = messageId(subscription, event.topic, event.sequence);
-  const timestamp = Math.floor(at / 1000);
-  const trace = traceIn(event.json);
-  const { headers, signers } = prepared(target);
-  return {
-    method: 'POST',
-    url: made.url,
-    headers: {
-      ...headers,
-      ...made.headers,
-      'content-type': STRUCTURED_CONTENT_TYPE,
-      'user-agent': `Millrace/${version}`,
-      'webhook-id': id,
-      'webhook-timestamp': String(timestamp),
-      'webhook-signature': signers.map((sign) => sign(id, timestamp, event.json)).join(' '),
-      'millrace-attempt': String(event.attempt),
-      'millrace-topic': event.topic,
-      'millrace-sequence': String(event.sequence),
-      ...(event.redriven ? { 'millrace-redriven': 'true' } : {}),
-      ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
-      ...(trace === null ? {} : traceHeaders(trace)),
-    },
-    body: event.json,
-  };
-}
+/** What was sent to the target of a claim, to be told of. A target is one claim's, so it is forgotten with it. */
+const BOOKS = new WeakMap<DeliveryTarget, RequestBook>();
 
-interface Prepared {
-  headers: Record<string, string>;
-  signers: Signer[];
-  /** What was sent, to be told of. */
-  book: RequestBook;
-}
-
-/** What is the same for every event of a claim. A target is one claim's, so it is forgotten with it. */
-const PREPARED = new WeakMap<DeliveryTarget, Prepared>();
-
-function prepared(target: DeliveryTarget): Prepared {
-  const known = PREPARED.get(target);
+function bookOf(target: DeliveryTarget): RequestBook {
+  const known = BOOKS.get(target);
   if (known !== undefined) return known;
-  const fresh = {
-    headers: configuredHeaders(target),
-    signers: target.secrets.map(signer),
-    book: new RequestBook(),
-  };
-  PREPARED.set(target, fresh);
+  const fresh = new RequestBook();
+  BOOKS.set(target, fresh);
   return fresh;
 }
 
 /** What the requests to a claim's target had in common; undefined: none was sent. */
 export function sharedRequest(target: DeliveryTarget): SharedRequest | undefined {
-  return PREPARED.get(target)?.book.shared ?? undefined;
+  return BOOKS.get(target)?.shared ?? undefined;
 }
 
 /**
@@ -131,24 +67,77 @@ export async function sendWebhook(
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<DeliveryOutcome> {
-  const { topic, sequence } = event;
   const result = await transformed(target, event);
-  if (!result.ok) return { kind: 'invalid', topic, sequence, error: result.error };
+  if (!result.ok) return invalid(event, result.error);
+  const { outgoing } = result;
+  const build = (at: number) => webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
+  const sent = await send(target, build, ports, timeouts);
+  return noted(subscription, target, event, sent, Object.keys(outgoing.headers));
+}
+
+/** {@link sendWebhook} for several events at once, of which the same becomes, but for those whose transform fails. */
+export async function sendBatch(
+  subscription: string,
+  target: DeliveryTarget,
+  events: Batch,
+  ports: WebhookPorts,
+  timeouts = new Timeouts(ports.clock, target.timeoutMs),
+): Promise<DeliveryOutcome[]> {
+  const outcomes: DeliveryOutcome[] = [];
+  const members: ClaimedEvent[] = [];
+  for (const event of events) {
+    const result = await transformed(target, event);
+    if (result.ok) members.push(result.outgoing.event);
+    else outcomes.push(invalid(event, result.error));
+  }
+  const [first, ...others] = members;
+  if (first === undefined) return outcomes;
+  const batch: Batch = [first, ...others];
+  const build = (at: number) => batchRequest(subscription, target, batch, at, ports.version);
+  const sent = await send(target, build, ports, timeouts);
+  return [...outcomes, ...batch.map((event) => noted(subscription, target, event, sent, []))];
+}
+
+function invalid({ topic, sequence }: ClaimedEvent, error: string): DeliveryOutcome {
+  return { kind: 'invalid', topic, sequence, error };
+}
+
+/** A request and what became of it; none where it could not be built. */
+interface Sent {
+  at: number;
+  request: WebhookRequest | null;
+  made: Attempt;
+}
+
+async function send(
+  target: DeliveryTarget,
+  build: (at: number) => WebhookRequest,
+  ports: WebhookPorts,
+  timeouts: Timeouts,
+): Promise<Sent> {
   const at = ports.clock.now();
   try {
-    const { outgoing } = result;
-    const request = webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
-    const made = await attempt(target, request, at, ports, timeouts);
-    if (made.kind === 'released' || made.request === null) return { topic, sequence, ...made };
-    const own = [...Object.keys(target.headers), ...Object.keys(outgoing.headers)];
-    const told = toldRequest(request.url, request.headers, own);
-    const { attempt: number, replay } = event;
-    const difference = prepared(target).book.note({ subscription, topic, sequence, attempt: number, at, replay }, told);
-    return { topic, sequence, ...made, ...(difference === undefined ? {} : { request: difference }) };
+    const request = build(at);
+    return { at, request, made: await attempt(target, request, at, ports, timeouts) };
   } catch (error) {
     const failure = unanswered('failed', describeFailure(error, sensitiveIn(target, null)), 0);
-    return { topic, sequence, at, ...failure, request: null };
+    return { at, request: null, made: { at, ...failure, request: null } };
   }
+}
+
+/** What became of one event, with what has to be remembered of its request. `own`: headers that its transform made. */
+function noted(
+  subscription: string,
+  target: DeliveryTarget,
+  event: ClaimedEvent,
+  { at, request, made }: Sent,
+  own: string[],
+): DeliveryOutcome {
+  const { topic, sequence, attempt: number, replay } = event;
+  if (request === null || made.kind === 'released' || made.request === null) return { topic, sequence, ...made };
+  const told = toldRequest(request.url, request.headers, [...Object.keys(target.headers), ...own]);
+  const difference = bookOf(target).note({ subscription, topic, sequence, attempt: number, at, replay }, told);
+  return { topic, sequence, ...made, ...(difference === undefined ? {} : { request: difference }) };
 }
 
 /** Sends one request, from its guard to the start of its answer's body. `at` is when it was made. */
@@ -196,23 +185,9 @@ function unanswered(outcome: FailedOutcome['outcome'], error: string, latencyMs:
 }
 
 /** An answer after the timeout is of no interest, but neither its body nor its failure may be left hanging. */
-function abandon(fetched: Promise<Response>, abort: AbortController): void {
+export function abandon(fetched: Promise<Response>, abort: AbortController): void {
   fetched.then((response) => response.body?.cancel()).catch(() => undefined);
   abort.abort();
-}
-
-/** Without those that may not be set: the HTTP interface refuses them, an older version may have stored one. */
-function configuredHeaders(target: DeliveryTarget): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(target.headers)
-      .filter(([name, value]) => headerProblem(name, value) === null)
-      .map(([name, value]) => [name.toLowerCase(), value]),
-  );
-}
-
-/** As the producer sent it: the hub reports no spans, and a parent that nobody knows of would cut the trace in two. */
-function traceHeaders({ traceparent, tracestate }: Trace): Record<string, string> {
-  return { traceparent, ...(tracestate === null ? {} : { tracestate }) };
 }
 
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */

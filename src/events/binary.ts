@@ -56,3 +56,11 @@ function decodeValue(value: string): string | null {
     return null;
   }
 }
+
+/** Runs of what a header's value can't have: space, quote, percent, and all that is not printable ASCII. */
+const TO_ENCODE = /[^\u0021\u0023\u0024\u0026-\u007e]+/g;
+
+/** Section 3.1.3.2: a header's value for any string. Half a surrogate pair, which has no UTF-8, becomes U+FFFD. */
+export function encodeValue(value: string): string {
+  return value.replace(TO_ENCODE, (run) => encodeURIComponent(run.toWellFormed()));
+}

@@ -8,9 +8,12 @@ const message = new Message();
 
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** `webhook-id`: the same for an event and subscription over every attempt, replay and redrive. */
-export function messageId(subscription: string, topic: string, sequence: number): string {
-  return `msg_${deliveryHash(subscription, topic, sequence)}`;
+/**
+ * `webhook-id`: the same for an event and subscription over every attempt, replay and redrive. Of a batch, the same as long as
+ * it has the same events.
+ */
+export function messageId(subscription: string, topic: string, ...sequences: number[]): string {
+  return `msg_${deliveryHash(subscription, topic, ...sequences)}`;
 }
 
 /** A dead letter's id in D1. */
@@ -18,8 +21,8 @@ export function deadLetterId(subscription: string, topic: string, sequence: numb
   return `dl_${deliveryHash(subscription, topic, sequence)}`;
 }
 
-function deliveryHash(subscription: string, topic: string, sequence: number): string {
-  return base32(hashOf([subscription, topic, sequence])).slice(0, ID_CHARACTERS);
+function deliveryHash(subscription: string, topic: string, ...sequences: number[]): string {
+  return base32(hashOf([subscription, topic, ...sequences])).slice(0, ID_CHARACTERS);
 }
 
 const UUID_RANDOM_BYTES = 10;

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   'unknown-subscription': { status: 404, title: 'No such subscription' },
   'unknown-replay': { status: 404, title: 'No such replay' },
   'unknown-dead-letter': { status: 404, title: 'No such dead letter' },
+  'unknown-handshake': { status: 404, title: 'No such handshake' },
   'unknown-key': { status: 404, title: 'No such key' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
   'not-acceptable': { status: 406, title: 'No such representation' },

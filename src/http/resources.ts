@@ -5,6 +5,7 @@ import { deadLetterRoutes } from './dead-letters.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { docsRoutes } from './docs.ts';
 import { eventsRoutes } from './events.ts';
+import { handshakeRoutes } from './handshake.ts';
 import { healthRoutes } from './health.ts';
 import { hubSecretsRoutes } from './hub-secrets.ts';
 import { keysRoutes } from './keys.ts';
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...subscriptionRoutes,
   ...subscriptionActionRoutes,
   ...subscriptionPreviewRoutes,
+  ...handshakeRoutes,
   ...alertRoutes,
   ...replayRoutes,
   ...deadLetterRoutes,

@@ -3,17 +3,17 @@ import { sendTestEvent } from '../deliveries/test-event.ts';
 import { durationSchema } from '../events/durations.ts';
 import { positionSchema } from '../events/position.ts';
 import type { AttemptOutcome, SeekResult } from '../subscriptions/protocol.ts';
-import { VERSION } from '../version.ts';
+import { publicKeyOf } from '../subscriptions/webhook-keys.ts';
 import { noBody } from './body.ts';
-import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 import { positionProblem, unknownSubscription, unlocked } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
-import { clockOf, urlGuardOf } from './webhook-guard.ts';
+import { webhookPorts } from './webhook-ports.ts';
 
 /** What can be done with a subscription, and its attempts. */
 
@@ -40,9 +40,10 @@ function switching(action: 'pause' | 'resume', summary: string, description: str
     responses: { 200: subscriptionAnswer },
     problems: ['unknown-subscription'],
     audit: (input) => ({ action: `subscription.${action}`, target: input.params.name }),
-    handler: async ({ params: { name } }, { hub }) => {
-      const view = await hub.subscription(name)[action]();
-      if (view === null) throw unknownSubscription(name);
+    handler: async ({ params: { name } }, context) => {
+      const switched = await context.hub.subscription(name)[action]();
+      if (switched === null) throw unknownSubscription(name);
+      const view = await consented(switched, context);
       return { status: 200, body: subscriptionOut(view), headers: etagHeader(view.etag) };
     },
   });
@@ -53,7 +54,11 @@ const pause = switching(
   'Pause a subscription',
   'A second later nothing more is claimed; what was claimed may finish. It keeps its place.',
 );
-const resume = switching('resume', 'Resume a subscription', 'Enables a disabled one too.');
+const resume = switching(
+  'resume',
+  'Resume a subscription',
+  'Enables a disabled one too. A receiver that has not consented yet is asked again.',
+);
 
 const seek = route({
   method: 'POST',
@@ -128,14 +133,15 @@ const test = route({
   },
 });
 
-function webhookPorts(context: Context) {
-  const { hub } = context;
-  return {
-    fetch: (url: string, init: RequestInit) => hub.fetch(url, init),
-    clock: clockOf(hub),
-    guard: urlGuardOf(context),
-    version: VERSION,
-  };
+/** A secret as it is answered. */
+const keyAnswer = {
+  secret: z.string(),
+  publicKey: z.string().optional().describe('`whpk_…`, for receivers to verify by; of a `whsk_…` only.'),
+};
+
+function keyOut(secret: string): { secret: string; publicKey?: string } {
+  const publicKey = publicKeyOf(secret);
+  return publicKey === null ? { secret } : { secret, publicKey };
 }
 
 const secret = route({
@@ -150,16 +156,17 @@ const secret = route({
   scopes,
   responses: {
     200: z.object({
-      secret: z.string(),
-      previous: z.object({ secret: z.string(), expiresAt: timeField }).optional(),
+      ...keyAnswer,
+      previous: z.object({ ...keyAnswer, expiresAt: timeField }).optional(),
     }),
   },
   problems: ['unknown-subscription', 'secret-unreadable'],
   handler: async ({ params: { name } }, { hub }) => {
     const view = unlocked(await hub.subscription(name).secret(), name);
     const { previous } = view;
-    const old = previous === null ? {} : { previous: { ...previous, expiresAt: timeOf(previous.expiresAt) } };
-    return { status: 200, body: { secret: view.secret, ...old }, headers: { 'cache-control': 'no-store' } };
+    const old =
+      previous === null ? {} : { previous: { ...keyOut(previous.secret), expiresAt: timeOf(previous.expiresAt) } };
+    return { status: 200, body: { ...keyOut(view.secret), ...old }, headers: { 'cache-control': 'no-store' } };
   },
 });
 
@@ -168,18 +175,26 @@ const rotateSecret = route({
   path: '/v1/subscriptions/{name}/rotate-secret',
   tag,
   summary: 'Make a new secret',
-  description: 'During the overlap webhooks carry both signatures.',
+  description: 'During the overlap webhooks carry both signatures, of whatever kinds they are.',
   params,
   query: {},
-  body: z.strictObject({ overlap: durationSchema(0, OVERLAP_MAX_MS).prefault('24h') }),
+  body: z.strictObject({
+    overlap: durationSchema(0, OVERLAP_MAX_MS).prefault('24h'),
+    signature: z
+      .enum(['v1', 'v1a'])
+      .optional()
+      .describe(
+        '`v1`: HMAC-SHA256, a `whsec_…`; `v1a`: Ed25519, a `whsk_…`. The kind of the present secret if absent.',
+      ),
+  }),
   needs,
   scopes,
-  responses: { 200: z.object({ secret: z.string(), previousExpiresAt: timeField }) },
+  responses: { 200: z.object({ ...keyAnswer, previousExpiresAt: timeField }) },
   problems: ['unknown-subscription', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.rotate-secret', target: input.params.name }),
   handler: async ({ params: { name }, body }, { hub }) => {
-    const rotated = unlocked(await hub.subscription(name).rotateSecret(body.overlap), name);
-    const answer = { secret: rotated.secret, previousExpiresAt: timeOf(rotated.previousExpiresAt) };
+    const rotated = unlocked(await hub.subscription(name).rotateSecret(body.overlap, body.signature), name);
+    const answer = { ...keyOut(rotated.secret), previousExpiresAt: timeOf(rotated.previousExpiresAt) };
     return { status: 200, body: answer, headers: { 'cache-control': 'no-store' } };
   },
 });

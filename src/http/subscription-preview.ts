@@ -37,6 +37,7 @@ const previewAnswer = z.object({
       url: z.string(),
       headers: z.record(z.string(), z.string()),
       body: z.string(),
+      bodyEncoding: z.enum(['utf-8', 'base64']),
     })
     .nullable()
     .describe('As it would go out now, signature included; configured credentials are left out.'),

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { headerProblem } from '../deliveries/headers.ts';
-import { parseSecret } from '../deliveries/signature.ts';
 import { durationSchema } from '../events/durations.ts';
 import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
+import { BATCH_EVENTS_MAX } from '../subscriptions/limits.ts';
+import { parseSecret } from '../subscriptions/webhook-keys.ts';
 import { filterField, toFilter, toTransform, transformField } from './expression-fields.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
@@ -91,10 +92,7 @@ export const READ_ONLY_FIELDS = [
 /** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
   'delivery.kind': z.enum(['queue', 'service', 'pull']),
-  'delivery.format': z.enum(['binary', 'batch', 'data']),
   'delivery.rateLimit': rateLimitBody,
-  'delivery.maxBatch': z.int().min(2),
-  'delivery.handshake': z.literal(true),
 };
 
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
@@ -140,17 +138,48 @@ export const subscriptionBody = z
       })
       .prefault({})
       .describe('How many attempts are kept to be looked at, and how long.'),
-    delivery: z.strictObject({
-      kind: z.literal('webhook').optional(),
-      url: z.string().describe('An absolute https URL of a public host.'),
-      format: z.literal('structured').optional(),
-      timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
-      headers: headers.default({}),
-      secret: secret.optional().describe('`whsec_…`; made if absent, kept if omitted later.'),
-      rateLimit: z.null().optional(),
-      maxBatch: z.literal(1).optional(),
-      handshake: z.literal(false).optional(),
-    }),
+    delivery: z
+      .strictObject({
+        kind: z.literal('webhook').optional(),
+        url: z.string().describe('An absolute https URL of a public host.'),
+        format: z
+          .enum(['structured', 'binary', 'batch', 'data'])
+          .default('structured')
+          .describe(
+            'A CloudEvent in JSON; one with its attributes in `ce-` headers; several in JSON; or the data alone.',
+          ),
+        timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
+        headers: headers.default({}),
+        secret: secret
+          .optional()
+          .describe(
+            '`whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.',
+          ),
+        rateLimit: z.null().optional(),
+        maxBatch: z
+          .int()
+          .min(1)
+          .max(BATCH_EVENTS_MAX)
+          .default(1)
+          .describe('Events in a request of the format `batch`.'),
+        handshake: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.',
+          ),
+      })
+      .superRefine(({ format, maxBatch }, context) => {
+        if (format === 'batch' || maxBatch <= 1) return;
+        context.addIssue({ code: 'custom', path: ['maxBatch'], message: 'is for the format batch alone' });
+      }),
+  })
+  .superRefine(({ transform, delivery }, context) => {
+    if (delivery.format !== 'batch' || typeof transform === 'string') return;
+    for (const part of ['headers', 'path'] as const) {
+      if (transform?.[part] == null) continue;
+      context.addIssue({ code: 'custom', path: ['transform', part], message: 'is of one event, and a batch has many' });
+    }
   })
   .meta({ id: 'SubscriptionConfig' });
 
@@ -170,13 +199,13 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     delivery: {
       kind: 'webhook',
       url: body.delivery.url,
-      format: 'structured',
+      format: body.delivery.format,
       timeoutMs: body.delivery.timeout,
       headers: body.delivery.headers,
       secret: body.delivery.secret ?? null,
       rateLimit: null,
-      maxBatch: 1,
-      handshake: false,
+      maxBatch: body.delivery.maxBatch,
+      handshake: body.delivery.handshake,
     },
   };
 }

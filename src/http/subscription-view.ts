@@ -41,11 +41,13 @@ export const subscriptionAnswer = z.object({
     maxBatch: z.int(),
     handshake: z.boolean(),
   }),
-  status: z.enum(['attaching', 'active', 'paused', 'disabled', 'error']),
+  status: z
+    .enum(['attaching', 'pending', 'active', 'paused', 'disabled', 'error'])
+    .describe('`pending`: the receiver has not consented.'),
   reason: z
     .string()
     .nullable()
-    .describe('Why it is disabled, or in error: nothing is lost, and it goes on when that is put right.'),
+    .describe('Why it is disabled, pending or in error: nothing is lost, and it goes on when that is put right.'),
   createdAt: timeField,
   updatedAt: timeField,
   lag: count,

@@ -6,6 +6,7 @@ import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
 import { putGuarded } from './guard.ts';
+import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
@@ -129,9 +130,11 @@ export async function putSubscription(
   const subscription = context.hub.subscription(name);
   const current = async () => (await subscription.describe())?.etag ?? null;
   const request = { v: 1 as const, name, document: toDocument(body) };
-  const { outcome, view, secret } = putOrRefuse(
+  const put = putOrRefuse(
     await putGuarded(context.guard, current, (ifMatch) => subscription.put({ ...request, ifMatch })),
   );
+  const { outcome, secret } = put;
+  const view = await consented(put.view, context);
   const headers = etagHeader(view.etag);
   return outcome === 'created'
     ? { status: 201 as const, body: subscriptionOut(view, secret), headers }

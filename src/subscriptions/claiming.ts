@@ -1,10 +1,18 @@
 import { orderingKey } from '../events/ordering-key.ts';
 import type { LogEvent } from '../topics/protocol.ts';
+import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
-import { CLAIM_LIFE_MS, LEASE_BYTES_MAX, RATE_AHEAD_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
+import {
+  BATCH_BYTES_MAX,
+  CLAIM_LIFE_MS,
+  LEASE_BYTES_MAX,
+  RATE_AHEAD_MS,
+  RENEW_EVERY_MS,
+  RENEW_REPLAY_EVERY_MS,
+} from './limits.ts';
 import type { Order } from './order.ts';
 import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
 import { rateSlots } from './rate.ts';
@@ -75,7 +83,7 @@ export class Claiming {
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
     const content = new Map<LogEvent, Leased>();
-    for (const event of loaded.events) {
+    for (const event of this.#fitting(lease, loaded.events, wanted)) {
       const entry = wanted.get(event.sequence);
       if (entry === undefined) continue;
       const turn = this.#turnOf(lane, lease, event, entry);
@@ -96,11 +104,29 @@ export class Claiming {
       claims: lease.claims + 1,
       due: this.#core.now() + CLAIM_LIFE_MS,
       target_version: this.#core.row?.target_version ?? 0,
+      batch: this.#isBatch ? (lease.batch ?? lease.id) : null,
     });
     const claimed = events.map((event, index) =>
       this.#claimedEvent(lane, lease, event, content.get(event)?.key ?? null, slots?.[index] ?? null),
     );
     return { claimed, send };
+  }
+
+  get #isBatch(): boolean {
+    return this.#core.document.delivery.format === 'batch';
+  }
+
+  /** What goes into one request, where a lease is one: of one key. A batch that was sent before keeps its members. */
+  #fitting(lease: LeaseRow, events: LogEvent[], content: ReadonlyMap<number, Leased>): LogEvent[] {
+    if (!this.#isBatch || lease.batch !== null) return events;
+    const keyOf = ({ sequence }: LogEvent) => content.get(sequence)?.key ?? null;
+    const [first] = events;
+    const alike = events.filter((event) => first !== undefined && keyOf(event) === keyOf(first));
+    let bytes = 0;
+    return alike.slice(0, this.#core.document.delivery.maxBatch).filter(({ json }, index) => {
+      bytes += json.length;
+      return index === 0 || bytes <= BATCH_BYTES_MAX;
+    });
   }
 
   /**
@@ -126,14 +152,16 @@ export class Claiming {
     const events = [...content.keys()];
     const rate = lane.replay === null ? null : sql.lane(lane.id);
     const now = this.#core.now();
-    const all = rate && rateSlots(rate, now, events.length);
+    // A batch is one request, and takes one slot.
+    const all = rate && rateSlots(rate, now, this.#isBatch ? 1 : events.length);
     if (!all) return { events, slots: null };
-    const fitting = all.slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
+    const slots = events.map((_, index) => all.slots[index] ?? all.slots[0] ?? now);
+    const fitting = slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
     const late = events.slice(fitting);
-    const given = rateSlots(rate, now, fitting);
+    const given = rateSlots(rate, now, this.#isBatch ? Math.min(fitting, 1) : fitting);
     sql.setLane(lane.id, { rate_cursor: given?.cursor ?? rate.rate_cursor });
-    if (late.length > 0) this.#tooLate(lane, lease, late, content, all.slots.slice(fitting));
-    return { events: events.slice(0, fitting), slots: all.slots };
+    if (late.length > 0) this.#tooLate(lane, lease, late, content, slots.slice(fitting));
+    return { events: events.slice(0, fitting), slots };
   }
 
   /** New events in order go back to where they wait for their turn; whatever else waits for its slot. */
@@ -223,7 +251,9 @@ export class Claiming {
   target(): DeliveryTarget {
     const { delivery, transform } = this.#core.document;
     const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
-    return { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
+    const origin = this.#core.present && originOf(this.#core.present);
+    const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
+    return origin === null ? target : { ...target, origin };
   }
 }
 
@@ -242,5 +272,6 @@ function untried(lane: number, sequence: number) {
     last_status: null,
     last_error: null,
     key: null,
+    batch: null,
   };
 }

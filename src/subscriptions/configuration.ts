@@ -1,5 +1,6 @@
 import { hasWildcard, topicMatches } from '../events/names.ts';
 import type { Attached, Attaching } from './attaching.ts';
+import { type Consent, NO_CONSENT } from './consent.ts';
 import type { Core, Present } from './core.ts';
 import { decideFrom } from './decisions.ts';
 import type { SubscriptionDocument } from './document.ts';
@@ -18,13 +19,15 @@ export class Configuration {
   readonly #attaching: Attaching;
   readonly #secrets: Secrets;
   readonly #notices: Notices;
+  readonly #consent: Consent;
 
-  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets, notices: Notices) {
+  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets, notices: Notices, consent: Consent) {
     this.#core = core;
     this.#leases = leases;
     this.#attaching = attaching;
     this.#secrets = secrets;
     this.#notices = notices;
+    this.#consent = consent;
   }
 
   /**
@@ -50,7 +53,7 @@ export class Configuration {
     }
     // A new url ends a failing and a disabling, a new secret that one could not be opened: what waited goes out.
     if (before && (before.document.delivery.url !== document.delivery.url || locked !== null)) {
-      this.#leases.send(this.#core.tx(() => this.#leases.resendAll()));
+      this.#leases.send(this.#core.tx(() => (this.#core.running ? this.#leases.resendAll() : [])));
     }
     const late = await this.#followPatterns(document);
     return late ?? { outcome: before ? 'replaced' : 'created', view: await view(), secret };
@@ -128,6 +131,7 @@ export class Configuration {
       ...(pause ? { paused: 1 } : {}),
       ordering: before ? base.ordering : document.ordering,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
+      ...this.#consent.columns(before, document),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
@@ -230,7 +234,8 @@ export class Configuration {
         this.#notices.add('millrace.subscription.resumed', { subscription: this.#core.ports.name });
       }
       this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });
-      return this.#leases.resendAll();
+      this.#consent.askAgain();
+      return this.#core.running ? this.#leases.resendAll() : [];
     });
     this.#leases.send(leases);
   }
@@ -254,6 +259,7 @@ export class Configuration {
         stalled_at: null,
         attach_after: null,
         probe_at: null,
+        ...NO_CONSENT,
       });
       this.#notices.add('millrace.subscription.deleted', { subscription: this.#core.ports.name });
     });
@@ -335,5 +341,7 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     told_at: 0,
     deaths: old?.deaths ?? '{}',
     ordering: 'none',
+    ...NO_CONSENT,
+    hub: old?.hub ?? null,
   };
 }

@@ -19,7 +19,7 @@ import {
   STALLED_MS,
 } from './limits.ts';
 import { MIGRATIONS } from './migrations.ts';
-import type { LeaseMessage } from './protocol.ts';
+import type { HandshakeMessage, LeaseMessage } from './protocol.ts';
 import { longestDelay } from './retry.ts';
 import type { SubscriptionRow } from './rows.ts';
 import { Safe } from './safe.ts';
@@ -28,6 +28,10 @@ import type { Vault } from './vault.ts';
 
 export interface LeaseQueue {
   send(message: LeaseMessage): Promise<unknown>;
+}
+
+export interface HandshakeQueue {
+  send(message: HandshakeMessage): Promise<unknown>;
 }
 
 /** What a Subscription needs of the platform and of the other rooms. */
@@ -45,6 +49,8 @@ export interface SubscriptionPorts {
   /** Healthy subscriptions' leases, and those of failing or slow ones. */
   deliveries: LeaseQueue;
   retries: LeaseQueue;
+  /** For receivers to be asked for their consent. */
+  handshakes: HandshakeQueue;
 }
 
 /** A subscription that exists: its row and its document. */
@@ -213,7 +219,7 @@ export class Core {
 
   /** May deliveries be claimed and lanes move? */
   get running(): boolean {
-    return this.enabled && this.locked === null;
+    return this.enabled && this.locked === null && this.#row?.consent !== 'pending';
   }
 
   /** By what what is leased now is ordered. */

@@ -135,6 +135,7 @@ export class Deaths {
       last_status: row.last_status,
       last_error: row.last_error,
       key: orderingKey(letter.event),
+      batch: null,
     });
   }
 

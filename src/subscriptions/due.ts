@@ -1,3 +1,4 @@
+import type { Consent } from './consent.ts';
 import type { Core } from './core.ts';
 import {
   CLAIM_LIFE_MS,
@@ -16,13 +17,14 @@ import { obstacleWait } from './obstacle.ts';
  *
  * @param chores when the first of them is due
  */
-export function nextDue(core: Core, chores: number | null): number | null {
+export function nextDue(core: Core, consent: Consent, chores: number | null): number | null {
   const now = core.now();
   const lease = core.sql.nextLeaseDue(!core.running);
   // No lease's moment lies further away, whatever the clock has done.
-  const dues = [chores, lease === null ? null : Math.min(lease, now + Math.max(CLAIM_LIFE_MS, obstacleWait(core)))];
+  const latest = now + Math.max(CLAIM_LIFE_MS, obstacleWait(core));
+  const dues = [chores, consent.nextDue(now), lease === null ? null : Math.min(lease, latest)];
   if (core.running) dues.push(core.failing ? probeDue(core, now) : workDue(core, now));
-  else if (core.enabled) dues.push(now + LOCKED_LOOK_MS);
+  else if (core.enabled && core.locked !== null) dues.push(now + LOCKED_LOOK_MS);
   if (core.row?.stalled_at != null) dues.push(now + WATCHDOG_MS);
   const due = dues.filter((entry) => entry !== null);
   return due.length === 0 ? null : Math.min(...due);

@@ -12,14 +12,15 @@ export interface Grouped extends Leased {
  * Runs in as few leases as may be, all about alike: of `share` events at most, unless a run alone has more. A run stays
  * together, because leases are under way at the same time. Each ascending.
  */
-export function groupsOf(runs: readonly Run[], share: number): Grouped[][] {
+export function groupsOf(runs: readonly Run[], share: number, isBatch: boolean): Grouped[][] {
   const count = runs.reduce((sum, { events }) => sum + events.length, 0);
-  const size = Math.ceil(count / Math.ceil(count / share));
+  const size = isBatch ? share : Math.ceil(count / Math.ceil(count / share));
   const groups: { events: Grouped[]; bytes: number }[] = [];
   for (const { key, events } of runs) {
     const bytes = events.reduce((sum, { json }) => sum + json.length, 0);
     let group = groups.at(-1);
-    if (!group || group.events.length + events.length > size || group.bytes + bytes > LEASE_BYTES_MAX) {
+    const isFull = !group || group.events.length + events.length > size || group.bytes + bytes > LEASE_BYTES_MAX;
+    if (!group || isFull || (isBatch && key !== null)) {
       group = { events: [], bytes: 0 };
       groups.push(group);
     }

@@ -119,14 +119,15 @@ export class Lanes {
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
-    const size = leaseSize(this.#core.document.delivery.timeoutMs);
+    const { format, maxBatch, timeoutMs } = this.#core.document.delivery;
+    const size = format === 'batch' ? maxBatch : leaseSize(timeoutMs);
     const sent: number[] = [];
     for (;;) {
       const limit = Math.min(size, this.#slots.forRetries());
       const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
       const lane = due && this.#core.sql.lane(due.lane);
       if (!due || !lane) return sent;
-      sent.push(this.#leases.leaseRetries(lane, due.content));
+      sent.push(this.#leases.leaseRetries(lane, due.content, due.batch));
     }
   }
 

@@ -57,6 +57,8 @@ export class Leases {
    * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
    */
   get share(): number {
+    const { format, maxBatch } = this.#core.document.delivery;
+    if (format === 'batch') return maxBatch;
     const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
     const share = Math.floor(this.#core.document.maxInFlight / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
@@ -70,13 +72,18 @@ export class Leases {
     this.#swiftTarget = swift ? lease.target_version : null;
   }
 
-  /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
+  /**
+   * Leases events that have just been read, in as few leases as may be: batches as full as they get and of one key each, other
+   * leases all alike. Only inside `tx`; send them after.
+   */
   leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
-    return groupsOf(runs, this.share).map((events) => {
+    const isBatch = this.#core.document.delivery.format === 'batch';
+    return groupsOf(runs, this.share, isBatch).map((events) => {
       const id = this.#add(
         lane.id,
         false,
         events.map(({ sequence, key }) => ({ sequence, key })),
+        null,
       );
       this.cache.put(
         id,
@@ -86,27 +93,37 @@ export class Leases {
     });
   }
 
-  /** Leases exceptions that are due. Only inside `tx`. */
-  leaseRetries(lane: LaneRow, content: readonly Leased[]): number {
-    const id = this.#add(lane.id, true, content);
+  /** Leases exceptions that are due, as the batch that they went in where they did. Only inside `tx`. */
+  leaseRetries(lane: LaneRow, content: readonly Leased[], batch: number | null): number {
+    const id = this.#add(lane.id, true, content, batch);
     const sequences = content.map(({ sequence }) => sequence);
     this.#core.sql.setExceptionLease(lane.id, sequences, id);
     this.#core.sql.moveLane(lane.id, { in_flight: sequences.length, retrying: -sequences.length });
     return id;
   }
 
-  /** A new lease for some events of an old one, sent again after `waitMs` if nobody claims it. Only inside `tx`. */
+  /**
+   * A new lease for some events of an old one, sent again after `waitMs` if nobody claims it; all of them are the same batch as
+   * before. Only inside `tx`.
+   */
   #again(lease: LeaseRow, content: readonly Leased[], waitMs = FIRST_RESEND_MS): number {
-    const id = this.#add(lease.lane, lease.retry === 1, content, waitMs);
+    const batch = content.length === lease.count ? lease.batch : null;
+    const id = this.#add(lease.lane, lease.retry === 1, content, batch, waitMs);
     const sequences = content.map(({ sequence }) => sequence);
     if (lease.retry) this.#core.sql.setExceptionLease(lease.lane, sequences, id);
     return id;
   }
 
-  #add(lane: number, retry: boolean, content: readonly Leased[], waitMs = FIRST_RESEND_MS): number {
+  #add(
+    lane: number,
+    retry: boolean,
+    content: readonly Leased[],
+    batch: number | null,
+    waitMs = FIRST_RESEND_MS,
+  ): number {
     const id = this.#core.randomNumber();
     const due = this.#core.now() + waitMs;
-    this.#core.sql.addLease({ id, lane, retry: retry ? 1 : 0, ...columnsOf(content), due });
+    this.#core.sql.addLease({ id, lane, retry: retry ? 1 : 0, ...columnsOf(content), due, batch });
     return id;
   }
 

@@ -13,6 +13,9 @@ export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
+/** Events and bytes in a request of the format `batch`, which is a lease of its own; one event may be larger. */
+export const BATCH_EVENTS_MAX = LEASE_EVENTS_MAX;
+export const BATCH_BYTES_MAX = 1024 * 1024;
 /** A receiver that answers within this on average gets leases as large as any, whatever its timeout. */
 export const SWIFT_LATENCY_MS = 20;
 /** Slots are shared out among three leases, so that eighteen requests are under way; among two where each takes no time. */
@@ -118,6 +121,9 @@ export const DEATHS_TOLD_SINGLY_MAX = 10;
 export const DEATHS_TOLD_EVERY_MS = 1_000;
 /** After a recovery that was told the next failing is told no sooner than this. */
 export const FAILING_TOLD_EVERY_MS = 60_000;
+/** A receiver that has not consented is asked again after this, doubling. */
+export const CONSENT_DELAY_FIRST_MS = 5_000;
+export const CONSENT_DELAY_MAX_MS = 3_600_000;
 
 /** A throttled replay leases what may start within this. */
 export const RATE_AHEAD_MS = 1_000;

@@ -257,6 +257,23 @@ export const MIGRATIONS: readonly Migration[] = [
         last INTEGER NOT NULL,
         PRIMARY KEY (topic, key, first)
       ) WITHOUT ROWID;
+      -- Format batch. Names the events that went, or go, in one request; null: each goes by itself, or nobody has decided.
+      ALTER TABLE leases ADD COLUMN batch INTEGER;
+      ALTER TABLE exceptions ADD COLUMN batch INTEGER;
+      CREATE INDEX exceptions_batch ON exceptions (batch) WHERE batch IS NOT NULL;
+
+      -- Handshake, the receiver's consent to what is sent to it: pending, given; null: not asked for.
+      ALTER TABLE subscription ADD COLUMN consent TEXT;
+      -- Names the asking: of one url, and unguessable.
+      ALTER TABLE subscription ADD COLUMN consent_token TEXT;
+      -- Pending: when it is asked again, and why it has not consented.
+      ALTER TABLE subscription ADD COLUMN consent_due INTEGER;
+      ALTER TABLE subscription ADD COLUMN consent_delay INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE subscription ADD COLUMN consent_reason TEXT;
+      -- Requests a minute; null: as many as are configured.
+      ALTER TABLE subscription ADD COLUMN granted_rate INTEGER;
+      -- Where the hub was reached when it asked: scheme and host.
+      ALTER TABLE subscription ADD COLUMN hub TEXT;
     `,
   },
 ];

@@ -13,6 +13,8 @@ import type {
   AttemptView,
   ClaimResult,
   ConfigurationView,
+  ConsentAnswer,
+  ConsentRequest,
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
@@ -34,6 +36,7 @@ import type {
 } from './protocol.ts';
 import { Subscription } from './subscription.ts';
 import { Vault } from './vault.ts';
+import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The Durable Object of one subscription: it gives a Subscription its ports and passes calls on. */
 export class SubscriptionObject extends DurableObject<Env> implements SubscriptionApi {
@@ -56,6 +59,7 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
       topicLog: (topic): TopicLogApi => env.TOPIC_LOG.getByName(topicLogName(topic)),
       deliveries: env.DELIVERIES,
       retries: env.RETRIES,
+      handshakes: env.RETRIES,
     });
   }
 
@@ -95,8 +99,11 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.secret();
   }
 
-  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
-    return this.#subscription.rotateSecret(overlapMs);
+  rotateSecret(
+    overlapMs: number,
+    scheme?: SignatureScheme,
+  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+    return this.#subscription.rotateSecret(overlapMs, scheme);
   }
 
   reseal(): Promise<{ resealed: boolean } | Locked | null> {
@@ -105,6 +112,14 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   target(): Promise<DeliveryTarget | Locked | null> {
     return this.#subscription.target();
+  }
+
+  consentRequest(hub: string | null): Promise<ConsentRequest | null> {
+    return this.#subscription.consentRequest(hub);
+  }
+
+  consentAnswer(answer: ConsentAnswer): Promise<boolean> {
+    return this.#subscription.consentAnswer(answer);
   }
 
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {

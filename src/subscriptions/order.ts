@@ -4,6 +4,14 @@ import { contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LEASE_EVENTS_MAX, LEASE_WORK_MS } from './limits.ts';
 import { type Page, type Picked, pickByKey, pickFreely, pickInTurn } from './picking.ts';
 import type { LaneRow } from './rows.ts';
+import type { DueException } from './sql-leases.ts';
+
+/** Exceptions that go next, and the batch that they are, if they were one before. */
+interface Due {
+  lane: number;
+  content: Leased[];
+  batch: number | null;
+}
 
 /** What may go next (design: "Order, exactly"). Keys under way are one set over live delivery, replays and redriven letters. */
 export class Order {
@@ -25,8 +33,10 @@ export class Order {
     return true;
   }
 
-  /** How many events of one key a lease may hold: those that the consumer finishes, one after the other, in its time. */
+  /** How many events of one key a lease may hold: those of a batch, or that the consumer finishes in its time, one by one. */
   runMax(swift: boolean): number {
+    const { format, maxBatch } = this.#core.document.delivery;
+    if (format === 'batch') return maxBatch;
     const most = this.#core.ordering === 'topic' ? LEASE_EVENTS_MAX : KEY_RUN_MAX;
     const timely = Math.floor(LEASE_WORK_MS / this.#core.document.delivery.timeoutMs);
     return swift ? most : Math.max(1, Math.min(most, timely));
@@ -58,16 +68,16 @@ export class Order {
     );
   }
 
-  /** Retries that are due and whose turn it is, all of one lane. */
-  dueRetries(now: number, limit: number, swift: boolean): { lane: number; content: Leased[] } | null {
+  /** Retries that are due and whose turn it is, all of one lane; where they go in batches, those of one. */
+  dueRetries(now: number, limit: number, swift: boolean): Due | null {
     const { sql, ordering } = this.#core;
+    const isBatch = this.#core.document.delivery.format === 'batch';
     if (ordering === 'none') {
       const first = sql.firstDue();
       if (!first || first.due > now) return null;
-      return {
-        lane: first.lane,
-        content: sql.dueIn(first.lane, now, limit).map((sequence) => ({ sequence, key: null })),
-      };
+      const rows = sql.dueIn(first.lane, now, limit);
+      if (isBatch) return this.#batchOf(first.lane, rows, () => null);
+      return { lane: first.lane, content: rows.map(({ sequence }) => ({ sequence, key: null })), batch: null };
     }
     const busy = [...sql.underWay()].flatMap(([topic, keys]) =>
       ordering === 'topic' ? [topic] : [...keys].map((key) => `${topic} ${key}`),
@@ -75,16 +85,34 @@ export class Order {
     const rows = sql.dueInOrder(now, ordering, busy, limit);
     const [first] = rows;
     if (!first) return null;
+    const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key);
+    if (isBatch) return this.#batchOf(first.lane, rows, keyOf);
     const runMax = this.runMax(swift);
     const counts = new Map<string, number>();
-    const content = rows.flatMap(({ sequence, key: own }): Leased[] => {
-      const key = ordering === 'topic' ? WHOLE_TOPIC : own;
+    const content = rows.flatMap((row): Leased[] => {
+      const { sequence } = row;
+      const key = keyOf(row);
       if (key === null) return [{ sequence, key }];
       const count = (counts.get(key) ?? 0) + 1;
       counts.set(key, count);
       return count > runMax ? [] : [{ sequence, key }];
     });
-    return { lane: first.lane, content };
+    return { lane: first.lane, content, batch: null };
+  }
+
+  /** What goes with the first in one request: all of its batch, however many they are; else what is like it and in none. */
+  #batchOf(lane: number, rows: DueException[], keyOf: (row: DueException) => string | null): Due | null {
+    const [first] = rows;
+    if (first === undefined) return null;
+    const key = keyOf(first);
+    const isLike = (row: DueException) => row.batch === null && row.redriven === first.redriven && keyOf(row) === key;
+    const { sql, ordering } = this.#core;
+    const busy = ordering === 'key' ? this.keysUnderWay(sql.lane(lane)?.topic ?? '') : NONE;
+    const members =
+      first.batch === null
+        ? rows.filter(isLike)
+        : sql.membersOf(lane, first.batch).filter((row) => !busy.has(keyOf(row) ?? ''));
+    return { lane, content: members.map((row) => ({ sequence: row.sequence, key: keyOf(row) })), batch: first.batch };
   }
 
   /** What of a page at the lane's `next` goes, what is held, and up to where that leads. */

@@ -2,6 +2,7 @@ import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { RateLimit, SubscriptionDocument, SubscriptionFilter, Transform, WebhookFormat } from './document.ts';
 import type { Totals } from './stats.ts';
+import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
 export interface SubscriptionApi {
@@ -16,11 +17,22 @@ export interface SubscriptionApi {
   seek(request: { topic: string | null; to: Position }): Promise<SeekResult>;
   topics(): Promise<TopicStanding[] | null>;
   secret(): Promise<SecretView | Locked | null>;
-  rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null>;
+  /** Without a scheme: of the present secret's kind. */
+  rotateSecret(
+    overlapMs: number,
+    scheme?: SignatureScheme,
+  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null>;
   /** Seals its secret under the hub secret that seals now. Null: the subscription is gone. */
   reseal(): Promise<{ resealed: boolean } | Locked | null>;
   /** What a `test` would be sent with: the present target, whatever the status. */
   target(): Promise<DeliveryTarget | Locked | null>;
+  /**
+   * What the receiver is to be asked at present; null if nothing is. `hub` is where the hub is reached, a URL without a path;
+   * null where the caller does not know.
+   */
+  consentRequest(hub: string | null): Promise<ConsentRequest | null>;
+  /** False if nobody asked this. */
+  consentAnswer(answer: ConsentAnswer): Promise<boolean>;
   attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null>;
   /** What became of one event here. `json` is the whole event, for the filter and its key. */
   delivery(topic: string, sequence: number, json: string): Promise<DeliveryView>;
@@ -76,8 +88,11 @@ export type PutResult =
   /** D1 or a log could not be reached and is needed here. */
   | { outcome: 'unavailable'; detail: string };
 
-/** `error`: nothing can be delivered, and it isn't the receiver's doing; `reason` says why. */
-export type SubscriptionStatus = 'attaching' | 'active' | 'paused' | 'disabled' | 'error';
+/**
+ * `pending`: the receiver has not consented. `error`: nothing can be delivered, and it isn't the receiver's doing. `reason`
+ * says why.
+ */
+export type SubscriptionStatus = 'attaching' | 'pending' | 'active' | 'paused' | 'disabled' | 'error';
 
 /** Times are milliseconds since the epoch. */
 export interface SubscriptionView {
@@ -256,16 +271,43 @@ export interface LeaseMessage {
   lease: number;
 }
 
+/** Asks for somebody to ask a subscription's receiver for its consent. */
+export interface HandshakeMessage {
+  v: 1;
+  /** The subscription's name. */
+  handshake: string;
+}
+
+export interface ConsentRequest {
+  /** Names this asking; unguessable. */
+  token: string;
+  url: string;
+  /** Where the hub is reached; null: nobody has told. */
+  hub: string | null;
+  /** How many requests a minute are wanted; null: there is no limit. */
+  perMinute: number | null;
+}
+
+export interface ConsentAnswer {
+  token: string;
+  consent: Consented;
+}
+
+/** `perMinute`: how many requests are allowed; null: as many as were asked for. */
+export type Consented = { given: true; perMinute: number | null } | { given: false; reason: string };
+
 export interface DeliveryTarget {
   kind: 'webhook';
   url: string;
   format: WebhookFormat;
   timeoutMs: number;
   headers: Record<string, string>;
-  /** `whsec_…`, the current one first; during a rotation the previous one too. */
+  /** `whsec_…` or `whsk_…`, the current one first; during a rotation the previous one too. */
   secrets: string[];
   maxBatch: number;
   transform: Transform | null;
+  /** The name under which the hub has asked for the receiver's consent. */
+  origin?: string;
 }
 
 export interface ClaimedEvent {

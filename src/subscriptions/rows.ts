@@ -33,6 +33,13 @@ export type SubscriptionRow = {
   told_at: number;
   deaths: string;
   ordering: Ordering;
+  consent: 'pending' | 'given' | null;
+  consent_token: string | null;
+  consent_due: number | null;
+  consent_delay: number;
+  consent_reason: string | null;
+  granted_rate: number | null;
+  hub: string | null;
 };
 
 /**
@@ -85,6 +92,7 @@ export type LeaseRow = {
   due: number;
   target_version: number;
   keys: string | null;
+  batch: number | null;
 };
 
 export type ExceptionRow = {
@@ -100,6 +108,7 @@ export type ExceptionRow = {
   last_status: number | null;
   last_error: string | null;
   key: string | null;
+  batch: number | null;
 };
 
 export type HoldRow = {

@@ -1,15 +1,6 @@
-import { toBase64 } from '../base64.ts';
-import type { Random } from '../platform.ts';
 import type { Core } from './core.ts';
 import type { Locked, SecretView } from './protocol.ts';
-
-export const SECRET_PREFIX = 'whsec_';
-const SECRET_BYTES = 32;
-
-/** A new Standard Webhooks secret: `whsec_` and the base64 of 32 random bytes. */
-export function makeSecret(random: Random): string {
-  return SECRET_PREFIX + toBase64(random.bytes(SECRET_BYTES));
-}
+import { makeSecret, type SignatureScheme, schemeOf } from './webhook-keys.ts';
 
 /** The webhook's secret and, while it is being rotated, the one before. They are stored sealed. */
 export class Secrets {
@@ -43,12 +34,16 @@ export class Secrets {
     return this.#core.boxes.map((box) => this.#core.safe.open(box));
   }
 
-  /** Makes a new secret; the present one signs too until the overlap is over. Null if there is no subscription. */
-  rotate(overlapMs: number): { secret: string; previousExpiresAt: number } | Locked | null {
+  /**
+   * Makes a new secret, by default of the present one's kind; the present one signs too until the overlap is over. Null if
+   * there is no subscription.
+   */
+  rotate(overlapMs: number, scheme?: SignatureScheme): { secret: string; previousExpiresAt: number } | Locked | null {
     const { present, locked, safe, ports } = this.#core;
     if (present === null) return null;
     if (locked !== null) return { locked };
-    const secret = makeSecret(ports.random);
+    const [current = ''] = this.all();
+    const secret = makeSecret(ports.random, scheme ?? schemeOf(current));
     const previousExpiresAt = this.#core.now() + overlapMs;
     const sealed = safe.seal(secret);
     this.#core.tx(() =>

@@ -16,6 +16,15 @@ type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
 type Invalid = Extract<DeliveryOutcome, { kind: 'invalid' }>;
 type Failed = Extract<DeliveryOutcome, { kind: 'failed' }>;
 
+/** What events that went in one request share: the batch they stay in, what it met, and when they are due again. */
+interface OneRequest {
+  id: number;
+  /** Before any of them was settled. */
+  wasDisabled: boolean;
+  /** For the jitter. */
+  fraction: number;
+}
+
 /** Records what became of leases. */
 export class Settling {
   readonly #core: Core;
@@ -55,6 +64,7 @@ export class Settling {
     const numbers = new Map<number, number>();
     const attempted: Attempted[] = [];
     const released: Leased[] = [];
+    const batch = lease.batch === null ? null : this.#asOne(lease.batch);
     for (const outcome of outcomes) {
       if (outcome.kind === 'invalid') {
         this.#die(lane, lease, outcome);
@@ -62,7 +72,7 @@ export class Settling {
       }
       const entry = content.get(outcome.sequence) ?? { sequence: outcome.sequence, key: null };
       const number =
-        outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, entry.key, change, lettered);
+        outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, entry.key, change, lettered, batch);
       if (outcome.kind === 'released' || number === null) released.push(entry);
       else {
         attempted.push(outcome);
@@ -71,8 +81,10 @@ export class Settling {
     }
     sql.moveLane(lane.id, change);
     this.#attempts.record(lane, attempted, numbers, request.request ?? null);
-    this.#updateHealth(lease, attempted);
-    this.#leases.learn(lease, attempted);
+    // A batch was one request.
+    const requests = batch === null ? attempted : attempted.slice(0, 1);
+    this.#updateHealth(lease, requests);
+    this.#leases.learn(lease, requests);
 
     const remaining = [...open].flatMap((sequence) => content.get(sequence) ?? []);
     if (remaining.length === 0) this.#leases.drop(lease);
@@ -101,6 +113,10 @@ export class Settling {
     return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
   }
 
+  #asOne(id: number): OneRequest {
+    return { id, wasDisabled: this.#core.row?.disabled_reason != null, fraction: this.#core.ports.random.fraction() };
+  }
+
   /** Applies one outcome; answers which attempt it was, or null if the event goes back without one spent. */
   #record(
     lane: LaneRow,
@@ -109,6 +125,7 @@ export class Settling {
     key: string | null,
     change: LaneChange,
     lettered: boolean,
+    batch: OneRequest | null,
   ): number | null {
     const { sql } = this.#core;
     const { sequence } = outcome;
@@ -121,11 +138,12 @@ export class Settling {
       return attempts;
     }
     const gone = outcome.status === 410 && lease.target_version === this.#core.row?.target_version;
+    const isDisabled = this.#core.row?.disabled_reason != null;
     // Of several requests that are told 410 at once, the first disables; the others stay where they are.
-    if (gone && this.#core.row?.disabled_reason != null) return null;
+    if (gone && (batch?.wasDisabled ?? isDisabled)) return null;
     add(change, { failed: 1 });
     const tries = (exception?.tries ?? 0) + 1;
-    const delay = gone ? null : this.#retryDelay(outcome, tries);
+    const delay = gone ? null : this.#retryDelay(outcome, tries, batch?.fraction ?? this.#core.ports.random.fraction());
     const firstAttemptAt = exception?.first_attempt_at ?? outcome.at;
     if (delay === null) {
       this.#deaths.die(lane, sequence, gone ? 'gone' : 'exhausted', 'in_flight', {
@@ -135,7 +153,7 @@ export class Settling {
         firstAttemptAt,
         event: exception?.event ?? null,
       });
-      if (gone) this.#toldHealth.disable('The receiver answered 410 Gone.');
+      if (gone && !isDisabled) this.#toldHealth.disable('The receiver answered 410 Gone.');
       return attempts;
     }
     add(change, { in_flight: -1, retrying: 1 });
@@ -152,6 +170,7 @@ export class Settling {
       last_status: outcome.status,
       last_error: outcome.error,
       key: exception?.key ?? (key === WHOLE_TOPIC ? null : key),
+      batch: batch?.id ?? null,
     });
     return attempts;
   }
@@ -168,8 +187,8 @@ export class Settling {
     });
   }
 
-  #retryDelay(outcome: Failed, tries: number): number | null {
-    return retryDelay(this.#core.document.retry, tries, outcome.retryAfterMs, this.#core.ports.random.fraction());
+  #retryDelay(outcome: Failed, tries: number, fraction: number): number | null {
+    return retryDelay(this.#core.document.retry, tries, outcome.retryAfterMs, fraction);
   }
 
   #updateHealth(lease: LeaseRow, attempted: Attempted[]): void {

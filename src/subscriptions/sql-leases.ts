@@ -6,6 +6,9 @@ import { insertion } from './sql-rows.ts';
 /** Due exceptions looked at to find those of one lane. */
 const DUE_EXAMINED_MAX = 500;
 
+/** An exception that waits, as far as it matters for what it goes with. */
+export type DueException = Pick<ExceptionRow, 'sequence' | 'key' | 'batch' | 'redriven'>;
+
 /** Statements on leases and exceptions. */
 export function leaseStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
@@ -39,7 +42,7 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     addLease: (lease: Omit<LeaseRow, 'token' | 'claims' | 'sends' | 'target_version'>) => {
       leases.changed(null);
       sql.exec(
-        'INSERT INTO leases (id, lane, retry, sequences, keys, count, due) VALUES (?, ?, ?, ?, ?, ?, ?)',
+        'INSERT INTO leases (id, lane, retry, sequences, keys, count, due, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
         lease.id,
         lease.lane,
         lease.retry,
@@ -47,6 +50,7 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         lease.keys,
         lease.count,
         lease.due,
+        lease.batch,
       );
     },
     setLease: (id: number, columns: Partial<LeaseRow>) => {
@@ -169,8 +173,9 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     /** The first exceptions that are due and whose turn it may be: those of one lane. `busy` names what is under way. */
     dueInOrder: (now: number, by: 'key' | 'topic', busy: readonly string[], limit: number) =>
       sql
-        .exec<Pick<ExceptionRow, 'lane' | 'sequence' | 'key'>>(
-          `SELECT lane, sequence, key FROM exceptions INDEXED BY exceptions_due JOIN lanes ON lanes.id = lane
+        .exec<DueException & { lane: number }>(
+          `SELECT lane, sequence, key, batch, redriven FROM exceptions INDEXED BY exceptions_due
+             JOIN lanes ON lanes.id = lane
            WHERE lease IS NULL AND due <= ?
              AND (topic ${by === 'key' ? "|| ' ' || key" : ''} IN (SELECT value FROM json_each(?))) IS NOT TRUE
            ORDER BY due LIMIT ${limit}`,
@@ -180,17 +185,26 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         .toArray()
         .filter((row, _, rows) => row.lane === rows[0]?.lane),
     /** Of a lane, the exceptions that are due; looks at no more than `DUE_EXAMINED_MAX` of all that are. */
-    dueIn: (lane: number, now: number, limit: number) =>
+    dueIn: (lane: number, now: number, limit: number): DueException[] =>
       sql
-        .exec<{ sequence: number }>(
-          `SELECT sequence FROM (SELECT lane, sequence FROM exceptions INDEXED BY exceptions_due
-             WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
+        .exec<DueException>(
+          `SELECT sequence, NULL AS key, batch, redriven FROM
+             (SELECT lane, sequence, batch, redriven FROM exceptions INDEXED BY exceptions_due
+              WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
           now,
           lane,
         )
         .toArray()
-        .slice(0, limit)
-        .map((row) => row.sequence),
+        .slice(0, limit),
+    /** The exceptions of a batch that wait. */
+    membersOf: (lane: number, batch: number): DueException[] =>
+      sql
+        .exec<DueException>(
+          'SELECT sequence, key, batch, redriven FROM exceptions WHERE batch = ? AND lane = ? AND lease IS NULL',
+          batch,
+          lane,
+        )
+        .toArray(),
     /** Puts leased exceptions back, due at these moments. */
     postpone: (lane: number, sequences: number[], dues: number[]) =>
       sequences.forEach((sequence, index) => {

@@ -6,6 +6,7 @@ import { Attempts } from './attempts.ts';
 import { Chores } from './chores.ts';
 import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
+import { Consent } from './consent.ts';
 import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
@@ -23,6 +24,8 @@ import type {
   AttemptView,
   ClaimResult,
   ConfigurationView,
+  ConsentAnswer,
+  ConsentRequest,
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
@@ -50,6 +53,7 @@ import { StatKeeping } from './stat-keeping.ts';
 import { ToldHealth } from './told-health.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
+import type { SignatureScheme } from './webhook-keys.ts';
 
 /**
  * A named, durable consumer: its lanes, its leases and what became of every delivery. Knows no HTTP. Everything it decides is one transaction; everything it owes is a row and an alarm.
@@ -64,6 +68,7 @@ export class Subscription implements SubscriptionApi {
   readonly #secrets: Secrets;
   readonly #attaching: Attaching;
   readonly #lanes: Lanes;
+  readonly #consent: Consent;
   readonly #configuration: Configuration;
   readonly #letterWork: LetterWork;
   readonly #notices: Notices;
@@ -91,7 +96,15 @@ export class Subscription implements SubscriptionApi {
     this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, toldHealth);
     this.#attaching = new Attaching(core);
     this.#lanes = new Lanes(core, this.#leases, this.#deaths, order, this.#attaching);
-    this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets, this.#notices);
+    this.#consent = new Consent(core, this.#leases);
+    this.#configuration = new Configuration(
+      core,
+      this.#leases,
+      this.#attaching,
+      this.#secrets,
+      this.#notices,
+      this.#consent,
+    );
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#configuration, this.#attempts, stats);
@@ -120,7 +133,7 @@ export class Subscription implements SubscriptionApi {
       },
       chores(core, work),
     );
-    core.start(() => nextDue(core, this.#chores.nextDue(core.now())));
+    core.start(() => nextDue(core, this.#consent, this.#chores.nextDue(core.now())));
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {
@@ -190,8 +203,11 @@ export class Subscription implements SubscriptionApi {
     return this.#secrets.view();
   }
 
-  async rotateSecret(overlapMs: number): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
-    return this.#secrets.rotate(overlapMs);
+  async rotateSecret(
+    overlapMs: number,
+    scheme?: SignatureScheme,
+  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+    return this.#secrets.rotate(overlapMs, scheme);
   }
 
   async reseal(): Promise<{ resealed: boolean } | Locked | null> {
@@ -208,6 +224,16 @@ export class Subscription implements SubscriptionApi {
     const { present, locked } = this.#core;
     if (present === null) return null;
     return locked === null ? this.#claiming.target() : { locked };
+  }
+
+  async consentRequest(hub: string | null): Promise<ConsentRequest | null> {
+    return this.#consent.request(hub);
+  }
+
+  async consentAnswer(answer: ConsentAnswer): Promise<boolean> {
+    const known = this.#consent.answer(answer);
+    this.#go();
+    return known;
   }
 
   async attempts(query: AttemptsQuery): Promise<{ items: AttemptView[]; next: string | null } | null> {
@@ -321,6 +347,7 @@ export class Subscription implements SubscriptionApi {
     await this.#core.onAlarm([
       () => this.#leases.handleDue(),
       () => this.#lanes.pump(),
+      () => this.#consent.askWhenDue(),
       () => this.#watch.markStalled(),
       () => this.#chores.run(),
     ]);

@@ -118,7 +118,9 @@ export class Views {
     const row = this.#core.row;
     if (row?.disabled_reason != null) return 'disabled';
     if (row?.paused) return 'paused';
-    if (this.#core.locked !== null || row?.obstacle != null) return 'error';
+    if (this.#core.locked !== null) return 'error';
+    if (row?.consent === 'pending') return 'pending';
+    if (row?.obstacle != null) return 'error';
     return row?.attach_after != null ? 'attaching' : 'active';
   }
 
@@ -126,7 +128,8 @@ export class Views {
   #reason(): string | null {
     const row = this.#core.row;
     if (row?.disabled_reason != null) return row.disabled_reason;
-    return row?.paused ? null : (this.#core.locked ?? row?.obstacle ?? null);
+    if (row?.paused) return null;
+    return this.#core.locked ?? row?.consent_reason ?? row?.obstacle ?? null;
   }
 
   async topics(): Promise<TopicStanding[] | null> {

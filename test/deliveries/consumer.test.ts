@@ -128,6 +128,31 @@ describe('a lease', () => {
   });
 });
 
+describe('a batch', () => {
+  const batching = target({ format: 'batch', maxBatch: 3 });
+
+  it('is one request, of which the same becomes of all its events', async () => {
+    const bench = new Bench(events(3), batching);
+    bench.receiver = () => new Response('busy', { status: 503, headers: { 'retry-after': '60' } });
+    await run(bench);
+    expect(bench.sent).toHaveLength(1);
+    expect(bench.settles).toHaveLength(1);
+    expect(bench.results).toEqual({ 1: 'failed 503', 2: 'failed 503', 3: 'failed 503' });
+    const { sequence: _, ...first } = bench.outcomes[0] ?? expect.fail();
+    for (const outcome of bench.outcomes) expect(outcome).toMatchObject(first);
+  });
+
+  it('is given back whole when it may not be started', async () => {
+    const bench = new Bench(
+      events(3, () => ({ notBefore: Number.MAX_SAFE_INTEGER })),
+      batching,
+    );
+    await run(bench);
+    expect(bench.sent).toEqual([]);
+    expect(bench.results).toEqual({ 1: 'released', 2: 'released', 3: 'released' });
+  });
+});
+
 describe('renewals', () => {
   it('go out every five seconds with what there is to report, an empty one too', async () => {
     const bench = new Bench(events(2));

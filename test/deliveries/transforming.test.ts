@@ -1,9 +1,9 @@
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
+import { webhookRequest } from '../../src/deliveries/request.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
 import { transformed } from '../../src/deliveries/transforming.ts';
-import { webhookRequest } from '../../src/deliveries/webhook.ts';
 import type { Transform } from '../../src/subscriptions/document.ts';
 import { Bench, event, SECRET, target } from './consumer-bench.ts';
 

@@ -1,12 +1,16 @@
 import { Webhook } from 'standardwebhooks';
+import { Webhook as Svix } from 'svix';
 import { describe, expect, it } from 'vitest';
 import { parseRetryAfter } from '../../src/deliveries/answer.ts';
 import { headerProblem } from '../../src/deliveries/headers.ts';
+import { batchRequest, webhookRequest } from '../../src/deliveries/request.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
-import { sendWebhook, type WebhookPorts, webhookRequest } from '../../src/deliveries/webhook.ts';
+import { sendWebhook, type WebhookPorts } from '../../src/deliveries/webhook.ts';
+import type { WebhookFormat } from '../../src/subscriptions/document.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../../src/subscriptions/protocol.ts';
-import { makeSecret } from '../../src/subscriptions/secrets.ts';
+import { makeSecret } from '../../src/subscriptions/webhook-keys.ts';
+import { bodyText } from '../support/body-text.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, SECRET, target } from './consumer-bench.ts';
 
@@ -81,12 +85,64 @@ describe('the request', () => {
   });
 
   it.each([[[SECRET]], [[SECRET, PREVIOUS]]])('verifies with standardwebhooks under each of its secrets', (secrets) => {
-    const { headers, body } = webhookRequest('billing', target({ secrets }), event(1), Date.now(), '1');
+    const request = webhookRequest('billing', target({ secrets }), event(1), Date.now(), '1');
+    const { headers } = request;
+    const body = bodyText(request.body);
     expect(headers['webhook-signature']?.split(' ')).toHaveLength(secrets.length);
     for (const secret of secrets) expect(new Webhook(secret).verify(body, headers)).toEqual(JSON.parse(body));
     expect(() =>
       new Webhook(makeSecret({ fraction: () => 0, bytes: (n) => new Uint8Array(n) })).verify(body, headers),
     ).toThrow();
+  });
+
+  it('signs by keys of both kinds while one takes the other’s place', () => {
+    const secrets = [makeSecret({ fraction: () => 0.5, bytes: (length) => new Uint8Array(length) }, 'v1a'), SECRET];
+    const { headers, body } = webhookRequest('billing', target({ secrets }), event(1), Date.now(), '1');
+    expect(headers['webhook-signature']).toMatch(/^v1a,\S{86}== v1,\S{43}=$/);
+    expect(new Webhook(SECRET).verify(bodyText(body), headers)).toMatchObject({ id: 'e1' });
+    expect(() => new Svix(SECRET).verify(bodyText(body), headers)).not.toThrow();
+  });
+
+  it('is signed over the bytes that are sent, whatever the format', () => {
+    const json = JSON.stringify({
+      ...JSON.parse(event(1).json),
+      data_base64: Buffer.from('{"ä":1}').toString('base64'),
+    });
+    for (const format of ['structured', 'binary', 'data'] as const) {
+      const { headers, body } = webhookRequest('billing', target({ format }), event(1, { json }), Date.now(), '1');
+      expect(headers).toMatchObject({ 'millrace-sequence': '1', 'webhook-id': expect.stringMatching(/^msg_/) });
+      expect(() => new Webhook(SECRET).verify(bodyText(body), headers)).not.toThrow();
+    }
+  });
+
+  it('of a batch has all its events, one signature, and an id as long as they are the same', () => {
+    const to = target({ format: 'batch', maxBatch: 3 });
+    const of = (members: [ClaimedEvent, ...ClaimedEvent[]]) => batchRequest('billing', to, members, Date.now(), '1');
+    const { headers, body } = of([event(4), event(5, { attempt: 2 }), event(9)]);
+    const read: unknown = new Webhook(SECRET).verify(bodyText(body), headers);
+    expect(read).toMatchObject([{ id: 'e4' }, { id: 'e5' }, { id: 'e9' }]);
+    expect(headers).toMatchObject({
+      'content-type': 'application/cloudevents-batch+json',
+      'webhook-id': expect.stringMatching(/^msg_[a-z2-7]{26}$/),
+      'millrace-attempt': '2',
+      'millrace-topic': 'orders',
+      'millrace-first-sequence': '4',
+      'millrace-last-sequence': '9',
+    });
+    expect(headers).not.toHaveProperty('millrace-sequence');
+    const id = (request: { headers: Record<string, string> }) => request.headers['webhook-id'];
+    expect(id(of([event(4, { attempt: 7, replay: 'r' }), event(5), event(9)]))).toBe(headers['webhook-id']);
+    expect(id(of([event(4), event(5)]))).not.toBe(headers['webhook-id']);
+    expect(id(of([event(4)]))).toBe(id(request({}, { sequence: 4 })));
+    expect(webhookRequest('billing', to, event(4), 0, '1').headers['millrace-first-sequence']).toBe('4');
+  });
+
+  it('has the attributes in headers in binary mode alone', () => {
+    const ceHeaders = (format: WebhookFormat) =>
+      Object.keys(request({ format }).headers).filter((name) => name.startsWith('ce-'));
+    expect(ceHeaders('binary')).toEqual(['ce-specversion', 'ce-id', 'ce-source', 'ce-type']);
+    expect(ceHeaders('structured')).toEqual([]);
+    expect(ceHeaders('data')).toEqual([]);
   });
 
   it('has the configured headers, save those that are the hub’s, the connection’s, or broken', () => {
@@ -96,6 +152,7 @@ describe('the request', () => {
         Authorization: 'Bearer t',
         'Content-Type': 'text/plain',
         'WEBHOOK-ID': 'forged',
+        'Ce-Id': 'forged',
         'Millrace-Sequence': '1',
         'user-agent': 'curl',
         Connection: 'close',
@@ -387,7 +444,7 @@ describe('a test event', () => {
     expect(result.request.headers).toMatchObject({ 'x-env': 'prod', authorization: '…' });
     expect(result.request.headers['webhook-signature']).toMatch(/^v1,/);
     expect(JSON.stringify(result)).not.toMatch(/hunter2|MfKQ9/);
-    expect(JSON.parse(bench.sent[0]?.init.body ?? '')).toMatchObject({
+    expect(JSON.parse(bodyText(bench.sent[0]?.init.body))).toMatchObject({
       specversion: '1.0',
       type: 'millrace.test',
       source: '/subscriptions/billing',

@@ -42,7 +42,8 @@ export function checkDeliveries(
     }
     noteValue(delivery.topic, log, delivery.event, 'a delivery', violations);
 
-    const owner = `${delivery.subscription} ${delivery.topic} ${delivery.event.sequence}`;
+    const members = delivery.members ?? [delivery.event.sequence];
+    const owner = `${delivery.subscription} ${delivery.topic} ${members.join()}`;
     const id = ids.get(owner) ?? delivery.webhookId;
     ids.set(owner, id);
     if (id !== delivery.webhookId || (owners.get(delivery.webhookId) ?? owner) !== owner) {

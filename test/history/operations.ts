@@ -56,6 +56,8 @@ export interface Delivery extends Span {
   event: SeenEvent;
   topic: string;
   webhookId: string;
+  /** The sequences of all events in the same request; absent: it was the only one. */
+  members?: readonly number[];
   replay: string | null;
   /** Who sent it, and what order goes by; null where that is not known. */
   sender: { consumer: string; key: string | null; redriven: boolean } | null;

@@ -23,6 +23,8 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   rotateSecret = vi.fn<SubscriptionApi['rotateSecret']>().mockResolvedValue(null);
   reseal = vi.fn<SubscriptionApi['reseal']>().mockResolvedValue(null);
   target = vi.fn<SubscriptionApi['target']>().mockResolvedValue(null);
+  consentRequest = vi.fn<SubscriptionApi['consentRequest']>().mockResolvedValue(null);
+  consentAnswer = vi.fn<SubscriptionApi['consentAnswer']>().mockResolvedValue(false);
   attempts = vi.fn<SubscriptionApi['attempts']>().mockResolvedValue(null);
   delivery = vi.fn<SubscriptionApi['delivery']>();
   deliveryOtherThan = vi.fn<SubscriptionApi['deliveryOtherThan']>();
@@ -81,6 +83,7 @@ export class FakeHub {
   readonly background: Promise<unknown>[] = [];
   readonly logged: string[] = [];
   now = Date.UTC(2026, 10, 23, 20);
+  hubHosts = '';
 
   subscription(name: string): FakeSubscription {
     return made(this.subscriptions, name, () => new FakeSubscription());
@@ -108,7 +111,7 @@ export class FakeHub {
       adminKey: ADMIN_KEY,
       hubSecret: HUB_SECRET,
       webhookAllowHosts: 'localhost',
-      hubHosts: '',
+      hubHosts: this.hubHosts,
       dnsResolver: '',
     };
   }

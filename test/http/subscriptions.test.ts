@@ -6,6 +6,8 @@ import { FakeHub } from './fake-hub.ts';
 import { documentOf, subscriptionView } from './views.ts';
 
 const SECRET = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
+const PAIR = 'whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==';
+const PUBLIC_KEY = 'whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=';
 const HOUR_MS = 3_600_000;
 
 const DOCUMENT = documentOf(['orders']);
@@ -126,6 +128,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['a hop-by-hop header', withHeader('connection', 'close'), 'delivery.headers.connection'],
     ['a header with a line break', withHeader('x-team', 'a\r\nb: c'), 'delivery.headers.x-team'],
     ['an ordering that there is not', { ...MINIMAL, ordering: 'x' }, 'ordering'],
+    ['a batch without its format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 2 } }, 'delivery.maxBatch'],
+    ['an empty batch', batchOf(0), 'delivery.maxBatch'],
+    ['headers for a whole batch', { ...batchOf(2), transform: { headers: '{}' } }, 'transform.headers'],
+    ['too large a batch', batchOf(51), 'delivery.maxBatch'],
     ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
     ['a mistake in a filter', { ...MINIMAL, filter: { cel: 'data.amount >' } }, 'filter.cel'],
     ['a filter that is not true or false', { ...MINIMAL, filter: { cel: 'size(type)' } }, 'filter.cel'],
@@ -166,10 +172,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
 
   it.each([
     ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
-    ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'binary' } }],
     ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
-    ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 10 } }],
-    ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: true } }],
   ])('says of %s that it is not supported yet', async (path, body) => {
     const refused = await put(body);
     expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });
@@ -245,6 +248,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
     expect(await put(MINIMAL)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
   });
 });
+
+function batchOf(maxBatch: number) {
+  return { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'batch', maxBatch } };
+}
 
 function withHeader(name: string, value: string) {
   return { ...MINIMAL, delivery: { ...MINIMAL.delivery, headers: { [name]: value } } };
@@ -359,9 +366,32 @@ describe('a subscription', () => {
       secret: SECRET,
       previousExpiresAt: '2026-11-24T00:00:00.000Z',
     });
-    expect(billing.rotateSecret).toHaveBeenLastCalledWith(24 * HOUR_MS);
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(24 * HOUR_MS, undefined);
     await hub.call('POST', '/v1/subscriptions/billing/rotate-secret', { overlap: '1s' });
-    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000);
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000, undefined);
+  });
+
+  it('shows the public key of a private one, and makes one when asked to', async () => {
+    const billing = hub.subscription('billing');
+    const expiresAt = Date.UTC(2026, 10, 24);
+    billing.secret.mockResolvedValue({ secret: PAIR, previous: { secret: SECRET, expiresAt } });
+    expect((await hub.call('GET', '/v1/subscriptions/billing/secret')).body).toEqual({
+      secret: PAIR,
+      publicKey: PUBLIC_KEY,
+      previous: { secret: SECRET, expiresAt: '2026-11-24T00:00:00.000Z' },
+    });
+    billing.rotateSecret.mockResolvedValue({ secret: PAIR, previousExpiresAt: expiresAt });
+    const rotate = (signature: string) =>
+      hub.call('POST', '/v1/subscriptions/billing/rotate-secret', { signature, overlap: '1s' });
+    expect((await rotate('v1a')).body).toMatchObject({ secret: PAIR, publicKey: PUBLIC_KEY });
+    expect(billing.rotateSecret).toHaveBeenLastCalledWith(1_000, 'v1a');
+    expect(await rotate('v2')).toMatchObject({ status: 400, body: { errors: [{ path: 'signature' }] } });
+  });
+
+  it.each(['structured', 'binary', 'data', 'batch'] as const)('takes the format %s', async (format) => {
+    const made = await put({ ...MINIMAL, delivery: { ...MINIMAL.delivery, format, secret: PAIR } });
+    expect(made).toMatchObject({ status: 201, body: { delivery: { format, secret: PAIR } } });
+    expect(documentPut()?.delivery.format).toBe(format);
   });
 
   it('sends a signed test event and says what came back', async () => {

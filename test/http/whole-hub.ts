@@ -96,6 +96,7 @@ export class WholeHub implements Hub {
       topicLog: (topic) => this.topic(topic),
       deliveries: { send: async () => undefined },
       retries: { send: async () => undefined },
+      handshakes: { send: async () => undefined },
     });
     this.#subscriptions.set(name, made);
     return made;

@@ -228,6 +228,7 @@ export class Administrator {
     }
     const types = random.pick(FILTERS);
     const expression = this.#plan.expressions && random.chance(0.5) ? random.pick(EXPRESSIONS) : null;
+    const format = random.pick(this.#plan.formats);
     const document: SubscriptionDocument = {
       topics,
       from,
@@ -241,12 +242,12 @@ export class Administrator {
       delivery: {
         kind: 'webhook',
         url: `https://${random.pick(['one', 'two'])}.${name}.example.com/${name}`,
-        format: 'structured',
+        format,
         timeoutMs: random.pick([300, 2_000, 15_000]),
         headers: {},
         secret: null,
         rateLimit: null,
-        maxBatch: 1,
+        maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
         handshake: false,
       },
     };

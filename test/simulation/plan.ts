@@ -1,4 +1,4 @@
-import type { Ordering } from '../../src/subscriptions/document.ts';
+import type { Ordering, WebhookFormat } from '../../src/subscriptions/document.ts';
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import { MANNERS } from './receivers.ts';
@@ -30,6 +30,7 @@ export interface Plan {
   /** Orderings that subscriptions are made with. */
   orderings: Ordering[];
   changesOfOrdering: boolean;
+  formats: WebhookFormat[];
   replays: boolean;
   /** Filters in CEL and transforms, some of which fail on some events. */
   expressions: boolean;
@@ -71,6 +72,7 @@ export function drawPlan(random: SeededRandom): Plan {
     changesOfFilter: random.chance(0.3),
     orderings: random.pick([['none'], ['key'], ['key'], ['topic'], ['none', 'key', 'topic']]),
     changesOfOrdering: random.chance(0.25),
+    formats: random.pick([['structured'], ['structured'], ['batch'], ['structured', 'batch']]),
     replays: random.chance(0.4),
     interventions: random.chance(0.5),
     youngEventsMax: random.pick([1, 3, 8, 1_000]),

@@ -3,6 +3,7 @@ import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { Fetch } from '../../src/deliveries/webhook.ts';
 import { orderingKey } from '../../src/events/ordering-key.ts';
 import type { Delivery, Outcome, SeenEvent } from '../history/operations.ts';
+import { bodyText } from '../support/body-text.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 
 /** How a receiver behaves at present: what it does with each request, by weight. */
@@ -66,7 +67,7 @@ export class Receivers {
       await this.#scheduler.hop(`requests ${host}`, life);
       return new Promise<Response>((resolve, reject) => {
         this.#scheduler.post(`request to ${host}`, null, () => {
-          void this.#answer(host, pathname.slice(1), life.name, init.headers, init.body).then((answer) => {
+          void this.#answer(host, pathname.slice(1), life.name, init.headers, bodyText(init.body)).then((answer) => {
             this.#scheduler.post(`answer of ${host}: ${answer?.status ?? 'reset'}`, life, () =>
               answer === null ? reject(new Error('Connection reset.')) : resolve(answer),
             );
@@ -85,24 +86,29 @@ export class Receivers {
     body: string,
   ): Promise<Response | null> {
     const { random } = this.#scheduler;
-    const { event, topic, key } = seenEvent(body);
-    const manner: Manner = event.type === this.poison.get(host) ? { error: 1 } : (this.manners.get(host) ?? HEALTHY);
+    const events = seenEvents(body);
+    const isPoisoned = events.some(({ event }) => event.type === this.poison.get(host));
+    const manner: Manner = isPoisoned ? { error: 1 } : (this.manners.get(host) ?? HEALTHY);
     const answer = random.weighted(manner as Record<Answer, number>);
-    const entry: Delivery = {
-      kind: 'delivery',
-      outcome: 'unknown',
-      start: this.#scheduler.steps,
-      end: Number.POSITIVE_INFINITY,
-      subscription,
-      topic,
-      event,
-      webhookId: headers['webhook-id'] ?? '',
-      replay: headers['millrace-replay'] ?? null,
-      sender: { consumer, key, redriven: headers['millrace-redriven'] !== undefined },
-    };
-    this.books.push(entry);
-    if (Number(headers['millrace-sequence']) !== event.sequence || headers['millrace-topic'] !== topic) {
-      throw new Error(`The headers ${JSON.stringify(headers)} name another event than ${body}.`);
+    const members = events.map(({ event }) => event.sequence);
+    const entries = events.map(
+      ({ event, topic, key }): Delivery => ({
+        kind: 'delivery',
+        outcome: 'unknown',
+        start: this.#scheduler.steps,
+        end: Number.POSITIVE_INFINITY,
+        subscription,
+        topic,
+        event,
+        webhookId: headers['webhook-id'] ?? '',
+        members,
+        replay: headers['millrace-replay'] ?? null,
+        sender: { consumer, key, redriven: headers['millrace-redriven'] !== undefined },
+      }),
+    );
+    this.books.push(...entries);
+    if (!areNamed(events, headers)) {
+      throw new Error(`The headers ${JSON.stringify(headers)} name other events than ${body}.`);
     }
     if (answer === 'hang') {
       return new Promise(() => {});
@@ -110,9 +116,11 @@ export class Receivers {
     const thinking = answer === 'late' ? random.between(1, LATE_MAX_MS) : random.between(0, THINKING_MAX_MS);
     await this.#scheduler.sleep(`${host} thinks`, null, thinking);
     const done = (outcome: Outcome, response: Response | null) => {
-      entry.outcome = outcome;
-      entry.end = this.#scheduler.steps;
-      this.#scheduler.trace.add(`${host} has ${outcome} ${topic} ${event.sequence}`);
+      for (const entry of entries) {
+        entry.outcome = outcome;
+        entry.end = this.#scheduler.steps;
+        this.#scheduler.trace.add(`${host} has ${outcome} ${entry.topic} ${entry.event.sequence}`);
+      }
       return response;
     };
     switch (answer) {
@@ -141,8 +149,33 @@ export class Receivers {
   }
 }
 
+interface Seen {
+  event: SeenEvent;
+  topic: string;
+  key: string | null;
+}
+
+/** The events of a request: one, or those of a batch. */
+function seenEvents(body: string): Seen[] {
+  if (!body.startsWith('[')) return [seenEvent(body)];
+  const events: unknown[] = JSON.parse(body);
+  return events.map((event) => seenEvent(JSON.stringify(event)));
+}
+
+/** Is what the headers say of a request's events so? */
+function areNamed(events: Seen[], headers: Record<string, string>): boolean {
+  const first = headers['millrace-first-sequence'] ?? headers['millrace-sequence'];
+  const last = headers['millrace-last-sequence'] ?? headers['millrace-sequence'];
+  return (
+    events.every(({ topic }) => topic === headers['millrace-topic']) &&
+    events.every(({ event }, index) => event.sequence > (events[index - 1]?.event.sequence ?? 0)) &&
+    events.at(0)?.event.sequence === Number(first) &&
+    events.at(-1)?.event.sequence === Number(last)
+  );
+}
+
 /** An event as readers and receivers get it. */
-export function seenEvent(json: string): { event: SeenEvent; topic: string; key: string | null } {
+export function seenEvent(json: string): Seen {
   const event: unknown = JSON.parse(json);
   if (
     typeof event !== 'object' ||

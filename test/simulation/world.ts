@@ -129,6 +129,7 @@ export class World {
         topicLog: (topic) => this.topicLog(party, topic),
         deliveries: queue,
         retries: queue,
+        handshakes: { send: async () => undefined },
       });
     });
     this.subscriptions.set(name, host);

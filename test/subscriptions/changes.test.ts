@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { type SignatureScheme, schemeOf } from '../../src/subscriptions/webhook-keys.ts';
 import { booked, Hub, typed, unlocked, WEBHOOK } from './harness.ts';
 
 const NEW_URL = { ...WEBHOOK, url: 'https://receiver.example/new' };
@@ -297,6 +298,18 @@ describe('P7: the secret', () => {
     await hub.clock.advance(3_600_001);
     expect(await target()).toEqual([rotated.secret]);
     expect(await hub.subscription('billing').secret()).toEqual({ secret: rotated.secret, previous: null });
+  });
+
+  test('rotates to Ed25519 and back; otherwise it stays of its kind, and sealed', async () => {
+    const hub = new Hub();
+    await hub.put('billing');
+    const rotate = async (scheme?: SignatureScheme) =>
+      unlocked(await hub.subscription('billing').rotateSecret(1_000, scheme)).secret;
+    const secrets = [await rotate(), await rotate('v1a'), await rotate(), await rotate('v1')];
+    expect(secrets.map(schemeOf)).toEqual(['v1', 'v1a', 'v1a', 'v1']);
+    expect(new Set(secrets).size).toBe(4);
+    expect(unlocked(await hub.subscription('billing').target()).secrets).toEqual([secrets[3], secrets[2]]);
+    expect(JSON.stringify(hub.rows('billing', 'SELECT * FROM subscription'))).not.toMatch(/whs(ec|k)_/);
   });
 
   test('of a deleted subscription is gone; one made again has another', async () => {

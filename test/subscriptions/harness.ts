@@ -6,6 +6,7 @@ import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscripti
 import type {
   ClaimResult,
   DeliveryOutcome,
+  HandshakeMessage,
   LeaseMessage,
   Locked,
   PutRequest,
@@ -75,6 +76,7 @@ export class Hub {
   /** Messages sent and not taken yet, by queue. */
   readonly deliveries: LeaseMessage[] = [];
   readonly retries: LeaseMessage[] = [];
+  readonly handshakes: HandshakeMessage[] = [];
   /** Topics whose logs answer no subscription. */
   readonly unreachable = new Set<string>();
   /** What subscriptions reach instead of the real logs. */
@@ -152,6 +154,7 @@ export class Hub {
       topicLog: (topic) => this.#reach(topic),
       deliveries: { send: async (message) => this.deliveries.push(message) },
       retries: { send: async (message) => this.retries.push(message) },
+      handshakes: { send: async (message) => this.handshakes.push(message) },
     });
     this.#subscriptions.set(name, subscription);
     return subscription;

@@ -79,11 +79,12 @@ function write(sql: Statements, random: SeededRandom): void {
   const writes = [
     () => sql.moveLane(lane, change, columns),
     () => Object.keys(columns).length > 0 && sql.setLane(lane, columns),
-    () => sql.lease(lease) ?? sql.addLease({ id: lease, lane, retry: 0, ...content, due }),
+    () => sql.lease(lease) ?? sql.addLease({ id: lease, lane, retry: 0, ...content, due, batch: null }),
     () => sql.setLease(lease, random.chance(0.5) ? { due } : { token: random.pick([null, 't']), count: sequence }),
     () => sql.deleteLease(lease),
     () => sql.restartLeases(due, due),
-    () => sql.putException({ ...exception, first_attempt_at: null, last_status: null, last_error: null, key }),
+    () =>
+      sql.putException({ ...exception, first_attempt_at: null, last_status: null, last_error: null, key, batch: null }),
     () => sql.setExceptionKey(lane, sequence, key),
     () => sql.addHold(lane, key, sequence),
     () => sql.moveHold(lane, key, sequence),
