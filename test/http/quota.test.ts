@@ -146,9 +146,8 @@ describe('P1 P6: a quota that cannot be counted', () => {
     expect((await publish(10)).status).toBe(201);
     failing(() => new Promise(() => undefined));
     expect((await publish(1)).status).toBe(201);
-    expect(hub.logged.map(({ message }) => message)).toEqual(
-      Array(3).fill('A quota could not be asked for: the request goes on without.'),
-    );
+    const warned = hub.logged.map(({ message }) => message).filter((message) => message !== 'request');
+    expect(warned).toEqual(Array(3).fill('A quota could not be asked for: the request goes on without.'));
     expect(JSON.stringify(hub.logged)).not.toContain(key);
   });
 

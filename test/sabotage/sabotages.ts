@@ -158,7 +158,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [
       {
         file: 'src/deliveries/consumer.ts',
-        find: 'if (event.key !== null) byKey.set(event.key, fresh);',
+        find: 'if (key !== null) byKey.set(key, fresh);',
         replace: '',
       },
     ],

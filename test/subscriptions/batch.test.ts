@@ -102,8 +102,8 @@ describe('a batch', () => {
     expect(view.waiting + view.pending).toBe(2);
     expect(hub.rows('billing', "SELECT * FROM letters WHERE reason = 'gone'")).toHaveLength(2);
     await hub.advance(1_000);
-    const system = await hub.log('millrace.system').describe();
-    expect(system).toMatchObject({ lastSequence: 1 });
+    const told = await hub.told('/subscriptions/billing');
+    expect(told.filter(({ type }) => type === 'millrace.subscription.disabled')).toHaveLength(1);
   });
 
   test('counts as one failure towards failing', async () => {
