@@ -1,5 +1,6 @@
 import type { Log } from '../platform.ts';
 import { CLAIM_LIFE_MS, LEASE_WORK_MS, POOL_SIZE } from '../subscriptions/limits.ts';
+import { pushesBack } from '../subscriptions/pressure.ts';
 import type {
   ClaimedEvent,
   ClaimResult,
@@ -7,6 +8,7 @@ import type {
   LeaseMessage,
   SubscriptionApi,
 } from '../subscriptions/protocol.ts';
+import { canStart, Pace, type Slot } from './pace.ts';
 import { Timeouts } from './timeouts.ts';
 import { sendWebhook, type WebhookPorts } from './webhook.ts';
 
@@ -76,11 +78,13 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  * - `fenced`: it is someone else's now; nothing is to be reported either
  * - `gone`: the receiver answered 410
  * - `halted`: the subscription was paused or disabled since
+ * - `missed`: its rate slots are over
  * - `overdue`: the time for a lease is used up
+ * - `pushed-back`: the receiver says that it is asked too much
  * - `unresolved`: the receiver's name can't be looked up at present
  * - `unrenewed`: the Subscription was not reached for as long as a claim lives, so it may be someone else's
  */
-type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
+type Stop = 'fenced' | 'gone' | 'halted' | 'missed' | 'overdue' | 'pushed-back' | 'unrenewed' | 'unresolved';
 
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 class LeaseRun {
@@ -89,6 +93,7 @@ class LeaseRun {
   readonly #holder: LeaseHolder;
   readonly #ports: ConsumerPorts;
   readonly #timeouts: Timeouts;
+  readonly #pace: Pace;
   /** Not settled yet. */
   #outcomes: DeliveryOutcome[] = [];
   readonly #inFlight = new Set<Promise<void>>();
@@ -98,22 +103,24 @@ class LeaseRun {
   readonly #stopped = Promise.withResolvers<void>();
   #hasReleased = false;
   readonly #released = Promise.withResolvers<void>();
-  readonly #claimedAt: number;
   #renewedAt: number;
 
   constructor(message: LeaseMessage, claim: Claimed, claimedAt: number, holder: LeaseHolder, ports: ConsumerPorts) {
     this.#message = message;
     this.#claim = claim;
-    this.#claimedAt = claimedAt;
     this.#renewedAt = claimedAt;
     this.#holder = holder;
     this.#ports = ports;
     this.#timeouts = new Timeouts(ports.clock, claim.target.timeoutMs);
+    this.#pace = new Pace(claim);
   }
 
   async run(): Promise<void> {
     // A timer rather than a comparison of times: a clock that is corrected must not stretch it.
     this.#ports.clock.sleep(LEASE_WORK_MS).then(() => this.#stopStarting('overdue'));
+    const { end } = this.#pace;
+    if (end !== null)
+      this.#ports.clock.sleep(end + 1 - this.#ports.clock.now()).then(() => this.#stopStarting('missed'));
     const sent = this.#sendAll();
     await Promise.all([sent, this.#renewUntil(sent)]);
     if (this.#outcomes.length > 0) await this.#settle();
@@ -123,23 +130,28 @@ class LeaseRun {
     const { events } = this.#claim;
     let started = 0;
     for (const event of events) {
-      await this.#untilSlot();
-      await this.#untilDue(event);
-      // A look-up may take seconds: they must not lie between the next line and the request.
+      await this.#untilFree();
+      // A look-up may take seconds: they must not lie between the next lines and the request.
       await this.#ports.guard.check(this.#claim.target.url);
+      const slot = await this.#rateSlot();
       if (!this.#mayStart()) break;
-      this.#start(event);
+      this.#start(event, slot);
       started += 1;
     }
-    for (const { topic, sequence } of events.slice(started)) this.#outcomes.push({ kind: 'released', topic, sequence });
-    if (started < events.length) {
-      this.#hasReleased = true;
-      this.#released.resolve();
+    for (const { topic, sequence } of events.slice(started)) {
+      this.#release({ kind: 'released', topic, sequence, ...(this.#stop === 'missed' ? { missed: true } : {}) });
     }
     await Promise.all(this.#inFlight);
   }
 
-  async #untilSlot(): Promise<void> {
+  /** Gives an event back, at once. */
+  #release(outcome: Extract<DeliveryOutcome, { kind: 'released' }>): void {
+    this.#outcomes.push(outcome);
+    this.#hasReleased = true;
+    this.#released.resolve();
+  }
+
+  async #untilFree(): Promise<void> {
     while (this.#inFlight.size >= POOL_SIZE && this.#stop === null) {
       // Not a race of all that is under way: that grows with each event of the lease.
       await new Promise<void>((resolve) => {
@@ -148,12 +160,18 @@ class LeaseRun {
     }
   }
 
-  /** Waits for the event's rate slot. One that lies too late for this lease ends it: those behind it are due later still. */
-  async #untilDue({ notBefore }: ClaimedEvent): Promise<void> {
-    if (notBefore === null) return;
-    if (notBefore > this.#claimedAt + LEASE_WORK_MS) this.#stopStarting('overdue');
-    while (this.#stop === null && this.#ports.clock.now() < notBefore) {
-      await Promise.race([this.#ports.clock.sleep(notBefore - this.#ports.clock.now()), this.#stopped.promise]);
+  /** Waits for the next rate slot that can be used; null: there is no limit, or nothing more is started. */
+  async #rateSlot(): Promise<Slot | null> {
+    const { clock } = this.#ports;
+    if (this.#pace.end === null) return null;
+    for (;;) {
+      const slot = this.#pace.take(clock.now());
+      if (slot === null) this.#stopStarting('missed');
+      while (this.#stop === null && slot !== null && clock.now() < slot.from && canStart(slot, clock.now())) {
+        await Promise.race([clock.sleep(slot.from - clock.now()), this.#stopped.promise]);
+      }
+      if (this.#stop !== null || slot === null) return null;
+      if (canStart(slot, clock.now())) return slot;
     }
   }
 
@@ -162,13 +180,15 @@ class LeaseRun {
     return this.#stop === null;
   }
 
-  #start(event: ClaimedEvent): void {
+  #start(event: ClaimedEvent, slot: Slot | null): void {
     const { subscription, target } = this.#claim;
-    const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts).then((outcome) => {
-      this.#outcomes.push(outcome);
+    const request = sendWebhook(subscription, target, event, this.#ports, this.#timeouts, slot).then((outcome) => {
       this.#inFlight.delete(request);
+      if (outcome.kind === 'released') this.#release(outcome);
+      else this.#outcomes.push(outcome);
       if (outcome.kind === 'failed' && outcome.status === 410) this.#stopStarting('gone');
-      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+      if (outcome.kind === 'released' && outcome.obstacle !== undefined) this.#stopStarting('unresolved');
+      if (pushesBack(outcome)) this.#stopStarting('pushed-back');
       this.#slotFree();
     });
     this.#inFlight.add(request);

@@ -4,6 +4,7 @@ import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../subscriptions/protocol.ts';
 import { describeFailure, interpret } from './answer.ts';
 import { headerProblem } from './headers.ts';
+import { canStart, type Slot } from './pace.ts';
 import { readStart } from './response-body.ts';
 import { type Signer, signer } from './signature.ts';
 import { Timeouts } from './timeouts.ts';
@@ -99,6 +100,7 @@ type Unnamed<Outcome> = Omit<Outcome, 'topic' | 'sequence'>;
  * Makes one attempt to deliver an event. Never throws: whatever happens is an outcome.
  *
  * @param timeouts of the target's length, to be shared by all requests of a lease.
+ * @param slot its rate slot; where the request does not come to start in time, the event is given back.
  */
 export async function sendWebhook(
   subscription: string,
@@ -106,12 +108,18 @@ export async function sendWebhook(
   event: ClaimedEvent,
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
+  slot: Slot | null = null,
 ): Promise<DeliveryOutcome> {
   const at = ports.clock.now();
   const { topic, sequence } = event;
   try {
     const request = webhookRequest(subscription, target, event, at, ports.version);
-    return { topic, sequence, ...(await attempt(target, request, at, ports, timeouts)) };
+    const verdict = await ports.guard.check(target.url);
+    if (!verdict.ok) return { topic, sequence, ...notSent(verdict, at) };
+    if (slot !== null && !canStart(slot, ports.clock.now())) {
+      return { kind: 'released', topic, sequence, missed: true };
+    }
+    return { topic, sequence, ...(await exchange(target, verdict.url, request, at, ports, timeouts)) };
   } catch (error) {
     return { topic, sequence, at, ...unanswered('failed', describeFailure(error, sensitiveIn(target)), 0) };
   }
@@ -123,17 +131,28 @@ export async function attempt(
   request: WebhookRequest,
   at: number,
   ports: WebhookPorts,
-  timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Attempt> {
   const verdict = await ports.guard.check(target.url);
   if (!verdict.ok) return notSent(verdict, at);
+  return exchange(target, verdict.url, request, at, ports, new Timeouts(ports.clock, target.timeoutMs));
+}
+
+/** From the request to the start of its answer's body. */
+async function exchange(
+  target: DeliveryTarget,
+  url: string,
+  request: WebhookRequest,
+  at: number,
+  ports: WebhookPorts,
+  timeouts: Timeouts,
+): Promise<Attempt> {
   const startedAt = ports.clock.now();
   const latency = () => Math.max(0, ports.clock.now() - startedAt);
   const abort = new AbortController();
   const timeout = Promise.withResolvers<null>();
   const stop = timeouts.start(() => timeout.resolve(null));
   try {
-    const fetched = ports.fetch(verdict.url, { ...request, redirect: 'manual', signal: abort.signal });
+    const fetched = ports.fetch(url, { ...request, redirect: 'manual', signal: abort.signal });
     const response = await Promise.race([fetched, timeout.promise]);
     if (response === null) {
       abandon(fetched, abort);

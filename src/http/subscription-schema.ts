@@ -7,7 +7,7 @@ import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
-import { rateLimitBody } from './replay-schema.ts';
+import { rateLimitBody, toRateLimit } from './replay-schema.ts';
 
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
@@ -97,6 +97,7 @@ export const READ_ONLY_FIELDS = [
   'discarded',
   'cursor',
   'latency',
+  'health',
 ];
 
 /** An expression in a filter comes later. */
@@ -112,7 +113,6 @@ export const LATER_FIELDS: Later = {
   ]),
   ordering: z.enum(['key', 'topic']),
   'delivery.format': z.enum(['binary', 'batch', 'data']),
-  'delivery.rateLimit': rateLimitBody,
   'delivery.maxBatch': z.int().min(2),
   'delivery.handshake': z.literal(true),
 };
@@ -162,7 +162,12 @@ export const subscriptionBody = z
       timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
       headers: headers.default({}),
       secret: secret.optional().describe('`whsec_…`; made if absent, kept if omitted later.'),
-      rateLimit: z.null().optional(),
+      rateLimit: rateLimitBody
+        .nullable()
+        .default(null)
+        .describe(
+          'At most so many requests started in any such span: of live events, retries, redrives and replays together.',
+        ),
       maxBatch: z.literal(1).optional(),
       handshake: z.literal(false).optional(),
     }),
@@ -189,7 +194,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
       timeoutMs: body.delivery.timeout,
       headers: body.delivery.headers,
       secret: body.delivery.secret ?? null,
-      rateLimit: null,
+      rateLimit: toRateLimit(body.delivery.rateLimit),
       maxBatch: 1,
       handshake: false,
     },

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { formatDuration } from '../events/durations.ts';
 import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
-import type { AttemptView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
-import { timeField, timeOf } from './fields.ts';
+import type { AttemptView, HealthView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
+import { timeField, timeOf, timeOrNull } from './fields.ts';
 import { rateLimitBody, rateLimitOut } from './replay-schema.ts';
 
 /** Subscriptions, their topics and attempts as they are answered. */
@@ -60,6 +60,19 @@ export const subscriptionAnswer = z.object({
     .nullable()
     .describe('The lowest sequence neither settled nor filtered, minus 1; null with several topics.'),
   latency: z.object({ p50: z.number().nullable(), p99: z.number().nullable() }).describe('Milliseconds.'),
+  health: z
+    .object({
+      state: z
+        .enum(['healthy', 'slowed', 'failing'])
+        .describe(
+          '`slowed`: the receiver pushed back (429, 502, 503, 504), so that less is sent at a time; `failing`: one probe at a time is sent, the rest waits.',
+        ),
+      concurrency: z.int().describe('Deliveries that may be under way: `maxInFlight`, or fewer.'),
+      since: timeField.nullable().describe('Since when it has not been healthy.'),
+      nextProbeAt: timeField.nullable().describe('While failing: when the receiver is tried again.'),
+      retryAfter: timeField.nullable().describe('The receiver asked (`Retry-After`) that nothing starts before.'),
+    })
+    .describe('How the receiver does.'),
 });
 
 export const topicStandingAnswer = z.object({
@@ -137,6 +150,18 @@ export function subscriptionOut(
     discarded: view.discarded,
     cursor: view.cursor,
     latency: { p50: view.latency.p50, p99: view.latency.p99 },
+    health: healthOut(view.health),
+  };
+}
+
+function healthOut(health: HealthView): z.infer<typeof subscriptionAnswer>['health'] {
+  const { state, concurrency, since, nextProbeAt, retryAfter } = health;
+  return {
+    state,
+    concurrency,
+    since: timeOrNull(since),
+    nextProbeAt: timeOrNull(nextProbeAt),
+    retryAfter: timeOrNull(retryAfter),
   };
 }
 

@@ -1,12 +1,12 @@
 import type { LogEvent } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { type Leases, sequencesOf } from './leases.ts';
+import { type Leases, sequencesOf, untried } from './leases.ts';
 import { CLAIM_LIFE_MS, LEASE_BYTES_MAX, RATE_AHEAD_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
 import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
-import { rateSlots } from './rate.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
+import type { Given, Throttle } from './throttle.ts';
 
 /** The events of a lease as far as they fit, and the sequences that the log has no more. */
 interface Loaded {
@@ -20,12 +20,14 @@ export class Claiming {
   readonly #leases: Leases;
   readonly #deaths: Deaths;
   readonly #secrets: Secrets;
+  readonly #throttle: Throttle;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, secrets: Secrets) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, secrets: Secrets, throttle: Throttle) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#secrets = secrets;
+    this.#throttle = throttle;
   }
 
   /** `void` where there is nothing to be had: claimed already, dropped, paused. @throws if the log can't be read */
@@ -40,7 +42,7 @@ export class Claiming {
     if (!lease) return { outcome: 'void' };
     const token = this.#core.token(16);
     const target = this.target();
-    const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token));
+    const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token));
     this.#leases.send(send);
     if (claimed.length === 0) return { outcome: 'void' };
     return {
@@ -50,6 +52,7 @@ export class Claiming {
       subscription: this.#core.ports.name,
       events: claimed,
       target,
+      slotLifeMs,
     };
   }
 
@@ -60,16 +63,21 @@ export class Claiming {
   }
 
   /** What was loaded is given out; what did not fit goes into another lease, what is gone dies. */
-  #claim(lane: LaneRow, lease: LeaseRow, loaded: Loaded, token: string): { claimed: ClaimedEvent[]; send: number[] } {
+  #claim(
+    lane: LaneRow,
+    lease: LeaseRow,
+    loaded: Loaded,
+    token: string,
+  ): { claimed: ClaimedEvent[]; slotLifeMs: number; send: number[] } {
     const { sql } = this.#core;
     const wanted = new Set(sequencesOf(lease));
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
       this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
-      return { claimed: [], send: [] };
+      return { claimed: [], slotLifeMs: 0, send: [] };
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
-    const { events, slots } = this.#inTime(
+    const { events, given } = this.#inTime(
       lane,
       lease,
       loaded.events.filter((event) => wanted.delete(event.sequence)),
@@ -78,7 +86,7 @@ export class Claiming {
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);
-      return { claimed: [], send };
+      return { claimed: [], slotLifeMs: 0, send };
     }
     sql.setLease(lease.id, {
       sequences: JSON.stringify(events.map((event) => event.sequence)),
@@ -87,29 +95,26 @@ export class Claiming {
       claims: lease.claims + 1,
       due: this.#core.now() + CLAIM_LIFE_MS,
       target_version: this.#core.row?.target_version ?? 0,
+      paced: given === null ? 0 : 1,
     });
-    const claimed = events.map((event, index) => this.#claimedEvent(lane, lease, event, slots?.[index] ?? null));
-    return { claimed, send };
+    const claimed = events.map((event, index) => this.#claimedEvent(lane, lease, event, given?.slots[index] ?? null));
+    return { claimed, slotLifeMs: given?.lifeMs ?? 0, send };
   }
 
   /** Gives rate slots. Those whose slot lies too far ahead wait for it as exceptions: a lease is no place to wait. */
-  #inTime(lane: LaneRow, lease: LeaseRow, events: LogEvent[]): { events: LogEvent[]; slots: number[] | null } {
+  #inTime(lane: LaneRow, lease: LeaseRow, events: LogEvent[]): { events: LogEvent[]; given: Given | null } {
     const { sql } = this.#core;
-    const rate = lane.replay === null ? null : sql.lane(lane.id);
     const now = this.#core.now();
-    const all = rate && rateSlots(rate, now, events.length);
-    if (!all) return { events, slots: null };
-    const fitting = all.slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
-    const late = events.slice(fitting).map((event) => event.sequence);
-    const given = rateSlots(rate, now, fitting);
-    sql.setLane(lane.id, { rate_cursor: given?.cursor ?? rate.rate_cursor });
+    const given = this.#throttle.give(lane.id, now, events.length);
+    if (given === null) return { events, given };
+    const late = events.slice(given.near).map((event) => event.sequence);
     if (late.length > 0) {
       if (!lease.retry) for (const sequence of late) sql.putException(untried(lane.id, sequence));
-      const dues = all.slots.slice(fitting).map((slot) => slot - RATE_AHEAD_MS);
+      const dues = given.slots.slice(given.near).map((slot) => slot - RATE_AHEAD_MS);
       sql.postpone(lane.id, late, dues);
       sql.moveLane(lane.id, { in_flight: -late.length, retrying: late.length });
     }
-    return { events: events.slice(0, fitting), slots: all.slots };
+    return { events: events.slice(0, given.near), given };
   }
 
   #claimedEvent(lane: LaneRow, lease: LeaseRow, event: LogEvent, notBefore: number | null): ClaimedEvent {
@@ -166,21 +171,4 @@ export class Claiming {
     const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
     return { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
   }
-}
-
-/** The row of a delivery that waits and was never attempted. */
-function untried(lane: number, sequence: number) {
-  return {
-    lane,
-    sequence,
-    attempts: 0,
-    tries: 0,
-    due: 0,
-    lease: null,
-    redriven: 0,
-    event: null,
-    first_attempt_at: null,
-    last_status: null,
-    last_error: null,
-  };
 }

@@ -5,7 +5,9 @@ import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
+import { NO_PRESSURE } from './pressure.ts';
 import type { PutRequest, PutResult, SubscriptionView } from './protocol.ts';
+import { cursorOf } from './rate.ts';
 import type { LaneRow, SubscriptionRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -122,6 +124,7 @@ export class Configuration {
       updated_at: now,
       secret,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
+      rate_cursor: cursorOf(base.rate_cursor, before?.document.delivery.rateLimit ?? null, document.delivery.rateLimit),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
@@ -237,6 +240,7 @@ const HEALTHY = {
   failing_since: null,
   obstacle: null,
   obstacle_since: null,
+  ...NO_PRESSURE,
 };
 
 /** Of the configuration, without quotes: those are HTTP's. */
@@ -298,5 +302,7 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     alarm_failures: old?.alarm_failures ?? 0,
     letter_version: old?.letter_version ?? 0,
     patterns_since: '{}',
+    rate_cursor: old?.rate_cursor ?? 0,
+    rate_booked: old?.rate_booked ?? '[]',
   };
 }

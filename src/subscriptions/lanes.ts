@@ -5,10 +5,10 @@ import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { type Leases, sequencesOf } from './leases.ts';
 import { LINGER_MS, LINGERING_MAX, READ_GIVEN_UP_MS, READERS_MAX, SHORT_OF_SLOTS_MS } from './limits.ts';
-import { leaseSize } from './retry.ts';
 import type { LaneRow } from './rows.ts';
 import { Slots } from './slots.ts';
 import { LANES_PAGE } from './sql-lanes.ts';
+import type { Throttle } from './throttle.ts';
 
 /** A read of a log under way. */
 interface Reading {
@@ -38,6 +38,7 @@ export class Lanes {
   readonly #deaths: Deaths;
   readonly #attaching: Attaching;
   readonly #slots: Slots;
+  readonly #throttle: Throttle;
   readonly #reading = new Map<number, Reading>();
   /** The lanes read last: the next turn begins behind them, so that no busy topic starves the others. */
   #lastLive = 0;
@@ -45,12 +46,13 @@ export class Lanes {
   #lingering = false;
   readonly #known = new Map<number, Known>();
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching) {
+  constructor(core: Core, leases: Leases, deaths: Deaths, attaching: Attaching, throttle: Throttle) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#attaching = attaching;
-    this.#slots = new Slots(core, () => this.#reading.values());
+    this.#throttle = throttle;
+    this.#slots = new Slots(core, throttle, () => this.#reading.values());
   }
 
   /** Starts whatever can be started: due retries first, then reads. Cheap to call when there is nothing. */
@@ -106,7 +108,7 @@ export class Lanes {
   }
 
   get #whole(): number {
-    return Math.min(this.#leases.share, Math.ceil(this.#core.document.maxInFlight / 2));
+    return Math.min(this.#leases.share, Math.ceil(this.#core.concurrency / 2), this.#throttle.batch);
   }
 
   /** Without the slots that whole leases leave over; those wait for others, as far as `isWorthReading` lets them. */
@@ -122,13 +124,12 @@ export class Lanes {
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
-    const size = leaseSize(this.#core.document.delivery.timeoutMs);
     const sent: number[] = [];
     for (;;) {
       const first = this.#core.sql.firstDue();
       if (!first || first.due > now) return sent;
       const lane = this.#core.sql.lane(first.lane);
-      const limit = Math.min(size, this.#slots.forRetries());
+      const limit = Math.min(this.#leases.retriesMax, this.#slots.forRetries(now));
       if (!lane || limit <= 0) return sent;
       sent.push(this.#leases.leaseRetries(lane, this.#core.sql.dueIn(lane.id, now, limit)));
     }
@@ -262,13 +263,14 @@ export class Lanes {
     }
     if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: this.#needed(lane) };
 
-    this.#core.progressAt = this.#core.now();
+    const now = this.#core.now();
+    this.#core.progressAt = now;
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
     this.#tellOf(lane.id, request.lastSequence);
     const idle = this.#core.sql.inFlight().leases === 0;
-    const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld && !this.#core.tooManyExceptions;
+    const room = this.#core.running && !this.#core.failing && !this.#core.readingHeld ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
-    if (idle && room && follows && fresh.length <= this.#core.document.maxInFlight) {
+    if (idle && follows && room > 0 && fresh.length <= room) {
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
       return { state: 'parked', next: request.scannedTo + 1, low: this.#needed(lane) };

@@ -11,13 +11,15 @@ import {
   LEASE_EVENTS_MIN,
   LEASES_WANTED,
   LEASES_WANTED_SWIFT,
+  POOL_SIZE,
   RESEND_MS,
   SWIFT_LATENCY_MS,
 } from './limits.ts';
 import { obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { leaseSize } from './retry.ts';
-import type { LaneRow, LeaseRow } from './rows.ts';
+import type { ExceptionRow, LaneRow, LeaseRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 
 /** Leases: made, sent through the queue, sent again, taken back when nobody settles them. */
 export class Leases {
@@ -25,12 +27,14 @@ export class Leases {
   readonly #deaths: Deaths;
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
-  /** The target that has answered swiftly of late. */
-  #swiftTarget: number | null = null;
+  readonly #throttle: Throttle;
+  /** How a target has answered of late. */
+  #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
 
-  constructor(core: Core, deaths: Deaths) {
+  constructor(core: Core, deaths: Deaths, throttle: Throttle) {
     this.#core = core;
     this.#deaths = deaths;
+    this.#throttle = throttle;
   }
 
   /**
@@ -38,11 +42,28 @@ export class Leases {
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
   get #size(): number {
-    return this.#swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
+    const { timeoutMs } = this.#core.document.delivery;
+    return Math.min(this.#present?.swift ? LEASE_EVENTS_MAX : leaseSize(timeoutMs), this.#pacedSize);
   }
 
-  get #swift(): boolean {
-    return this.#swiftTarget !== null && this.#swiftTarget === this.#core.row?.target_version;
+  /** How many retries a lease may hold. */
+  get retriesMax(): number {
+    return Math.min(leaseSize(this.#core.document.delivery.timeoutMs), this.#pacedSize);
+  }
+
+  /**
+   * With a rate limit a lease holds no more than the consumer can start at their slots: as many as its pool, unless that is
+   * free again each time it is needed.
+   */
+  get #pacedSize(): number {
+    const { distance } = this.#throttle;
+    const latency = this.#present?.latencyMs ?? this.#core.document.delivery.timeoutMs;
+    return distance === null || latency <= POOL_SIZE * distance ? LEASE_EVENTS_MAX : POOL_SIZE;
+  }
+
+  /** What was learned of the present target. */
+  get #present() {
+    return this.#learned?.target === this.#core.row?.target_version ? this.#learned : null;
   }
 
   /**
@@ -50,17 +71,17 @@ export class Leases {
    * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
    */
   get share(): number {
-    const wanted = this.#swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
-    const share = Math.floor(this.#core.document.maxInFlight / wanted);
+    const wanted = this.#present?.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
+    const share = Math.floor(this.#core.concurrency / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
   }
 
   /** Learns from what became of a lease's events. */
   learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' }>[]): void {
     if (attempted.length === 0) return;
-    const total = attempted.reduce((sum, { latencyMs }) => sum + latencyMs, 0);
-    const swift = attempted.every(({ status }) => status !== null) && total <= SWIFT_LATENCY_MS * attempted.length;
-    this.#swiftTarget = swift ? lease.target_version : null;
+    const latencyMs = attempted.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / attempted.length;
+    const swift = attempted.every(({ status }) => status !== null) && latencyMs <= SWIFT_LATENCY_MS;
+    this.#learned = { target: lease.target_version, latencyMs, swift };
   }
 
   /** Leases events that have just been read, in as few leases as may be, all alike. Only inside `tx`; send them after. */
@@ -115,7 +136,8 @@ export class Leases {
   /** Tells the queue about leases that are committed. A message that is lost is sent again when its lease is due. */
   send(leases: number[]): void {
     const { deliveries, retries, name, background } = this.#core.ports;
-    const queue = this.#core.failing || this.#core.row?.slow ? retries : deliveries;
+    const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
+    const queue = isHeldUp ? retries : deliveries;
     for (const lease of leases) {
       const sent = queue.send({ v: 1, subscription: name, lease });
       background(
@@ -233,4 +255,21 @@ export class Leases {
 
 export function sequencesOf(lease: LeaseRow): number[] {
   return JSON.parse(lease.sequences) as number[];
+}
+
+/** The row of a delivery that waits and was never attempted. */
+export function untried(lane: number, sequence: number, due = 0): ExceptionRow {
+  return {
+    lane,
+    sequence,
+    attempts: 0,
+    tries: 0,
+    due,
+    lease: null,
+    redriven: 0,
+    event: null,
+    first_attempt_at: null,
+    last_status: null,
+    last_error: null,
+  };
 }

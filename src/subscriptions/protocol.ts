@@ -79,8 +79,7 @@ export interface SubscriptionView {
   reason: string | null;
   createdAt: number;
   updatedAt: number;
-  /** The receiver fails: new events wait in the log, one probe at a time goes out. */
-  failing: boolean;
+  health: HealthView;
   lag: number;
   waiting: number;
   pending: number;
@@ -95,6 +94,22 @@ export interface SubscriptionView {
   discarded: number;
   cursor: number | null;
   latency: { p50: number | null; p99: number | null };
+}
+
+export interface HealthView {
+  /**
+   * - `slowed`: the receiver pushed back, fewer deliveries are out than `maxInFlight`, or none until `retryAfter`
+   * - `failing`: new events wait in the log, one probe at a time goes out
+   */
+  state: 'healthy' | 'slowed' | 'failing';
+  /** Deliveries that may be out. */
+  concurrency: number;
+  /** Since when it has not been healthy. */
+  since: number | null;
+  /** While failing: when the receiver is tried again. */
+  nextProbeAt: number | null;
+  /** The receiver asked that nothing starts before. */
+  retryAfter: number | null;
 }
 
 export type SeekResult =
@@ -197,7 +212,7 @@ export interface ClaimedEvent {
   /** 1 for the first. */
   attempt: number;
   replay: string | null;
-  /** Its rate slot: the request must not start before. */
+  /** A rate slot: a request may start from then on, this event's or one's before it that missed its own. */
   notBefore: number | null;
 }
 
@@ -210,6 +225,8 @@ export type ClaimResult =
       subscription: string;
       events: ClaimedEvent[];
       target: DeliveryTarget;
+      /** For how long after its moment a rate slot may still be used. */
+      slotLifeMs: number;
     };
 
 /** What became of one event of a lease. Times are milliseconds since the epoch, latencies milliseconds. */
@@ -236,8 +253,11 @@ export type DeliveryOutcome =
       /** From `Retry-After`: wait at least this long. */
       retryAfterMs: number | null;
     }
-  /** Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. */
-  | { kind: 'released'; topic: string; sequence: number; obstacle?: string };
+  /**
+   * Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. `missed`: it
+   * needs another rate slot.
+   */
+  | { kind: 'released'; topic: string; sequence: number; obstacle?: string; missed?: true };
 
 export interface SettleRequest {
   v: 1;

@@ -27,6 +27,12 @@ export type SubscriptionRow = {
   patterns_since: string;
   obstacle: string | null;
   obstacle_since: number | null;
+  rate_cursor: number;
+  rate_booked: string;
+  concurrency: number | null;
+  slowed_since: number | null;
+  halved_at: number;
+  retry_after: number | null;
 };
 
 /**
@@ -76,6 +82,7 @@ export type LeaseRow = {
   sends: number;
   due: number;
   target_version: number;
+  paced: number;
 };
 
 export type ExceptionRow = {

@@ -1,17 +1,27 @@
-import { formatDuration } from '../events/durations.ts';
 import type { Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { health } from './health.ts';
-import { type Leases, sequencesOf } from './leases.ts';
-import { CLAIM_LIFE_MS, SLOW_LATENCY_MS } from './limits.ts';
+import { type Leases, sequencesOf, untried } from './leases.ts';
+import { CLAIM_LIFE_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
+import { effectiveRate } from './rate.ts';
+import type { Receiver } from './receiver.ts';
 import { retryDelay } from './retry.ts';
 import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 
 type Attempted = Exclude<DeliveryOutcome, { kind: 'released' }>;
 type Failed = Extract<DeliveryOutcome, { kind: 'failed' }>;
+
+interface SettlingParts {
+  leases: Leases;
+  deaths: Deaths;
+  attempts: Attempts;
+  receiver: Receiver;
+  throttle: Throttle;
+  disable: (reason: string) => void;
+}
 
 /** Records what became of leases. */
 export class Settling {
@@ -19,15 +29,19 @@ export class Settling {
   readonly #leases: Leases;
   readonly #deaths: Deaths;
   readonly #attempts: Attempts;
+  readonly #receiver: Receiver;
+  readonly #throttle: Throttle;
   /** Told of a disabling. */
   readonly #disable: (reason: string) => void;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, attempts: Attempts, disable: (reason: string) => void) {
+  constructor(core: Core, parts: SettlingParts) {
     this.#core = core;
-    this.#leases = leases;
-    this.#deaths = deaths;
-    this.#attempts = attempts;
-    this.#disable = disable;
+    this.#leases = parts.leases;
+    this.#deaths = parts.deaths;
+    this.#attempts = parts.attempts;
+    this.#receiver = parts.receiver;
+    this.#throttle = parts.throttle;
+    this.#disable = parts.disable;
   }
 
   /** Idempotent, and fenced by the claim's token. */
@@ -62,7 +76,7 @@ export class Settling {
     }
     sql.moveLane(lane.id, change);
     this.#attempts.record(lane, attempted, numbers);
-    this.#updateHealth(lease, attempted);
+    this.#receiver.learn(lease, attempted);
     this.#leases.learn(lease, attempted);
 
     const remaining = [...held];
@@ -76,15 +90,20 @@ export class Settling {
       });
     const wasHeld = this.#core.row?.obstacle != null;
     noteObstacle(this.#core, outcomes);
-    const again = released.length > 0 ? [this.#leases.again(lease, released, obstacleWait(this.#core))] : [];
+    const again = this.#giveBack(lane, lease, released);
+    const missed = outcomes.some((outcome) => outcome.kind === 'released' && outcome.missed === true);
+    if (lease.paced && outcomes.length > 0) this.#throttle.learn(missed);
+    const isUnpaced = this.#isUnpaced(lease);
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
-    const passes = attempted.length > 0 && this.#core.running && this.#core.row?.obstacle == null;
+    const isTold = attempted.length > 0 || missed || isUnpaced;
+    const passes = isTold && this.#core.running && this.#core.row?.obstacle == null;
     // Where an obstacle is gone, all goes out that has waited for that.
     const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
     const send = passes ? waiting : [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     if (attempted.length > 0) this.#core.progressAt = this.#core.now();
-    return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
+    const stop = !this.#core.running || isUnpaced;
+    return { result: { outcome: 'settled', remaining: remaining.length, stop }, send };
   }
 
   /** Applies one outcome; answers which attempt it was, or null if the event goes back without one spent. */
@@ -138,22 +157,33 @@ export class Settling {
     return retryDelay(this.#core.document.retry, tries, outcome.retryAfterMs, this.#core.ports.random.fraction());
   }
 
-  #updateHealth(lease: LeaseRow, attempted: Attempted[]): void {
-    const row = this.#core.row;
-    // A streak counts for the present url only.
-    const counts = row?.disabled_reason === null && lease.target_version === row.target_version;
-    if (!row || !counts || attempted.length === 0) return;
-    const now = this.#core.now();
-    const { maxInFlight, disableAfterMs } = this.#core.document;
-    const next = health(row, attempted, {
-      now,
-      maxInFlight,
-      slowLatencyMs: SLOW_LATENCY_MS,
-      probedLog: lease.retry === 0 && now >= this.#core.probeAt(now),
-    });
-    if (Object.entries(next).some(([name, value]) => Reflect.get(row, name) !== value)) this.#core.setRow(next);
-    if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= disableAfterMs)
-      this.#disable(`The receiver has failed for ${formatDuration(disableAfterMs)} without one success.`);
+  /** Was it claimed before there was a rate limit? What it has not started then has to wait for slots. */
+  #isUnpaced(lease: LeaseRow): boolean {
+    const { present } = this.#core;
+    return lease.paced === 0 && present !== null && effectiveRate(present) !== null;
+  }
+
+  /**
+   * What was not attempted goes into a lease again, as far as so many may still be out; where the receiver has pushed back
+   * since, the rest waits for its turn. Answers the lease, if there is one.
+   */
+  #giveBack(lane: LaneRow, lease: LeaseRow, released: number[]): number[] {
+    const { sql } = this.#core;
+    const { live, replay } = sql.inFlight();
+    const over = Math.min(released.length, Math.max(0, live + replay + released.length - this.#core.concurrency));
+    const waiting = released.slice(released.length - over);
+    if (waiting.length > 0) {
+      const now = this.#core.now();
+      if (!lease.retry) for (const sequence of waiting) sql.putException(untried(lane.id, sequence));
+      sql.postpone(
+        lane.id,
+        waiting,
+        waiting.map(() => now),
+      );
+      sql.moveLane(lane.id, { in_flight: -over, retrying: over });
+    }
+    if (over === released.length) return [];
+    return [this.#leases.again(lease, released.slice(0, released.length - over), obstacleWait(this.#core))];
   }
 }
 

@@ -52,6 +52,12 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         )
         .one(),
     ),
+    /** Events in leases that nobody has claimed. */
+    unclaimed: leases.remembered(
+      () =>
+        sql.exec<{ events: number }>('SELECT coalesce(sum(count), 0) AS events FROM leases WHERE token IS NULL').one()
+          .events,
+    ),
     nextLeaseDue: leases.remembered(
       (claimedOnly: boolean) =>
         sql

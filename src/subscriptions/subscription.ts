@@ -36,10 +36,12 @@ import type {
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
+import { Receiver } from './receiver.ts';
 import { Replays } from './replays.ts';
 import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
+import { Throttle } from './throttle.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
 
@@ -50,8 +52,10 @@ export class Subscription implements SubscriptionApi {
   readonly #core: Core;
   readonly #attempts: Attempts;
   readonly #deaths: Deaths;
+  readonly #throttle: Throttle;
   readonly #leases: Leases;
   readonly #claiming: Claiming;
+  readonly #receiver: Receiver;
   readonly #settling: Settling;
   readonly #secrets: Secrets;
   readonly #attaching: Attaching;
@@ -71,20 +75,28 @@ export class Subscription implements SubscriptionApi {
     this.#core = core;
     this.#attempts = new Attempts(core);
     this.#deaths = new Deaths(core);
-    this.#leases = new Leases(core, this.#deaths);
+    this.#throttle = new Throttle(core);
+    this.#leases = new Leases(core, this.#deaths, this.#throttle);
     this.#secrets = new Secrets(core);
     this.#notices = new Notices(core);
-    this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets);
-    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, (reason) =>
-      this.#notices.disable(reason),
-    );
+    this.#claiming = new Claiming(core, this.#leases, this.#deaths, this.#secrets, this.#throttle);
+    const disable = (reason: string) => this.#notices.disable(reason);
+    this.#receiver = new Receiver(core, this.#leases, this.#throttle, disable);
+    this.#settling = new Settling(core, {
+      leases: this.#leases,
+      deaths: this.#deaths,
+      attempts: this.#attempts,
+      receiver: this.#receiver,
+      throttle: this.#throttle,
+      disable,
+    });
     this.#attaching = new Attaching(core);
-    this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching);
+    this.#lanes = new Lanes(core, this.#leases, this.#deaths, this.#attaching, this.#throttle);
     this.#configuration = new Configuration(core, this.#leases, this.#attaching, this.#secrets);
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases);
-    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts);
-    this.#watch = new Watch(core, this.#configuration);
+    this.#views = new Views(core, this.#lanes, this.#configuration, this.#attempts, this.#receiver);
+    this.#watch = new Watch(core, this.#configuration, this.#throttle);
     const work = {
       configuration: this.#configuration,
       attaching: this.#attaching,
@@ -107,7 +119,7 @@ export class Subscription implements SubscriptionApi {
       },
       chores(core, work),
     );
-    core.start(() => nextDue(core, this.#chores.nextDue(core.now())));
+    core.start(() => nextDue(core, this.#throttle, this.#chores.nextDue(core.now())));
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {
@@ -294,6 +306,8 @@ export class Subscription implements SubscriptionApi {
   /** Does what is due. A failure is counted, and the alarm is armed again whatever happens. */
   async alarm(): Promise<void> {
     await this.#core.onAlarm([
+      () => this.#core.tx(() => this.#throttle.mend(this.#core.now())),
+      () => this.#receiver.handleDue(),
       () => this.#leases.handleDue(),
       () => this.#lanes.pump(),
       () => this.#watch.markStalled(),

@@ -9,6 +9,7 @@ import { sequencesOf } from './leases.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
+import type { Receiver } from './receiver.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 
 /** A lane and its log, of one moment. */
@@ -28,12 +29,14 @@ export class Views {
   readonly #lanes: Lanes;
   readonly #configuration: Configuration;
   readonly #attempts: Attempts;
+  readonly #receiver: Receiver;
 
-  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts) {
+  constructor(core: Core, lanes: Lanes, configuration: Configuration, attempts: Attempts, receiver: Receiver) {
     this.#core = core;
     this.#lanes = lanes;
     this.#configuration = configuration;
     this.#attempts = attempts;
+    this.#receiver = receiver;
   }
 
   /** Asks each log where it stands, then puts that together with the rows as they are at that moment. */
@@ -82,7 +85,7 @@ export class Views {
       reason: this.#reason(),
       createdAt: row.created_at,
       updatedAt: row.updated_at,
-      failing: this.#core.failing,
+      health: this.#receiver.view(),
       lag: sum(({ lastSequence, cursor }) => lastSequence - cursor),
       waiting: sum(({ waiting }) => waiting),
       pending: totals.in_flight + totals.retrying,

@@ -71,6 +71,7 @@ export class Bench {
       subscription: 'billing',
       events,
       target: deliveryTarget,
+      slotLifeMs: 49,
     });
     this.settler = (request) => this.settleWell(request);
   }

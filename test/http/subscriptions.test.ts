@@ -74,7 +74,12 @@ describe('PUT /v1/subscriptions/{name}', () => {
       from: { kind: 'time', time: Date.UTC(2026, 0, 2) },
       filter: { types: ['order.*'], cel: null },
       retry: { scheduleMs: [10, 0, 7 * 24 * HOUR_MS], jitter: 0 },
-      delivery: { ...DOCUMENT.delivery, timeoutMs: 100, headers: { Authorization: 'Bearer x' } },
+      delivery: {
+        ...DOCUMENT.delivery,
+        timeoutMs: 100,
+        headers: { Authorization: 'Bearer x' },
+        rateLimit: { count: 90, spanMs: 60_000 },
+      },
     };
     const billing = hub.subscription('billing');
     billing.describe.mockResolvedValue(view(rich));
@@ -125,6 +130,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['a header of the hub', withHeader('Webhook-Id', 'x'), 'delivery.headers.Webhook-Id'],
     ['a hop-by-hop header', withHeader('connection', 'close'), 'delivery.headers.connection'],
     ['a header with a line break', withHeader('x-team', 'a\r\nb: c'), 'delivery.headers.x-team'],
+    ['a rate of nothing', withRate({ perSecond: 0 }), 'delivery.rateLimit.perSecond'],
+    ['a rate of half a request', withRate({ perMinute: 1.5 }), 'delivery.rateLimit'],
+    ['a rate in two spans', withRate({ perSecond: 1, perMinute: 2 }), 'delivery.rateLimit'],
+    ['a rate of another span', withRate({ perHour: 2 }), 'delivery.rateLimit'],
     ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
   ])('refuses %s, and names it', async (_, body, path) => {
     const refused = await put(body);
@@ -140,7 +149,6 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['ordering', { ...MINIMAL, ordering: 'key' }],
     ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'binary' } }],
-    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
     ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 10 } }],
     ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: true } }],
   ])('says of %s that it is not supported yet', async (path, body) => {
@@ -154,7 +162,6 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['ordering', { ...MINIMAL, ordering: 'x' }],
     ['delivery.kind', { ...MINIMAL, delivery: { ...MINIMAL.delivery, kind: 'x' } }],
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'x' } }],
-    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 0 } } }],
     ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 0 } }],
     ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: 'yes' } }],
   ])('says of %s that a value nobody promised is wrong', async (path, body) => {
@@ -219,6 +226,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
     expect(await put(MINIMAL)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
   });
 });
+
+function withRate(rateLimit: Record<string, number>) {
+  return { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit } };
+}
 
 function withHeader(name: string, value: string) {
   return { ...MINIMAL, delivery: { ...MINIMAL.delivery, headers: { [name]: value } } };

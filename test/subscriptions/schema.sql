@@ -100,7 +100,7 @@ CREATE TABLE leases (
         sends INTEGER NOT NULL DEFAULT 0,
         due INTEGER NOT NULL,                      -- claimed: its deadline; else when to send again
         target_version INTEGER NOT NULL DEFAULT 0  -- at the claim
-      );
+      , paced INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE letters (
         topic TEXT NOT NULL,
@@ -153,4 +153,4 @@ CREATE TABLE subscription (
         attach_after TEXT,                         -- the last topic that was held against the patterns; null when all were
         healed INTEGER NOT NULL DEFAULT 0,         -- how often the sweep had to wake something
         alarm_failures INTEGER NOT NULL DEFAULT 0
-      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER);
+      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, rate_cursor INTEGER NOT NULL DEFAULT 0, rate_booked TEXT NOT NULL DEFAULT '[]', concurrency REAL, slowed_since INTEGER, halved_at INTEGER NOT NULL DEFAULT 0, retry_after INTEGER);
