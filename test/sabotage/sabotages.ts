@@ -1,7 +1,7 @@
 import type { Sabotage } from './patch.ts';
 
 /**
- * Five bugs put in on purpose. Each is one that the design is there to prevent, and a build with it must be found out by the
+ * Bugs put in on purpose. Each is one that the design is there to prevent, and a build with it must be found out by the
  * history checker, which judges the simulation and the real thing alike: in the simulation, within a bounded number of seeds.
  */
 export const SABOTAGES: readonly Sabotage[] = [
@@ -107,6 +107,18 @@ export const SABOTAGES: readonly Sabotage[] = [
               .topicLog(lane.topic)
               .append({ v: 1, events: again, expectedLastSequence: null, create: false });
           }`,
+      },
+    ],
+  },
+  {
+    name: 'slot-not-spent',
+    bug: 'A claim is given rate slots that the next claim is given too (P6).',
+    breaks: ['rate'],
+    patches: [
+      {
+        file: 'src/subscriptions/throttle.ts',
+        find: 'if (own) this.#core.setRow({ rate_cursor: pace.cursor, rate_booked: JSON.stringify(pace.booked) });',
+        replace: '',
       },
     ],
   },
