@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, type Receiver, startHub, startReceiver, type TestHub } from '../support/index.ts';
 
-/** Much of everything: thousands of events to a receiver that fails at random, and a thousand subscriptions on one topic. */
+/** Much of everything: thousands of events to a receiver that fails at random, and hundreds of subscriptions on one topic. */
 
 const EVENTS = 5_000;
 const BATCH = 500;
 const FAILS = 0.3;
-const SUBSCRIPTIONS = 1_000;
+/** A thousand are in test/subscriptions/crowd.test.ts: to make them over HTTP takes minutes. */
+const SUBSCRIPTIONS = 200;
 const MAKERS = 16;
 const WITHIN_MS = 240_000;
 const TIMEOUT_MS = 600_000;
@@ -70,8 +71,8 @@ describe('P4: a receiver that fails three in ten', () => {
   });
 });
 
-describe('P6: a thousand subscriptions on one topic', () => {
-  it('each get every event once', { timeout: TIMEOUT_MS }, async () => {
+describe('P6: hundreds of subscriptions on one topic', () => {
+  it('each get every event, over a kill -9 in the middle of it', { timeout: TIMEOUT_MS }, async () => {
     receiver.answer = () => 200;
     receiver.book.length = 0;
     let next = 0;
@@ -85,9 +86,11 @@ describe('P6: a thousand subscriptions on one topic', () => {
     };
     await Promise.all(Array.from({ length: MAKERS }, make));
     await hub.api.publish('news', [{ type: 'headline' }, { type: 'headline' }]);
-    const wanted = 2 * SUBSCRIPTIONS;
     const came = () => new Set(receiver.book.map(({ path, sequence }) => `${path} ${sequence}`)).size;
-    await eventually('all have come', () => came() === wanted, WITHIN_MS);
+    await eventually('some have come', () => came() > SUBSCRIPTIONS / 4, WITHIN_MS);
+    await hub.kill9();
+    await hub.start();
+    await eventually('all have come', () => came() === 2 * SUBSCRIPTIONS, WITHIN_MS);
     await hub.api.publish('news', { type: 'headline' });
     await eventually('one more to each', () => came() === 3 * SUBSCRIPTIONS, WITHIN_MS);
     expect(await hub.api.topic('news')).toMatchObject({ subscriptions: SUBSCRIPTIONS, lastSequence: 3 });
