@@ -95,8 +95,9 @@ export const CACHE_BYTES_MAX = 16 * 1024 * 1024;
 export const RATE_AHEAD_MS = 2_000;
 /** And is looked at at least this often, whatever the clock does. */
 export const RATE_WAIT_MAX_MS = 60_000;
-/** A rate slot lies at least this far ahead of its claim, whose answer takes a while; further where that takes longer. */
+/** A rate slot lies at least this far ahead of its claim, whose answer takes a while; where that takes longer, up to the other. */
 export const RATE_LEAD_MIN_MS = 10;
+export const RATE_LEAD_MAX_MS = 1_000;
 
 /** A `Retry-After` holds up the whole subscription for this long at most. */
 export const HOLD_MAX_MS = 5 * 60_000;

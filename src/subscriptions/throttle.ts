@@ -1,5 +1,5 @@
 import type { Core } from './core.ts';
-import { RATE_AHEAD_MS, RATE_LEAD_MIN_MS } from './limits.ts';
+import { RATE_AHEAD_MS, RATE_LEAD_MAX_MS, RATE_LEAD_MIN_MS } from './limits.ts';
 import {
   effectiveRate,
   giveSlots,
@@ -11,6 +11,9 @@ import {
   slotLife,
 } from './rate.ts';
 import type { LaneRow } from './rows.ts';
+
+/** Of a longer lead, after each claim whose slots could be used. */
+const LEAD_KEPT = 0.8;
 
 /** Rate slots of a claim. */
 export interface Given {
@@ -130,7 +133,9 @@ export class Throttle {
 
   /** Learns whether slots could be used: claims whose answers take long need them further ahead. */
   learn(missed: boolean): void {
-    this.#leadMs = missed ? Math.min(this.#leadMs * 2, RATE_AHEAD_MS) : Math.max(this.#leadMs - 1, RATE_LEAD_MIN_MS);
+    this.#leadMs = missed
+      ? Math.min(this.#leadMs * 2, RATE_LEAD_MAX_MS)
+      : Math.max(Math.floor(this.#leadMs * LEAD_KEPT), RATE_LEAD_MIN_MS);
   }
 }
 

@@ -219,6 +219,27 @@ describe('P6: a rate limit is kept', () => {
     expect(claims).toBeLessThan(40);
   });
 
+  test('over a time in which all slots were missed, and it is used again soon after', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', limited(perSecond(50)));
+    await hub.publish('orders', 400);
+    const subscription = hub.subscription('billing');
+    const claim = subscription.claim.bind(subscription);
+    let delay = 5_000;
+    subscription.claim = async (lease) => {
+      const claimed = await claim(lease);
+      await hub.clock.sleep(delay);
+      return claimed;
+    };
+    const delivering = new Delivering(hub);
+    await delivering.run(20_000, 10);
+    expect(delivering.started).toEqual([]);
+    delay = 0;
+    await delivering.run(15_000, 10);
+    expect(delivering.started).toHaveLength(400);
+    expect(delivering.most(perSecond(50))).toBeLessThanOrEqual(50);
+  });
+
   test.each([
     ['forward', 3_600_000, perSecond(4)],
     ['back', -3_600_000, perSecond(4)],
