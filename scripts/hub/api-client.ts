@@ -30,6 +30,13 @@ export interface Subscription {
   skipped: number;
   discarded: number;
   cursor: number | null;
+  health: {
+    state: 'healthy' | 'slowed' | 'failing';
+    concurrency: number;
+    since: string | null;
+    nextProbeAt: string | null;
+    retryAfter: string | null;
+  };
 }
 
 export interface StoredEvent {

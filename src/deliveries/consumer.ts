@@ -1,6 +1,7 @@
 import { traceIdOf, traceIn } from '../events/trace.ts';
 import type { Log } from '../platform.ts';
 import { CLAIM_LIFE_MS, LEASE_WORK_MS, POOL_SIZE } from '../subscriptions/limits.ts';
+import { pushesBack } from '../subscriptions/pressure.ts';
 import type {
   ClaimedEvent,
   ClaimResult,
@@ -8,6 +9,7 @@ import type {
   LeaseMessage,
   SubscriptionApi,
 } from '../subscriptions/protocol.ts';
+import { canStart, Pace, type Slot } from './pace.ts';
 import type { Batch } from './request.ts';
 import { Timeouts } from './timeouts.ts';
 import { sendBatch, sendWebhook, sharedRequest, type WebhookPorts } from './webhook.ts';
@@ -83,7 +85,7 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  * - `unresolved`: the receiver's name can't be looked up at present
  * - `unrenewed`: the Subscription was not reached for as long as a claim lives, so it may be someone else's
  */
-type Stop = 'fenced' | 'gone' | 'halted' | 'overdue' | 'unrenewed' | 'unresolved';
+type Stop = 'fenced' | 'gone' | 'halted' | 'missed' | 'overdue' | 'pushed-back' | 'unrenewed' | 'unresolved';
 
 /**
  * What is sent one after the other: events with the same key. In the order of their first. Of the format `batch` a lease is
@@ -113,6 +115,7 @@ class LeaseRun {
   readonly #holder: LeaseHolder;
   readonly #ports: ConsumerPorts;
   readonly #timeouts: Timeouts;
+  readonly #pace: Pace;
   /** Not settled yet. */
   #outcomes: DeliveryOutcome[] = [];
   #failed = 0;
@@ -124,22 +127,24 @@ class LeaseRun {
   readonly #stopped = Promise.withResolvers<void>();
   #hasReleased = false;
   readonly #released = Promise.withResolvers<void>();
-  readonly #claimedAt: number;
   #renewedAt: number;
 
   constructor(message: LeaseMessage, claim: Claimed, claimedAt: number, holder: LeaseHolder, ports: ConsumerPorts) {
     this.#message = message;
     this.#claim = claim;
-    this.#claimedAt = claimedAt;
     this.#renewedAt = claimedAt;
     this.#holder = holder;
     this.#ports = ports;
     this.#timeouts = new Timeouts(ports.clock, claim.target.timeoutMs);
+    this.#pace = new Pace(claim);
   }
 
   async run(): Promise<void> {
     // A timer rather than a comparison of times: a clock that is corrected must not stretch it.
     this.#ports.clock.sleep(LEASE_WORK_MS).then(() => this.#stopStarting('overdue'));
+    const { end } = this.#pace;
+    if (end !== null)
+      this.#ports.clock.sleep(end + 1 - this.#ports.clock.now()).then(() => this.#stopStarting('missed'));
     const sent = this.#sendAll();
     await Promise.all([sent, this.#renewUntil(sent)]);
     if (this.#outcomes.length > 0) await this.#settle();
@@ -149,28 +154,32 @@ class LeaseRun {
   async #sendAll(): Promise<void> {
     const runs = runsOf(this.#claim);
     for (const [index, run] of runs.entries()) {
-      await this.#untilSlot();
-      await this.#untilDue(run[0]);
-      // A look-up may take seconds: they must not lie between the next line and the request.
+      await this.#untilFree();
+      // A look-up may take seconds: they must not lie between the next lines and the request.
       await this.#ports.guard.check(this.#claim.target.url);
+      const slot = await this.#rateSlot();
       if (!this.#mayStart()) {
         this.#release(runs.slice(index).flat());
         break;
       }
-      this.#start(run);
+      this.#start(run, slot);
     }
     await Promise.all(this.#inFlight);
   }
 
   /** What can't be started goes back: at once, where that is because this lease has come to its end. */
-  #release(events: ClaimedEvent[]): void {
-    for (const { topic, sequence } of events) this.#outcomes.push({ kind: 'released', topic, sequence });
-    if (this.#stop === null || events.length === 0) return;
+  #release(events: readonly ClaimedEvent[]): void {
+    const missed = this.#stop === 'missed' ? { missed: true as const } : {};
+    for (const { topic, sequence } of events) this.#outcomes.push({ kind: 'released', topic, sequence, ...missed });
+    if (this.#stop !== null && events.length > 0) this.#settleSoon();
+  }
+
+  #settleSoon(): void {
     this.#hasReleased = true;
     this.#released.resolve();
   }
 
-  async #untilSlot(): Promise<void> {
+  async #untilFree(): Promise<void> {
     while (this.#inFlight.size >= POOL_SIZE && this.#stop === null) {
       // Not a race of all that is under way: that grows with each event of the lease.
       await new Promise<void>((resolve) => {
@@ -179,12 +188,18 @@ class LeaseRun {
     }
   }
 
-  /** Waits for the event's rate slot. One that lies too late for this lease ends it: those behind it are due later still. */
-  async #untilDue({ notBefore }: ClaimedEvent): Promise<void> {
-    if (notBefore === null) return;
-    if (notBefore > this.#claimedAt + LEASE_WORK_MS) this.#stopStarting('overdue');
-    while (this.#stop === null && this.#ports.clock.now() < notBefore) {
-      await Promise.race([this.#ports.clock.sleep(notBefore - this.#ports.clock.now()), this.#stopped.promise]);
+  /** Waits for the next rate slot that can be used; null: there is no limit, or nothing more is started. */
+  async #rateSlot(): Promise<Slot | null> {
+    const { clock } = this.#ports;
+    if (this.#pace.end === null) return null;
+    for (;;) {
+      const slot = this.#pace.take(clock.now());
+      if (slot === null) this.#stopStarting('missed');
+      while (this.#stop === null && slot !== null && clock.now() < slot.from && canStart(slot, clock.now())) {
+        await Promise.race([clock.sleep(slot.from - clock.now()), this.#stopped.promise]);
+      }
+      if (this.#stop !== null || slot === null) return null;
+      if (canStart(slot, clock.now())) return slot;
     }
   }
 
@@ -193,42 +208,46 @@ class LeaseRun {
     return this.#stop === null;
   }
 
-  #start(run: Batch): void {
+  #start(run: Batch, slot: Slot | null): void {
     const isBatch = this.#claim.target.format === 'batch';
-    const sent = (isBatch ? this.#sendBatch(run) : this.#send(run)).then(() => {
+    const sent = (isBatch ? this.#sendBatch(run, slot) : this.#send(run, slot)).then(() => {
       this.#inFlight.delete(sent);
       this.#slotFree();
     });
     this.#inFlight.add(sent);
   }
 
-  /** One after the other, up to the first that fails; the first may start at once. */
-  async #send(run: Batch): Promise<void> {
+  /** One after the other, up to the first that fails; the first may start at once, in its slot if there is one. */
+  async #send(run: Batch, first: Slot | null): Promise<void> {
     const { subscription, target } = this.#claim;
+    let slot = first;
     for (const [index, event] of run.entries()) {
       if (index > 0) {
-        await this.#untilDue(event);
         await this.#ports.guard.check(target.url);
+        slot = await this.#rateSlot();
         if (!this.#mayStart()) return this.#release(run.slice(index));
       }
-      const outcome = await sendWebhook(subscription, target, event, this.#ports, this.#timeouts);
-      this.#outcomes.push(outcome);
-      if (outcome.kind === 'failed') this.#noteFailure(event, outcome);
-      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+      const outcome = await sendWebhook(subscription, target, event, this.#ports, this.#timeouts, slot);
+      this.#note(event, outcome);
       // What could not even be made into a request is dead: nothing behind it has to wait for that.
       if (outcome.kind === 'failed' || outcome.kind === 'released') return this.#release(run.slice(index + 1));
     }
   }
 
-  async #sendBatch(batch: Batch): Promise<void> {
+  async #sendBatch(batch: Batch, slot: Slot | null): Promise<void> {
     const { subscription, target } = this.#claim;
-    const outcomes = await sendBatch(subscription, target, batch, this.#ports, this.#timeouts);
-    this.#outcomes.push(...outcomes);
-    for (const outcome of outcomes) {
-      const event = batch.find(({ sequence }) => sequence === outcome.sequence);
-      if (outcome.kind === 'failed' && event !== undefined) this.#noteFailure(event, outcome);
-      if (outcome.kind === 'released') this.#stopStarting('unresolved');
+    for (const outcome of await sendBatch(subscription, target, batch, this.#ports, this.#timeouts, slot)) {
+      this.#note(batch.find(({ sequence }) => sequence === outcome.sequence) ?? batch[0], outcome);
     }
+  }
+
+  #note(event: ClaimedEvent, outcome: DeliveryOutcome): void {
+    this.#outcomes.push(outcome);
+    if (outcome.kind === 'failed') this.#noteFailure(event, outcome);
+    if (pushesBack(outcome)) this.#stopStarting('pushed-back');
+    if (outcome.kind !== 'released') return;
+    if (outcome.obstacle === undefined) this.#settleSoon();
+    else this.#stopStarting('unresolved');
   }
 
   #noteFailure(event: ClaimedEvent, outcome: FailedOutcome): void {

@@ -2,6 +2,7 @@ import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget, SharedRequest } from '../subscriptions/protocol.ts';
 import { RequestBook } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
+import { canStart, type Slot } from './pace.ts';
 import { type Batch, batchRequest, type WebhookRequest, webhookRequest } from './request.ts';
 import { readStart } from './response-body.ts';
 import { Timeouts } from './timeouts.ts';
@@ -59,6 +60,7 @@ type Unnamed<Outcome> = Omit<Outcome, 'topic' | 'sequence'>;
  * Makes one attempt to deliver an event. Never throws: whatever happens is an outcome.
  *
  * @param timeouts of the target's length, to be shared by all requests of a lease.
+ * @param slot in which it has to start; where it can't any more nothing is sent, and the event is released.
  */
 export async function sendWebhook(
   subscription: string,
@@ -66,12 +68,13 @@ export async function sendWebhook(
   event: ClaimedEvent,
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
+  slot: Slot | null = null,
 ): Promise<DeliveryOutcome> {
   const result = await transformed(target, event);
   if (!result.ok) return invalid(event, result.error);
   const { outgoing } = result;
   const build = (at: number) => webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
-  const sent = await send(target, build, ports, timeouts);
+  const sent = await send(target, build, ports, timeouts, slot);
   return noted(subscription, target, event, sent, Object.keys(outgoing.headers));
 }
 
@@ -82,6 +85,7 @@ export async function sendBatch(
   events: Batch,
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
+  slot: Slot | null = null,
 ): Promise<DeliveryOutcome[]> {
   const outcomes: DeliveryOutcome[] = [];
   const members: ClaimedEvent[] = [];
@@ -94,7 +98,7 @@ export async function sendBatch(
   if (first === undefined) return outcomes;
   const batch: Batch = [first, ...others];
   const build = (at: number) => batchRequest(subscription, target, batch, at, ports.version);
-  const sent = await send(target, build, ports, timeouts);
+  const sent = await send(target, build, ports, timeouts, slot);
   return [...outcomes, ...batch.map((event) => noted(subscription, target, event, sent, []))];
 }
 
@@ -106,7 +110,7 @@ function invalid({ topic, sequence }: ClaimedEvent, error: string): DeliveryOutc
 interface Sent {
   at: number;
   request: WebhookRequest | null;
-  made: Attempt;
+  made: Attempt | { kind: 'released'; missed: true };
 }
 
 async function send(
@@ -114,11 +118,16 @@ async function send(
   build: (at: number) => WebhookRequest,
   ports: WebhookPorts,
   timeouts: Timeouts,
+  slot: Slot | null,
 ): Promise<Sent> {
   const at = ports.clock.now();
   try {
     const request = build(at);
-    return { at, request, made: await attempt(target, request, at, ports, timeouts) };
+    const verdict = await ports.guard.check(request.url);
+    if (!verdict.ok) return { at, request, made: notSent(verdict, at) };
+    if (slot !== null && !canStart(slot, ports.clock.now()))
+      return { at, request, made: { kind: 'released', missed: true } };
+    return { at, request, made: await exchange(target, verdict.url, request, at, ports, timeouts) };
   } catch (error) {
     const failure = unanswered('failed', describeFailure(error, sensitiveIn(target, null)), 0);
     return { at, request: null, made: { at, ...failure, request: null } };
@@ -146,18 +155,29 @@ export async function attempt(
   request: WebhookRequest,
   at: number,
   ports: WebhookPorts,
-  timeouts = new Timeouts(ports.clock, target.timeoutMs),
 ): Promise<Attempt> {
-  const { url, ...init } = request;
-  const verdict = await ports.guard.check(url);
+  const verdict = await ports.guard.check(request.url);
   if (!verdict.ok) return notSent(verdict, at);
+  return exchange(target, verdict.url, request, at, ports, new Timeouts(ports.clock, target.timeoutMs));
+}
+
+/** From the request to the start of its answer's body, at the URL as it was checked. */
+async function exchange(
+  target: DeliveryTarget,
+  url: string,
+  request: WebhookRequest,
+  at: number,
+  ports: WebhookPorts,
+  timeouts: Timeouts,
+): Promise<Attempt> {
+  const { url: _unchecked, ...init } = request;
   const startedAt = ports.clock.now();
   const latency = () => Math.max(0, ports.clock.now() - startedAt);
   const abort = new AbortController();
   const timeout = Promise.withResolvers<null>();
   const stop = timeouts.start(() => timeout.resolve(null));
   try {
-    const fetched = ports.fetch(verdict.url, { ...init, redirect: 'manual', signal: abort.signal });
+    const fetched = ports.fetch(url, { ...init, redirect: 'manual', signal: abort.signal });
     const response = await Promise.race([fetched, timeout.promise]);
     if (response === null) {
       abandon(fetched, abort);

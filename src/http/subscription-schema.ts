@@ -8,7 +8,7 @@ import { parseSecret } from '../subscriptions/webhook-keys.ts';
 import { filterField, toFilter, toTransform, transformField } from './expression-fields.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
-import { rateLimitBody } from './replay-schema.ts';
+import { rateLimitBody, toRateLimit } from './replay-schema.ts';
 
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
@@ -87,12 +87,12 @@ export const READ_ONLY_FIELDS = [
   'latency',
   'successRate',
   'attempted',
+  'health',
 ];
 
 /** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
   'delivery.kind': z.enum(['queue', 'service', 'pull']),
-  'delivery.rateLimit': rateLimitBody,
 };
 
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
@@ -155,7 +155,12 @@ export const subscriptionBody = z
           .describe(
             '`whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.',
           ),
-        rateLimit: z.null().optional(),
+        rateLimit: rateLimitBody
+          .nullable()
+          .default(null)
+          .describe(
+            'At most so many requests started in any such span: of live events, retries, redrives and replays together.',
+          ),
         maxBatch: z
           .int()
           .min(1)
@@ -203,7 +208,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
       timeoutMs: body.delivery.timeout,
       headers: body.delivery.headers,
       secret: body.delivery.secret ?? null,
-      rateLimit: null,
+      rateLimit: toRateLimit(body.delivery.rateLimit),
       maxBatch: body.delivery.maxBatch,
       handshake: body.delivery.handshake,
     },

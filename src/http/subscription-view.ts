@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { formatDuration } from '../events/durations.ts';
 import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
-import type { AttemptView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
+import type { AttemptView, HealthView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
 import { filterOut } from './expression-fields.ts';
-import { timeField, timeOf } from './fields.ts';
+import { timeField, timeOf, timeOrNull } from './fields.ts';
 import { rateLimitBody, rateLimitOut } from './replay-schema.ts';
 
 /** Subscriptions, their topics and attempts as they are answered. */
@@ -79,6 +79,19 @@ export const subscriptionAnswer = z.object({
     'The part of the attempts that was delivered, from 0 to 1, of the last hour and the last day; null: there was none.',
   ),
   attempted: recently(count).describe('How many attempts that were. Replays and redrives are among them.'),
+  health: z
+    .object({
+      state: z
+        .enum(['healthy', 'slowed', 'failing'])
+        .describe(
+          '`slowed`: the receiver pushed back (429, 502, 503, 504), so that less is sent at a time; `failing`: one probe at a time is sent, the rest waits.',
+        ),
+      concurrency: z.int().describe('Deliveries that may be under way: `maxInFlight`, or fewer.'),
+      since: timeField.nullable().describe('Since when it has not been healthy.'),
+      nextProbeAt: timeField.nullable().describe('While failing: when the receiver is tried again.'),
+      retryAfter: timeField.nullable().describe('The receiver asked (`Retry-After`) that nothing starts before.'),
+    })
+    .describe('How the receiver does.'),
 });
 
 export const topicStandingAnswer = z.object({
@@ -166,6 +179,18 @@ export function subscriptionOut(
     latency: { p50: view.latency.p50, p99: view.latency.p99 },
     successRate: { hour: view.successRate.hour, day: view.successRate.day },
     attempted: { hour: view.attempted.hour, day: view.attempted.day },
+    health: healthOut(view.health),
+  };
+}
+
+function healthOut(health: HealthView): z.infer<typeof subscriptionAnswer>['health'] {
+  const { state, concurrency, since, nextProbeAt, retryAfter } = health;
+  return {
+    state,
+    concurrency,
+    since: timeOrNull(since),
+    nextProbeAt: timeOrNull(nextProbeAt),
+    retryAfter: timeOrNull(retryAfter),
   };
 }
 

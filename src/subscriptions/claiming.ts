@@ -15,14 +15,22 @@ import {
 } from './limits.ts';
 import type { Order } from './order.ts';
 import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
-import { rateSlots } from './rate.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
+import type { Given, Throttle } from './throttle.ts';
 
 /** The events of a lease as far as they fit, and the sequences that the log has no more. */
 interface Loaded {
   events: LogEvent[];
   gone: number[];
+}
+
+interface ClaimingParts {
+  leases: Leases;
+  deaths: Deaths;
+  order: Order;
+  secrets: Secrets;
+  throttle: Throttle;
 }
 
 /** Hands leases out: the first who asks gets the events, a token and the present configuration. */
@@ -32,13 +40,15 @@ export class Claiming {
   readonly #deaths: Deaths;
   readonly #order: Order;
   readonly #secrets: Secrets;
+  readonly #throttle: Throttle;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, order: Order, secrets: Secrets) {
+  constructor(core: Core, { leases, deaths, order, secrets, throttle }: ClaimingParts) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#order = order;
     this.#secrets = secrets;
+    this.#throttle = throttle;
   }
 
   /** `void` where there is nothing to be had: claimed already, dropped, paused. @throws if the log can't be read */
@@ -53,7 +63,7 @@ export class Claiming {
     if (!lease) return { outcome: 'void' };
     const token = this.#core.token(16);
     const target = this.target();
-    const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token));
+    const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token));
     this.#leases.send(send);
     if (claimed.length === 0) return { outcome: 'void' };
     return {
@@ -63,6 +73,7 @@ export class Claiming {
       subscription: this.#core.ports.name,
       events: claimed,
       target,
+      slotLifeMs,
     };
   }
 
@@ -73,13 +84,18 @@ export class Claiming {
   }
 
   /** What was loaded is given out; what did not fit goes into another lease, what is gone dies. */
-  #claim(lane: LaneRow, lease: LeaseRow, loaded: Loaded, token: string): { claimed: ClaimedEvent[]; send: number[] } {
+  #claim(
+    lane: LaneRow,
+    lease: LeaseRow,
+    loaded: Loaded,
+    token: string,
+  ): { claimed: ClaimedEvent[]; slotLifeMs: number; send: number[] } {
     const { sql } = this.#core;
     const wanted = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
       this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
-      return { claimed: [], send: [] };
+      return { claimed: [], slotLifeMs: 0, send: [] };
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
     const content = new Map<LogEvent, Leased>();
@@ -91,12 +107,12 @@ export class Claiming {
       content.set(event, turn);
       wanted.delete(event.sequence);
     }
-    const { events, slots } = this.#inTime(lane, lease, content);
+    const { events, given } = this.#inTime(lane, lease, content);
     const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], () => true) : [];
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);
-      return { claimed: [], send };
+      return { claimed: [], slotLifeMs: 0, send };
     }
     sql.setLease(lease.id, {
       ...columnsOf(events.flatMap((event) => content.get(event) ?? [])),
@@ -105,11 +121,12 @@ export class Claiming {
       due: this.#core.now() + CLAIM_LIFE_MS,
       target_version: this.#core.row?.target_version ?? 0,
       batch: this.#isBatch ? (lease.batch ?? lease.id) : null,
+      paced: given === null ? 0 : 1,
     });
     const claimed = events.map((event, index) =>
-      this.#claimedEvent(lane, lease, event, content.get(event)?.key ?? null, slots?.[index] ?? null),
+      this.#claimedEvent(lane, lease, event, content.get(event)?.key ?? null, given && this.#slotOf(given, index)),
     );
-    return { claimed, send };
+    return { claimed, slotLifeMs: given?.lifeMs ?? 0, send };
   }
 
   get #isBatch(): boolean {
@@ -147,48 +164,38 @@ export class Claiming {
     lane: LaneRow,
     lease: LeaseRow,
     content: ReadonlyMap<LogEvent, Leased>,
-  ): { events: LogEvent[]; slots: number[] | null } {
-    const { sql } = this.#core;
+  ): { events: LogEvent[]; given: Given | null } {
     const events = [...content.keys()];
-    const rate = lane.replay === null ? null : sql.lane(lane.id);
-    const now = this.#core.now();
-    // A batch is one request, and takes one slot.
-    const all = rate && rateSlots(rate, now, this.#isBatch ? 1 : events.length);
-    if (!all) return { events, slots: null };
-    const slots = events.map((_, index) => all.slots[index] ?? all.slots[0] ?? now);
-    const fitting = slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
-    const late = events.slice(fitting);
-    const given = rateSlots(rate, now, this.#isBatch ? Math.min(fitting, 1) : fitting);
-    sql.setLane(lane.id, { rate_cursor: given?.cursor ?? rate.rate_cursor });
-    if (late.length > 0) this.#tooLate(lane, lease, late, content, slots.slice(fitting));
-    return { events: events.slice(0, fitting), slots };
+    const given = this.#throttle.give(
+      lane.id,
+      this.#core.now(),
+      this.#isBatch ? Math.min(1, events.length) : events.length,
+    );
+    if (given === null) return { events, given };
+    const near = this.#isBatch && given.near > 0 ? events.length : given.near;
+    const late = events.slice(near).map((event, index) => ({ event, slot: this.#slotOf(given, near + index) }));
+    if (late.length > 0) this.#tooLate(lease, late, content);
+    return { events: events.slice(0, near), given };
+  }
+
+  /** A batch is one request, and takes one slot. */
+  #slotOf({ slots }: Given, index: number): number {
+    return slots[this.#isBatch ? 0 : index] ?? this.#core.now();
   }
 
   /** New events in order go back to where they wait for their turn; whatever else waits for its slot. */
-  #tooLate(
-    lane: LaneRow,
-    lease: LeaseRow,
-    late: LogEvent[],
-    content: ReadonlyMap<LogEvent, Leased>,
-    slots: number[],
-  ): void {
-    const { sql } = this.#core;
-    const inOrder = (event: LogEvent) => !lease.retry && content.get(event)?.key != null;
+  #tooLate(lease: LeaseRow, late: { event: LogEvent; slot: number }[], content: ReadonlyMap<LogEvent, Leased>): void {
+    const inOrder = ({ event }: { event: LogEvent }) => !lease.retry && content.get(event)?.key != null;
     this.#leases.giveBack(
       lease,
-      late.filter(inOrder).flatMap((event) => content.get(event) ?? []),
+      late.filter(inOrder).flatMap(({ event }) => content.get(event) ?? []),
       () => true,
     );
-    const waiting = late
-      .map((event, index) => ({ event, due: slots[index] ?? 0 }))
-      .filter(({ event }) => !inOrder(event));
-    if (!lease.retry) for (const { event } of waiting) sql.putException(untried(lane.id, event.sequence));
-    sql.postpone(
-      lane.id,
-      waiting.map(({ event }) => event.sequence),
-      waiting.map(({ due }) => due - RATE_AHEAD_MS),
+    const waiting = late.filter((entry) => !inOrder(entry));
+    this.#leases.postpone(
+      lease,
+      waiting.map(({ event, slot }) => ({ sequence: event.sequence, due: slot - RATE_AHEAD_MS })),
     );
-    sql.moveLane(lane.id, { in_flight: -waiting.length, retrying: waiting.length });
   }
 
   #claimedEvent(
@@ -255,23 +262,4 @@ export class Claiming {
     const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
     return origin === null ? target : { ...target, origin };
   }
-}
-
-/** The row of a delivery that waits and was never attempted. */
-function untried(lane: number, sequence: number) {
-  return {
-    lane,
-    sequence,
-    attempts: 0,
-    tries: 0,
-    due: 0,
-    lease: null,
-    redriven: 0,
-    event: null,
-    first_attempt_at: null,
-    last_status: null,
-    last_error: null,
-    key: null,
-    batch: null,
-  };
 }

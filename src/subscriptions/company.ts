@@ -2,6 +2,7 @@ import type { Core } from './core.ts';
 import type { Leases } from './leases.ts';
 import { LINGER_MS, SHORT_OF_SLOTS_MS } from './limits.ts';
 import type { LaneRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 
 /** What is known of a live lane. */
 interface Known {
@@ -17,11 +18,13 @@ interface Known {
 export class Company {
   readonly #core: Core;
   readonly #leases: Leases;
+  readonly #throttle: Throttle;
   readonly #known = new Map<number, Known>();
 
-  constructor(core: Core, leases: Leases) {
+  constructor(core: Core, leases: Leases, throttle: Throttle) {
     this.#core = core;
     this.#leases = leases;
+    this.#throttle = throttle;
   }
 
   /** A lane begins to read. */
@@ -49,7 +52,7 @@ export class Company {
   }
 
   get #whole(): number {
-    return Math.min(this.#leases.share, Math.ceil(this.#core.document.maxInFlight / 2));
+    return Math.min(this.#leases.share, Math.ceil(this.#core.concurrency / 2), this.#throttle.batch);
   }
 
   /** Without the slots that whole leases leave over; those wait for others, as far as `isWorthReading` lets them. */

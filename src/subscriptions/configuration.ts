@@ -8,7 +8,9 @@ import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import type { Notices } from './notices.ts';
 import { inParallel } from './parallel.ts';
+import { NO_PRESSURE } from './pressure.ts';
 import type { ConfigurationView, PutRequest, PutResult, SubscriptionView } from './protocol.ts';
+import { cursorOf } from './rate.ts';
 import type { LaneRow, SubscriptionRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -132,6 +134,7 @@ export class Configuration {
       ordering: before ? base.ordering : document.ordering,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
       ...this.#consent.columns(before, document),
+      rate_cursor: cursorOf(base.rate_cursor, before?.document.delivery.rateLimit ?? null, document.delivery.rateLimit),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
@@ -276,6 +279,7 @@ const HEALTHY = {
   failing_since: null,
   obstacle: null,
   obstacle_since: null,
+  ...NO_PRESSURE,
 };
 
 /** Of the configuration, without quotes: those are HTTP's. */
@@ -343,5 +347,7 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     ordering: 'none',
     ...NO_CONSENT,
     hub: old?.hub ?? null,
+    rate_cursor: old?.rate_cursor ?? 0,
+    rate_booked: old?.rate_booked ?? '[]',
   };
 }

@@ -1,5 +1,5 @@
 import type { Core, Present } from './core.ts';
-import type { RateLimit, SubscriptionDocument } from './document.ts';
+import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { CONSENT_DELAY_FIRST_MS, CONSENT_DELAY_MAX_MS } from './limits.ts';
 import type { ConsentAnswer, ConsentRequest } from './protocol.ts';
@@ -121,12 +121,4 @@ export function originOf({ row }: Present): string | null {
 /** The host of a URL, without its port: to receivers it names a system, not a machine. */
 export function hostOf(hub: string): string {
   return new URL(hub).hostname;
-}
-
-/** The slower of what is configured and what the receiver has granted; null: neither limits. */
-export function slowerRate(configured: RateLimit | null, grantedPerMinute: number | null): RateLimit | null {
-  if (grantedPerMinute === null) return configured;
-  const granted = { count: grantedPerMinute, spanMs: MINUTE_MS };
-  const isSlower = configured === null || granted.count / granted.spanMs < configured.count / configured.spanMs;
-  return isSlower ? granted : configured;
 }

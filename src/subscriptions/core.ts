@@ -15,6 +15,7 @@ import {
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
+  HOLD_MAX_MS,
   PROBE_WITHIN_MS,
   STALLED_MS,
 } from './limits.ts';
@@ -219,12 +220,27 @@ export class Core {
 
   /** May deliveries be claimed and lanes move? */
   get running(): boolean {
-    return this.enabled && this.locked === null && this.#row?.consent !== 'pending';
+    const consented = this.#row?.consent !== 'pending';
+    return this.enabled && this.locked === null && consented && this.retryAfter === null;
   }
 
   /** By what what is leased now is ordered. */
   get ordering(): Ordering {
     return this.#row?.ordering ?? 'none';
+  }
+
+  /** Until when nothing starts, because the receiver asked for it; null: it does not. */
+  get retryAfter(): number | null {
+    const until = this.#row?.retry_after ?? 0;
+    const now = this.now();
+    // One further away than any is set was set before the clock jumped back.
+    return until > now && until <= now + HOLD_MAX_MS ? until : null;
+  }
+
+  /** How many deliveries may be out: `maxInFlight`, fewer after the receiver pushed back. */
+  get concurrency(): number {
+    const { maxInFlight } = this.document;
+    return Math.min(maxInFlight, Math.floor(this.#row?.concurrency ?? maxInFlight));
   }
 
   /** New events wait in the log, one probe at a time goes out. */

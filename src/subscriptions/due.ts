@@ -1,15 +1,8 @@
 import type { Consent } from './consent.ts';
 import type { Core } from './core.ts';
-import {
-  CLAIM_LIFE_MS,
-  LOCKED_LOOK_MS,
-  PROBE_WITHIN_MS,
-  RATE_AHEAD_MS,
-  RATE_WAIT_MAX_MS,
-  STALLED_MS,
-  WATCHDOG_MS,
-} from './limits.ts';
+import { CLAIM_LIFE_MS, LOCKED_LOOK_MS, PROBE_WITHIN_MS, RATE_WAIT_MAX_MS, STALLED_MS, WATCHDOG_MS } from './limits.ts';
 import { obstacleWait } from './obstacle.ts';
+import type { Throttle } from './throttle.ts';
 
 /**
  * The earliest moment at which something has to be done, derived from the tables; past if it is overdue, null if nothing
@@ -17,44 +10,70 @@ import { obstacleWait } from './obstacle.ts';
  *
  * @param chores when the first of them is due
  */
-export function nextDue(core: Core, consent: Consent, chores: number | null): number | null {
+export function nextDue(
+  core: Core,
+  { consent, throttle }: { consent: Consent; throttle: Throttle },
+  chores: number | null,
+): number | null {
   const now = core.now();
   const lease = core.sql.nextLeaseDue(!core.running);
   // No lease's moment lies further away, whatever the clock has done.
   const latest = now + Math.max(CLAIM_LIFE_MS, obstacleWait(core));
-  const dues = [chores, consent.nextDue(now), lease === null ? null : Math.min(lease, latest)];
-  if (core.running) dues.push(core.failing ? probeDue(core, now) : workDue(core, now));
-  else if (core.enabled && core.locked !== null) dues.push(now + LOCKED_LOOK_MS);
+  const dues = [chores, consent.nextDue(now), lease === null ? null : Math.min(lease, latest), disableDue(core)];
+  if (core.running) dues.push(core.failing ? probeDue(core, throttle, now) : workDue(core, throttle, now));
+  else if (core.enabled) dues.push(core.locked === null ? core.retryAfter : now + LOCKED_LOOK_MS);
   if (core.row?.stalled_at != null) dues.push(now + WATCHDOG_MS);
-  const due = dues.filter((entry) => entry !== null);
-  return due.length === 0 ? null : Math.min(...due);
+  return earliest(dues);
 }
 
-/** While failing only one delivery is out at a time: a retry that is due within five minutes, else the next of a log. */
-function probeDue(core: Core, now: number): number | null {
+/** While failing: when the receiver is tried again; null: there is nothing to try it with, or its trial is under way. */
+export function nextProbe(core: Core, throttle: Throttle): number | null {
   const exception = core.sql.firstDue()?.due ?? null;
-  const retryIsNext = exception !== null && exception <= now + PROBE_WITHIN_MS;
-  const due = retryIsNext ? exception : hasMore(core) ? core.probeAt(now) : exception;
-  // A moment that is past was looked at in this very turn; what still stands in the way is a lease or a read.
+  const retryIsNext = exception !== null && exception <= core.now() + PROBE_WITHIN_MS;
+  const due = retryIsNext ? exception : hasMore(core) ? core.probeAt(core.now()) : exception;
+  return due === null ? null : Math.max(due, throttle.readyAt ?? 0, core.retryAfter ?? 0);
+}
+
+/** A moment that is past was looked at in this very turn; what still stands in the way is a lease or a read. */
+function probeDue(core: Core, throttle: Throttle, now: number): number | null {
+  const due = nextProbe(core, throttle);
   return due !== null && due <= now ? now + WATCHDOG_MS : due;
 }
 
-function workDue(core: Core, now: number): number | null {
+function workDue(core: Core, throttle: Throttle, now: number): number | null {
   const exception = core.sql.firstDue()?.due ?? null;
-  const dues = [exception === null || exception > now ? exception : overdueRetry(core, exception, now)];
+  const room = roomDue(core, throttle, now);
+  const dues = [exception === null || exception > now ? exception : (room ?? exception)];
   if (hasMore(core)) {
-    const slots = core.sql.rateSlots().map(({ cursor }) => Math.min(cursor - RATE_AHEAD_MS, now + RATE_WAIT_MAX_MS));
-    dues.push(now + WATCHDOG_MS, ...slots.filter((slot) => slot > now));
+    const slots = [throttle.readyAt ?? 0, ...throttle.replaysReadyAt].filter((slot) => slot > now);
+    dues.push(now + WATCHDOG_MS, ...slots.map((slot) => Math.min(slot, now + RATE_WAIT_MAX_MS)));
   }
-  const due = dues.filter((entry) => entry !== null);
-  return due.length === 0 ? null : Math.min(...due);
+  return earliest(dues);
 }
 
-/** Where nothing more may go out, or what is under way comes first in its order, a settle looks at the rest; the watchdog is for the settle that never comes. */
-function overdueRetry(core: Core, due: number, now: number): number {
-  const { live, replay, leases } = core.sql.inFlight();
-  const inOrder = core.ordering !== 'none' || core.document.ordering !== 'none';
-  return live + replay >= core.document.maxInFlight || (inOrder && leases > 0) ? now + WATCHDOG_MS : due;
+/**
+ * When more may go out, as far as it can be said; null: now. Where all is out, or is leased and has no rate slot yet, a settle
+ * or a claim looks at the rest; the watchdog is for the one that never comes.
+ */
+function roomDue(core: Core, throttle: Throttle, now: number): number | null {
+  const { live, replay } = core.sql.inFlight();
+  if (live + replay >= core.concurrency) return now + WATCHDOG_MS;
+  const { readyAt } = throttle;
+  if (readyAt !== null && readyAt > now) return Math.min(readyAt, now + RATE_WAIT_MAX_MS);
+  return throttle.allows(now) > 0 ? null : now + WATCHDOG_MS;
+}
+
+/** When a receiver that only fails is disabled, where something waits for it; null: it does not fail, or nothing does. */
+export function disableDue(core: Core): number | null {
+  const { present } = core;
+  if (!present || !core.enabled || present.row.streak === 0 || present.row.failing_since === null) return null;
+  const hasPending = core.sql.firstDue() !== null || core.sql.hasUnread();
+  return hasPending ? present.row.failing_since + present.document.disableAfterMs : null;
+}
+
+function earliest(dues: (number | null)[]): number | null {
+  const due = dues.filter((entry) => entry !== null);
+  return due.length === 0 ? null : Math.min(...due);
 }
 
 /** Is there more to lease than what has to be tried again? */
@@ -63,10 +82,10 @@ function hasMore(core: Core): boolean {
 }
 
 /** Is there something that an alarm should have done long ago? Then it was lost. */
-export function isOverdue(core: Core): boolean {
+export function isOverdue(core: Core, throttle: Throttle): boolean {
   const long = core.now() - STALLED_MS;
   const lease = core.sql.nextLeaseDue(!core.running);
   if (lease !== null) return lease < long;
   const exception = core.running && !core.failing ? core.sql.firstDue() : null;
-  return exception !== null && exception.due < long;
+  return exception !== null && Math.max(exception.due, throttle.readyAt ?? 0) < long;
 }

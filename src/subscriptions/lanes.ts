@@ -9,10 +9,18 @@ import type { Leases } from './leases.ts';
 import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
 import { lowNeeded } from './low.ts';
 import type { Order } from './order.ts';
-import { leaseSize } from './retry.ts';
 import { rotated } from './rotation.ts';
 import type { LaneRow } from './rows.ts';
 import { type Reserved, Slots } from './slots.ts';
+import type { Throttle } from './throttle.ts';
+
+interface LanesParts {
+  leases: Leases;
+  deaths: Deaths;
+  order: Order;
+  attaching: Attaching;
+  throttle: Throttle;
+}
 
 /** A read of a log under way. */
 interface Reading extends Reserved {
@@ -43,14 +51,14 @@ export class Lanes {
   /** Which kind of lane took something last. */
   #lastTaken: 'live' | 'replay' = 'replay';
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, order: Order, attaching: Attaching) {
+  constructor(core: Core, { leases, deaths, order, attaching, throttle }: LanesParts) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#attaching = attaching;
     this.#order = order;
-    this.#slots = new Slots(core, () => [...this.#reading.values(), ...this.#catchingUp.reading]);
-    this.#company = new Company(core, leases);
+    this.#slots = new Slots(core, throttle, () => [...this.#reading.values(), ...this.#catchingUp.reading]);
+    this.#company = new Company(core, leases, throttle);
     this.#catchingUp = new CatchingUp(core, leases, deaths, order, this.#slots, () => this.pump());
   }
 
@@ -119,11 +127,11 @@ export class Lanes {
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
-    const { format, maxBatch, timeoutMs } = this.#core.document.delivery;
-    const size = format === 'batch' ? maxBatch : leaseSize(timeoutMs);
+    const { format, maxBatch } = this.#core.document.delivery;
+    const size = format === 'batch' ? maxBatch : this.#leases.retriesMax;
     const sent: number[] = [];
     for (;;) {
-      const limit = Math.min(size, this.#slots.forRetries());
+      const limit = Math.min(size, this.#slots.forRetries(now));
       const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
       const lane = due && this.#core.sql.lane(due.lane);
       if (!due || !lane) return sent;
@@ -268,14 +276,16 @@ export class Lanes {
     }
     if (request.scannedTo < lane.next) return { state: 'parked', next: lane.next, low: lowNeeded(this.#core, lane) };
 
-    this.#core.progressAt = this.#core.now();
+    const now = this.#core.now();
+    this.#core.progressAt = now;
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
     this.#company.tellOf(lane.id, request.lastSequence);
     const idle = this.#core.sql.inFlight().leases === 0;
     const { running, failing, readingHeld, tooManyExceptions } = this.#core;
-    const room = running && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
+    const takes = running && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
+    const room = takes ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
-    if (idle && room && follows && fresh.length <= this.#core.document.maxInFlight) {
+    if (idle && follows && room > 0 && fresh.length <= room) {
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
       const after = this.#core.sql.lane(lane.id);

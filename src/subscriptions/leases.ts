@@ -12,6 +12,7 @@ import {
   LEASE_EVENTS_MIN,
   LEASES_WANTED,
   LEASES_WANTED_SWIFT,
+  POOL_SIZE,
   RESEND_MS,
   SWIFT_LATENCY_MS,
 } from './limits.ts';
@@ -21,7 +22,8 @@ import type { Run } from './picking.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
 import { leaseSize } from './retry.ts';
-import type { LaneRow, LeaseRow } from './rows.ts';
+import type { ExceptionRow, LaneRow, LeaseRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 
 /** Leases: made, sent through the queue, sent again, taken back when nobody settles them. */
 export class Leases {
@@ -30,13 +32,15 @@ export class Leases {
   readonly #notices: Notices;
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
-  /** The target that has answered swiftly of late. */
-  #swiftTarget: number | null = null;
+  readonly #throttle: Throttle;
+  /** How a target has answered of late. */
+  #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
 
-  constructor(core: Core, deaths: Deaths, notices: Notices) {
+  constructor(core: Core, deaths: Deaths, notices: Notices, throttle: Throttle) {
     this.#core = core;
     this.#deaths = deaths;
     this.#notices = notices;
+    this.#throttle = throttle;
   }
 
   /**
@@ -44,12 +48,33 @@ export class Leases {
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
   get #size(): number {
-    return this.swift ? LEASE_EVENTS_MAX : leaseSize(this.#core.document.delivery.timeoutMs);
+    const { timeoutMs } = this.#core.document.delivery;
+    return Math.min(this.swift ? LEASE_EVENTS_MAX : leaseSize(timeoutMs), this.#pacedSize);
   }
 
   /** Has the present target answered swiftly of late? */
   get swift(): boolean {
-    return this.#swiftTarget !== null && this.#swiftTarget === this.#core.row?.target_version;
+    return this.#present?.swift ?? false;
+  }
+
+  /** How many retries a lease may hold. */
+  get retriesMax(): number {
+    return Math.min(leaseSize(this.#core.document.delivery.timeoutMs), this.#pacedSize);
+  }
+
+  /**
+   * With a rate limit a lease holds no more than the consumer can start at their slots: as many as its pool, unless that is
+   * free again each time it is needed.
+   */
+  get #pacedSize(): number {
+    const { distance } = this.#throttle;
+    const latency = this.#present?.latencyMs ?? this.#core.document.delivery.timeoutMs;
+    return distance === null || latency <= POOL_SIZE * distance ? LEASE_EVENTS_MAX : POOL_SIZE;
+  }
+
+  /** What was learned of the present target. */
+  get #present() {
+    return this.#learned?.target === this.#core.row?.target_version ? this.#learned : null;
   }
 
   /**
@@ -60,16 +85,16 @@ export class Leases {
     const { format, maxBatch } = this.#core.document.delivery;
     if (format === 'batch') return maxBatch;
     const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
-    const share = Math.floor(this.#core.document.maxInFlight / wanted);
+    const share = Math.floor(this.#core.concurrency / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
   }
 
   /** Learns from what became of a lease's events. */
   learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[]): void {
     if (attempted.length === 0) return;
-    const total = attempted.reduce((sum, { latencyMs }) => sum + latencyMs, 0);
-    const swift = attempted.every(({ status }) => status !== null) && total <= SWIFT_LATENCY_MS * attempted.length;
-    this.#swiftTarget = swift ? lease.target_version : null;
+    const latencyMs = attempted.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / attempted.length;
+    const swift = attempted.every(({ status }) => status !== null) && latencyMs <= SWIFT_LATENCY_MS;
+    this.#learned = { target: lease.target_version, latencyMs, swift };
   }
 
   /**
@@ -140,7 +165,12 @@ export class Leases {
     const free = content.filter(({ key }) => key === null || !isBehind(key));
     const kept = content.filter(({ key }) => key !== null && isBehind(key));
     if (kept.length > 0) {
-      if (lease.retry) this.#waitAgain(lease.lane, kept);
+      const due = this.#core.now();
+      if (lease.retry)
+        this.postpone(
+          lease,
+          kept.map(({ sequence }) => ({ sequence, due })),
+        );
       else {
         this.#stepBack(
           lease.lane,
@@ -155,16 +185,17 @@ export class Leases {
     return free.length > 0 ? [this.#again(lease, free, waitMs)] : [];
   }
 
-  /** Retries of which none was made. */
-  #waitAgain(lane: number, content: readonly Leased[]): void {
+  /** Events of a lease that wait outside of any until they are due; no attempt is spent. Only inside `tx`. */
+  postpone(lease: LeaseRow, waiting: readonly { sequence: number; due: number }[]): void {
+    if (waiting.length === 0) return;
     const { sql } = this.#core;
-    const now = this.#core.now();
+    if (!lease.retry) for (const { sequence } of waiting) sql.putException(untried(lease.lane, sequence));
     sql.postpone(
-      lane,
-      content.map(({ sequence }) => sequence),
-      content.map(() => now),
+      lease.lane,
+      waiting.map(({ sequence }) => sequence),
+      waiting.map(({ due }) => due),
     );
-    sql.moveLane(lane, { in_flight: -content.length, retrying: content.length });
+    sql.moveLane(lease.lane, { in_flight: -waiting.length, retrying: waiting.length });
   }
 
   /** Where a whole topic is in order, what was leased last is what the cursor passed last: it passes it anew. */
@@ -187,7 +218,8 @@ export class Leases {
   /** Tells the queue about leases that are committed. A message that is lost is sent again when its lease is due. */
   send(leases: number[]): void {
     const { deliveries, retries, name, background } = this.#core.ports;
-    const queue = this.#core.failing || this.#core.row?.slow ? retries : deliveries;
+    const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
+    const queue = isHeldUp ? retries : deliveries;
     for (const lease of leases) {
       const sent = queue.send({ v: 1, subscription: name, lease });
       background(
@@ -315,4 +347,23 @@ export class Leases {
     sql.setLane(lane.id, { status, error, ended_at: this.#core.now(), retrying: 0, held: 0 });
     tellReplayEnded(this.#core, this.#notices, lane.id);
   }
+}
+
+/** The row of a delivery that waits and was never attempted. */
+function untried(lane: number, sequence: number): ExceptionRow {
+  return {
+    lane,
+    sequence,
+    attempts: 0,
+    tries: 0,
+    due: 0,
+    lease: null,
+    redriven: 0,
+    event: null,
+    first_attempt_at: null,
+    last_status: null,
+    last_error: null,
+    key: null,
+    batch: null,
+  };
 }

@@ -125,7 +125,13 @@ export const FAILING_TOLD_EVERY_MS = 60_000;
 export const CONSENT_DELAY_FIRST_MS = 5_000;
 export const CONSENT_DELAY_MAX_MS = 3_600_000;
 
-/** A throttled replay leases what may start within this. */
-export const RATE_AHEAD_MS = 1_000;
-/** And looks at its rate slots at least this often, whatever the clock does. */
+/** What is throttled is leased when its rate slot lies within this, and waits in the log before. */
+export const RATE_AHEAD_MS = 2_000;
+/** And is looked at at least this often, whatever the clock does. */
 export const RATE_WAIT_MAX_MS = 60_000;
+/** A rate slot lies at least this far ahead of its claim, whose answer takes a while; where that takes longer, up to the other. */
+export const RATE_LEAD_MIN_MS = 10;
+export const RATE_LEAD_MAX_MS = 1_000;
+
+/** A `Retry-After` holds up the whole subscription for this long at most. */
+export const HOLD_MAX_MS = 5 * 60_000;

@@ -274,6 +274,18 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE subscription ADD COLUMN granted_rate INTEGER;
       -- Where the hub was reached when it asked: scheme and host.
       ALTER TABLE subscription ADD COLUMN hub TEXT;
+      -- Rate and back-pressure.
+      -- The next free rate slot, and those beyond it that are given already.
+      ALTER TABLE subscription ADD COLUMN rate_cursor INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE subscription ADD COLUMN rate_booked TEXT NOT NULL DEFAULT '[]';
+      -- Deliveries that may be out, and since when they are fewer than maxInFlight; null: they are not.
+      ALTER TABLE subscription ADD COLUMN concurrency REAL;
+      ALTER TABLE subscription ADD COLUMN slowed_since INTEGER;
+      ALTER TABLE subscription ADD COLUMN halved_at INTEGER NOT NULL DEFAULT 0;
+      -- Nothing starts before.
+      ALTER TABLE subscription ADD COLUMN retry_after INTEGER;
+      -- The claim gave it rate slots.
+      ALTER TABLE leases ADD COLUMN paced INTEGER NOT NULL DEFAULT 0;
     `,
   },
 ];

@@ -104,8 +104,7 @@ export interface SubscriptionView {
   reason: string | null;
   createdAt: number;
   updatedAt: number;
-  /** The receiver fails: new events wait in the log, one probe at a time goes out. */
-  failing: boolean;
+  health: HealthView;
   lag: number;
   waiting: number;
   pending: number;
@@ -158,6 +157,22 @@ export interface SubscriptionMetrics {
 export interface LaneStandsAt {
   topic: string;
   cursor: number;
+}
+
+export interface HealthView {
+  /**
+   * - `slowed`: the receiver pushed back, fewer deliveries are out than `maxInFlight`, or none until `retryAfter`
+   * - `failing`: new events wait in the log, one probe at a time goes out
+   */
+  state: 'healthy' | 'slowed' | 'failing';
+  /** Deliveries that may be out. */
+  concurrency: number;
+  /** Since when it has not been healthy. */
+  since: number | null;
+  /** While failing: when the receiver is tried again. */
+  nextProbeAt: number | null;
+  /** The receiver asked that nothing starts before. */
+  retryAfter: number | null;
 }
 
 export type SeekResult =
@@ -322,7 +337,7 @@ export interface ClaimedEvent {
   redriven: boolean;
   /** Events of a claim with the same key go one after the other, each only if the one before was delivered. Null: whenever. */
   key: string | null;
-  /** Its rate slot: the request must not start before. */
+  /** A rate slot: a request may start from then on, this event's or one's before it that missed its own. */
   notBefore: number | null;
 }
 
@@ -335,6 +350,8 @@ export type ClaimResult =
       subscription: string;
       events: ClaimedEvent[];
       target: DeliveryTarget;
+      /** For how long after its moment a rate slot may still be used. */
+      slotLifeMs: number;
     };
 
 /**
@@ -368,8 +385,11 @@ export type DeliveryOutcome =
     }
   /** No request could be made of it: its transform failed, and would fail again. */
   | { kind: 'invalid'; topic: string; sequence: number; error: string }
-  /** Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. */
-  | { kind: 'released'; topic: string; sequence: number; obstacle?: string };
+  /**
+   * Not attempted; goes back without an attempt spent. `obstacle`: what stands in the way of all, for a person. `missed`: it
+   * needs another rate slot.
+   */
+  | { kind: 'released'; topic: string; sequence: number; obstacle?: string; missed?: true };
 
 export interface SettleRequest {
   v: 1;

@@ -5,6 +5,7 @@ import { ownFilter } from './filtering.ts';
 import type { Leases } from './leases.ts';
 import type { Notices } from './notices.ts';
 import type { ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
+import { cursorOf } from './rate.ts';
 import type { LaneRow } from './rows.ts';
 
 /** Replays: lanes with an end, beside the live one. */
@@ -82,7 +83,7 @@ export class Replays {
       this.#core.sql.setLane(lane.id, {
         rate_count: rateLimit?.count ?? null,
         rate_span: rateLimit?.spanMs ?? null,
-        rate_cursor: 0,
+        rate_cursor: cursorOf(lane.rate_cursor, limitOf(lane), rateLimit),
       }),
     );
     return this.view(id);
@@ -140,8 +141,7 @@ function replayView(lane: LaneRow, subscription: string): ReplayView {
     from: lane.start,
     to,
     filter: ownFilter(lane),
-    rateLimit:
-      lane.rate_count === null || lane.rate_span === null ? null : { count: lane.rate_count, spanMs: lane.rate_span },
+    rateLimit: limitOf(lane),
     total,
     delivered: lane.delivered,
     failed: lane.dead,
@@ -151,4 +151,9 @@ function replayView(lane: LaneRow, subscription: string): ReplayView {
     endedAt: lane.ended_at,
     error: lane.error,
   };
+}
+
+function limitOf(lane: LaneRow): RateLimit | null {
+  const { rate_count: count, rate_span: spanMs } = lane;
+  return count === null || spanMs === null ? null : { count, spanMs };
 }

@@ -40,6 +40,12 @@ export type SubscriptionRow = {
   consent_reason: string | null;
   granted_rate: number | null;
   hub: string | null;
+  rate_cursor: number;
+  rate_booked: string;
+  concurrency: number | null;
+  slowed_since: number | null;
+  halved_at: number;
+  retry_after: number | null;
 };
 
 /**
@@ -93,6 +99,7 @@ export type LeaseRow = {
   target_version: number;
   keys: string | null;
   batch: number | null;
+  paced: number;
 };
 
 export type ExceptionRow = {

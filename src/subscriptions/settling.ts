@@ -1,15 +1,16 @@
-import { formatDuration } from '../events/durations.ts';
 import type { Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { health } from './health.ts';
 import { columnsOf, contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
 import type { Leases } from './leases.ts';
-import { CLAIM_LIFE_MS, SLOW_LATENCY_MS } from './limits.ts';
+import { CLAIM_LIFE_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
+import { effectiveRate } from './rate.ts';
+import type { Receiver } from './receiver.ts';
 import { retryDelay } from './retry.ts';
 import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 import type { ToldHealth } from './told-health.ts';
 
 type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
@@ -25,20 +26,33 @@ interface OneRequest {
   fraction: number;
 }
 
+interface SettlingParts {
+  leases: Leases;
+  deaths: Deaths;
+  attempts: Attempts;
+  receiver: Receiver;
+  throttle: Throttle;
+  toldHealth: ToldHealth;
+}
+
 /** Records what became of leases. */
 export class Settling {
   readonly #core: Core;
   readonly #leases: Leases;
   readonly #deaths: Deaths;
   readonly #attempts: Attempts;
+  readonly #receiver: Receiver;
+  readonly #throttle: Throttle;
   readonly #toldHealth: ToldHealth;
 
-  constructor(core: Core, leases: Leases, deaths: Deaths, attempts: Attempts, toldHealth: ToldHealth) {
+  constructor(core: Core, parts: SettlingParts) {
     this.#core = core;
-    this.#leases = leases;
-    this.#deaths = deaths;
-    this.#attempts = attempts;
-    this.#toldHealth = toldHealth;
+    this.#leases = parts.leases;
+    this.#deaths = parts.deaths;
+    this.#attempts = parts.attempts;
+    this.#receiver = parts.receiver;
+    this.#throttle = parts.throttle;
+    this.#toldHealth = parts.toldHealth;
   }
 
   /** Idempotent, and fenced by the claim's token. */
@@ -83,7 +97,7 @@ export class Settling {
     this.#attempts.record(lane, attempted, numbers, request.request ?? null);
     // A batch was one request.
     const requests = batch === null ? attempted : attempted.slice(0, 1);
-    this.#updateHealth(lease, requests);
+    this.#receiver.learn(lease, requests);
     this.#leases.learn(lease, requests);
 
     const remaining = [...open].flatMap((sequence) => content.get(sequence) ?? []);
@@ -101,16 +115,23 @@ export class Settling {
     const behind = new Set([...remaining, ...failed].map(({ key }) => key));
     const wasHeld = this.#core.row?.obstacle != null;
     noteObstacle(this.#core, outcomes);
-    const again = this.#leases.giveBack(lease, released, (key) => behind.has(key), obstacleWait(this.#core));
+    const again = this.#giveBack(lease, released, behind);
+    const missed = outcomes.some((outcome) => outcome.kind === 'released' && outcome.missed === true);
+    if (lease.paced && outcomes.length > 0) this.#throttle.learn(missed);
+    const isUnpaced = this.#isUnpaced(lease);
     // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
     const didSomething = outcomes.length > released.length;
-    const passes = didSomething && this.#core.running && this.#core.row?.obstacle == null;
+    const isTold = didSomething || missed || isUnpaced;
+    const passes = isTold && this.#core.running && this.#core.row?.obstacle == null;
     // Where an obstacle is gone, all goes out that has waited for that.
     const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
     const send = passes ? waiting : [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     if (didSomething) this.#core.progressAt = this.#core.now();
-    return { result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running }, send };
+    return {
+      result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running || isUnpaced },
+      send,
+    };
   }
 
   #asOne(id: number): OneRequest {
@@ -191,23 +212,29 @@ export class Settling {
     return retryDelay(this.#core.document.retry, tries, outcome.retryAfterMs, fraction);
   }
 
-  #updateHealth(lease: LeaseRow, attempted: Attempted[]): void {
-    const row = this.#core.row;
-    // A streak counts for the present url only.
-    const counts = row?.disabled_reason === null && lease.target_version === row.target_version;
-    if (!row || !counts || attempted.length === 0) return;
-    const now = this.#core.now();
-    const { maxInFlight, disableAfterMs } = this.#core.document;
-    const next = health(row, attempted, {
-      now,
-      maxInFlight,
-      slowLatencyMs: SLOW_LATENCY_MS,
-      probedLog: lease.retry === 0 && now >= this.#core.probeAt(now),
-    });
-    if (Object.entries(next).some(([name, value]) => Reflect.get(row, name) !== value)) this.#core.setRow(next);
-    this.#toldHealth.settled(attempted.some(({ kind }) => kind === 'delivered'));
-    if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= disableAfterMs)
-      this.#toldHealth.disable(`The receiver has failed for ${formatDuration(disableAfterMs)} without one success.`);
+  /** Was it claimed before there was a rate limit? What it has not started then has to wait for slots. */
+  #isUnpaced(lease: LeaseRow): boolean {
+    const { present } = this.#core;
+    return lease.paced === 0 && present !== null && effectiveRate(present) !== null;
+  }
+
+  /**
+   * What was not attempted goes into a lease again, as far as so many may still be out; where the receiver has pushed back
+   * since, the rest waits for its turn, a batch as a whole. Answers the lease, if there is one.
+   */
+  #giveBack(lease: LeaseRow, released: Leased[], behind: ReadonlySet<string | null>): number[] {
+    const { live, replay } = this.#core.sql.inFlight();
+    const over = Math.max(0, live + replay + released.length - this.#core.concurrency);
+    const free = released.filter(({ key }) => key === null);
+    const fitting = over > 0 && lease.batch !== null ? 0 : Math.max(0, free.length - over);
+    const due = this.#core.now();
+    const waiting = new Set(free.slice(fitting));
+    this.#leases.postpone(
+      lease,
+      [...waiting].map(({ sequence }) => ({ sequence, due })),
+    );
+    const rest = released.filter((entry) => !waiting.has(entry));
+    return this.#leases.giveBack(lease, rest, (key) => over > 0 || behind.has(key), obstacleWait(this.#core));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Core } from './core.ts';
 import { PROBE_WITHIN_MS } from './limits.ts';
-import { rateAllows } from './rate.ts';
 import type { LaneRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 
 /** A read under way keeps slots free for what it brings. */
 export interface Reserved {
@@ -9,41 +9,44 @@ export interface Reserved {
   replay: boolean;
 }
 
-/** How many deliveries may be out: `maxInFlight` of a subscription, one while its receiver fails. */
+/**
+ * How many more deliveries may be out: in all `maxInFlight`, fewer after the receiver pushed back, one while it fails; and no
+ * more than may start soon by the rate limit.
+ */
 export class Slots {
   readonly #core: Core;
+  readonly #throttle: Throttle;
   readonly #reading: () => Iterable<Reserved>;
 
-  constructor(core: Core, reading: () => Iterable<Reserved>) {
+  constructor(core: Core, throttle: Throttle, reading: () => Iterable<Reserved>) {
     this.#core = core;
+    this.#throttle = throttle;
     this.#reading = reading;
   }
 
   /** Slots that new events of any lane may take now. */
   free(now: number): number {
-    if (this.#core.tooManyExceptions) return 0;
-    const { live, replay, leases } = this.#core.sql.inFlight();
-    const reserved = this.#reserved();
-    if (this.#core.failing) return leases + reserved.readings === 0 && this.#mayProbeLog(now) ? 1 : 0;
-    return this.#core.document.maxInFlight - live - replay - reserved.live - reserved.replay;
+    if (this.#core.tooManyExceptions || (this.#core.failing && !this.#mayProbeLog(now))) return 0;
+    return this.forRetries(now);
   }
 
-  /** How many events this lane may take now: live goes first; a replay gets at most half, and what may start in a second. */
+  /** How many events this lane may take now: live goes first; a replay gets at most half, and what its own rate allows. */
   of(lane: LaneRow, now: number): number {
     const free = this.free(now);
     if (lane.replay === null || free <= 0) return free;
     const inReplays = this.#core.sql.inFlight().replay + this.#reserved().replay;
-    const half = Math.max(1, Math.floor(this.#core.document.maxInFlight / 2)) - inReplays;
-    const unclaimed = lane.rate_count === null ? 0 : this.#unclaimed(lane.id);
-    return Math.min(free, half, rateAllows(lane, now) - unclaimed);
+    const half = Math.max(1, Math.floor(this.#core.concurrency / 2)) - inReplays;
+    return Math.min(free, half, this.#throttle.allowsIn(lane, now));
   }
 
   /** How many due retries may be leased now. */
-  forRetries(): number {
+  forRetries(now: number): number {
     const { live, replay, leases } = this.#core.sql.inFlight();
     const reserved = this.#reserved();
-    if (this.#core.failing) return leases + reserved.readings === 0 ? 1 : 0;
-    return this.#core.document.maxInFlight - live - replay - reserved.live - reserved.replay;
+    const room = this.#core.failing
+      ? 1 - leases - reserved.readings
+      : this.#core.concurrency - live - replay - reserved.live - reserved.replay;
+    return Math.min(room, this.#throttle.allows(now) - reserved.live - reserved.replay);
   }
 
   #reserved(): { live: number; replay: number; readings: number } {
@@ -53,11 +56,6 @@ export class Slots {
       sums.readings += 1;
     }
     return sums;
-  }
-
-  /** Events of a lane that are leased and have no rate slot yet. */
-  #unclaimed(lane: number): number {
-    return this.#core.sql.leasesOf(lane).reduce((sum, lease) => sum + (lease.token === null ? lease.count : 0), 0);
   }
 
   /** The next event of the log is the probe only where no retry is due within five minutes. */

@@ -43,6 +43,13 @@ export function laneStatements(storage: ObjectStorage, memories: Memories) {
       ),
     ),
   );
+  const paced = memories.lanes.remembered(() =>
+    idsOf(
+      sql.exec<{ id: number }>(
+        "SELECT id FROM lanes WHERE replay IS NOT NULL AND status = 'active' AND rate_count IS NOT NULL AND next <= until",
+      ),
+    ),
+  );
   const live = memories.lanes.remembered((topic: string) =>
     idsOf(sql.exec<{ id: number }>(`SELECT id FROM lanes WHERE topic = ? AND ${LIVE}`, topic)),
   );
@@ -115,15 +122,8 @@ export function laneStatements(storage: ObjectStorage, memories: Memories) {
       sql
         .exec<LaneRow>(`SELECT * FROM lanes WHERE status = 'attaching' AND id > ? ORDER BY id LIMIT ${limit}`, id)
         .toArray(),
-    /** The next free rate slot of each throttled replay that has something to read. */
-    rateSlots: memories.lanes.remembered(() =>
-      sql
-        .exec<{ cursor: number; span: number }>(
-          `SELECT rate_cursor AS cursor, rate_span AS span FROM lanes
-           WHERE replay IS NOT NULL AND status = 'active' AND rate_count IS NOT NULL AND next <= until`,
-        )
-        .toArray(),
-    ),
+    /** Replays with a rate of their own that have something to read. */
+    pacedReplays: () => rowsOf(paced()),
     /** Exceptions that are in no lease, of all lanes. */
     retrying: memories.retrying.remembered(
       () =>

@@ -39,7 +39,7 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     leasesOf: leases.remembered((lane: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
     ),
-    addLease: (lease: Omit<LeaseRow, 'token' | 'claims' | 'sends' | 'target_version'>) => {
+    addLease: (lease: Omit<LeaseRow, 'token' | 'claims' | 'sends' | 'target_version' | 'paced'>) => {
       leases.changed(null);
       sql.exec(
         'INSERT INTO leases (id, lane, retry, sequences, keys, count, due, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -88,6 +88,12 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
       }
       return topics;
     }),
+    /** Events in leases that nobody has claimed. */
+    unclaimed: leases.remembered(
+      () =>
+        sql.exec<{ events: number }>('SELECT coalesce(sum(count), 0) AS events FROM leases WHERE token IS NULL').one()
+          .events,
+    ),
     nextLeaseDue: leases.remembered(
       (claimedOnly: boolean) =>
         sql

@@ -45,11 +45,13 @@ import type {
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
+import { Receiver } from './receiver.ts';
 import { Replays } from './replays.ts';
 import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
 import { StatKeeping } from './stat-keeping.ts';
+import { Throttle } from './throttle.ts';
 import { ToldHealth } from './told-health.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
@@ -62,8 +64,10 @@ export class Subscription implements SubscriptionApi {
   readonly #core: Core;
   readonly #attempts: Attempts;
   readonly #deaths: Deaths;
+  readonly #throttle: Throttle;
   readonly #leases: Leases;
   readonly #claiming: Claiming;
+  readonly #receiver: Receiver;
   readonly #settling: Settling;
   readonly #secrets: Secrets;
   readonly #attaching: Attaching;
@@ -89,13 +93,34 @@ export class Subscription implements SubscriptionApi {
     this.#attempts = new Attempts(core, stats);
     this.#notices = new Notices(core);
     this.#deaths = new Deaths(core, this.#notices);
-    this.#leases = new Leases(core, this.#deaths, this.#notices);
+    this.#throttle = new Throttle(core);
+    this.#leases = new Leases(core, this.#deaths, this.#notices, this.#throttle);
     this.#secrets = new Secrets(core);
-    this.#claiming = new Claiming(core, this.#leases, this.#deaths, order, this.#secrets);
+    this.#claiming = new Claiming(core, {
+      leases: this.#leases,
+      deaths: this.#deaths,
+      order,
+      secrets: this.#secrets,
+      throttle: this.#throttle,
+    });
     const toldHealth = new ToldHealth(core, this.#notices);
-    this.#settling = new Settling(core, this.#leases, this.#deaths, this.#attempts, toldHealth);
+    this.#receiver = new Receiver(core, this.#leases, this.#throttle, toldHealth);
+    this.#settling = new Settling(core, {
+      leases: this.#leases,
+      deaths: this.#deaths,
+      attempts: this.#attempts,
+      receiver: this.#receiver,
+      throttle: this.#throttle,
+      toldHealth,
+    });
     this.#attaching = new Attaching(core);
-    this.#lanes = new Lanes(core, this.#leases, this.#deaths, order, this.#attaching);
+    this.#lanes = new Lanes(core, {
+      leases: this.#leases,
+      deaths: this.#deaths,
+      order,
+      attaching: this.#attaching,
+      throttle: this.#throttle,
+    });
     this.#consent = new Consent(core, this.#leases);
     this.#configuration = new Configuration(
       core,
@@ -107,10 +132,10 @@ export class Subscription implements SubscriptionApi {
     );
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
-    this.#views = new Views(core, this.#configuration, this.#attempts, stats);
+    this.#views = new Views(core, this.#configuration, this.#attempts, stats, this.#receiver);
     this.#deliveryWatch = new DeliveryWatch(core);
     this.#metrics = new Metrics(core, this.#configuration, stats);
-    this.#watch = new Watch(core, this.#configuration);
+    this.#watch = new Watch(core, this.#configuration, this.#throttle);
     const work = {
       configuration: this.#configuration,
       attaching: this.#attaching,
@@ -133,7 +158,8 @@ export class Subscription implements SubscriptionApi {
       },
       chores(core, work),
     );
-    core.start(() => nextDue(core, this.#consent, this.#chores.nextDue(core.now())));
+    const parts = { consent: this.#consent, throttle: this.#throttle };
+    core.start(() => nextDue(core, parts, this.#chores.nextDue(core.now())));
   }
 
   #oneAtATime<T>(change: () => Promise<T>): Promise<T> {
@@ -345,6 +371,8 @@ export class Subscription implements SubscriptionApi {
   /** Does what is due. A failure is counted, and the alarm is armed again whatever happens. */
   async alarm(): Promise<void> {
     await this.#core.onAlarm([
+      () => this.#core.tx(() => this.#throttle.mend(this.#core.now())),
+      () => this.#receiver.handleDue(),
       () => this.#leases.handleDue(),
       () => this.#lanes.pump(),
       () => this.#consent.askWhenDue(),

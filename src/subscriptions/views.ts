@@ -12,6 +12,7 @@ import { VIEW_CONCURRENCY } from './limits.ts';
 import { low } from './low.ts';
 import { inParallel } from './parallel.ts';
 import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
+import type { Receiver } from './receiver.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 import type { StatKeeping } from './stat-keeping.ts';
 import { attempted, lastDay, lastHour, percentile, successRate } from './stats.ts';
@@ -35,12 +36,14 @@ export class Views {
   readonly #configuration: Configuration;
   readonly #attempts: Attempts;
   readonly #stats: StatKeeping;
+  readonly #receiver: Receiver;
 
-  constructor(core: Core, configuration: Configuration, attempts: Attempts, stats: StatKeeping) {
+  constructor(core: Core, configuration: Configuration, attempts: Attempts, stats: StatKeeping, receiver: Receiver) {
     this.#core = core;
     this.#configuration = configuration;
     this.#attempts = attempts;
     this.#stats = stats;
+    this.#receiver = receiver;
   }
 
   /** Asks each log where it stands, then puts that together with the rows as they are at that moment. */
@@ -93,7 +96,7 @@ export class Views {
       reason: this.#reason(),
       createdAt: row.created_at,
       updatedAt: row.updated_at,
-      failing: this.#core.failing,
+      health: this.#receiver.view(),
       lag: sum(({ lastSequence, cursor }) => lastSequence - cursor),
       waiting: sum(({ waiting }) => waiting),
       pending: totals.in_flight + totals.retrying + totals.held,

@@ -1,18 +1,21 @@
 import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
 import { isOverdue } from './due.ts';
-import { STALLED_MS, VIEW_CONCURRENCY } from './limits.ts';
+import { RATE_WAIT_MAX_MS, STALLED_MS, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { LaneRow } from './rows.ts';
+import type { Throttle } from './throttle.ts';
 
 /** Sees to it that a subscription which stands still is found. */
 export class Watch {
   readonly #core: Core;
   readonly #configuration: Configuration;
+  readonly #throttle: Throttle;
 
-  constructor(core: Core, configuration: Configuration) {
+  constructor(core: Core, configuration: Configuration, throttle: Throttle) {
     this.#core = core;
     this.#configuration = configuration;
+    this.#throttle = throttle;
   }
 
   /** With something to deliver and no progress for a minute, the catalogue says so, and the cron sweep comes by. */
@@ -29,7 +32,9 @@ export class Watch {
     const behind = more || sql.inFlight().leases > 0 || overdue;
     if (!behind) this.#core.progressAt = now;
     const held = this.#core.failing || row.obstacle !== null;
-    const stalled = this.#core.running && !held && now - this.#core.progressAt > STALLED_MS;
+    // What waits for a rate slot may well wait for longer.
+    const since = Math.max(this.#core.progressAt, Math.min(this.#throttle.readyAt ?? 0, now + RATE_WAIT_MAX_MS));
+    const stalled = this.#core.running && !held && now - since > STALLED_MS;
     if (stalled === (row.stalled_at !== null)) return;
     this.#core.tx(() =>
       this.#core.setRow({ stalled_at: stalled ? now : null, mirror_version: row.mirror_version + 1, mirror_dirty: 1 }),
@@ -41,7 +46,7 @@ export class Watch {
    * work has to follow.
    */
   async heal(): Promise<boolean> {
-    const lost = this.#core.alarmLost || isOverdue(this.#core);
+    const lost = this.#core.alarmLost || isOverdue(this.#core, this.#throttle);
     const parked = [...this.#configuration.liveLanes()].filter((lane) => lane.parked !== null);
     const woken = await inParallel(parked, VIEW_CONCURRENCY, (lane) => this.#wakeIfForgotten(lane));
     const healed = lost || woken.includes(true);

@@ -72,6 +72,7 @@ export class Bench {
       subscription: 'billing',
       events,
       target: deliveryTarget,
+      slotLifeMs: 49,
     });
     this.settler = (request) => this.settleWell(request);
   }

@@ -80,24 +80,55 @@ describe('a lease', () => {
     expect(bench.outcomes.map(({ sequence }) => sequence).sort((a, b) => a - b)).toEqual(sequences(50));
   });
 
-  it('starts no event before its rate slot, and none behind it either', async () => {
-    const bench = new Bench([]);
-    const slots = [0, 250, 500, 750, null].map((offset) => (offset === null ? null : bench.startedAt + offset));
-    const withSlots = new Bench(events(5, (sequence) => ({ notBefore: slots[sequence - 1] ?? null })));
-    await run(withSlots);
-    expect(withSlots.sent.map(({ at }) => at)).toEqual([0, 250, 500, 750, 750]);
+  it('starts no event before its rate slot', async () => {
+    const { startedAt } = new Bench([]);
+    const bench = new Bench(events(4, (sequence) => ({ notBefore: startedAt + 250 * (sequence - 1) })));
+    await run(bench);
+    expect(bench.sent.map(({ at }) => at)).toEqual([0, 250, 500, 750]);
   });
 
-  it('releases at once what is due too late for it', async () => {
-    const bench = new Bench(
-      events(3, (sequence) => ({ notBefore: new Bench([]).startedAt + (sequence === 1 ? 0 : 60_001) })),
-    );
+  it('uses no rate slot late: an event whose own was missed takes the next, and what is left over goes back', async () => {
+    const { startedAt } = new Bench([]);
+    const bench = new Bench(events(10, (sequence) => ({ notBefore: startedAt + 100 * (sequence - 1) })));
+    bench.receiver = bench.after(770);
+    await run(bench);
+    // Six are under way until 770; the slots at 600 and 700 are over by then.
+    expect(bench.sent.map(({ sequence, at }) => [sequence, at])).toEqual([
+      ...[1, 2, 3, 4, 5, 6].map((sequence) => [sequence, 100 * (sequence - 1)]),
+      [7, 800],
+      [8, 900],
+    ]);
+    expect(bench.outcomes.filter(({ kind }) => kind === 'released')).toEqual([
+      { kind: 'released', topic: 'orders', sequence: 9, missed: true },
+      { kind: 'released', topic: 'orders', sequence: 10, missed: true },
+    ]);
+  });
+
+  it('gives back at once what has no slot left, while the receiver takes its time', async () => {
+    const { startedAt } = new Bench([]);
+    const bench = new Bench(events(8, (sequence) => ({ notBefore: startedAt + 10 * (sequence - 1) })));
     bench.receiver = bench.after(3_000);
     await run(bench);
-    expect(bench.started).toEqual([1]);
-    expect(bench.settles[0]).toMatchObject({ at: 0, outcomes: [{ kind: 'released' }, { kind: 'released' }] });
-    expect(bench.results).toEqual({ 1: 'delivered', 2: 'released', 3: 'released' });
+    expect(bench.started).toEqual(sequences(6));
+    const early = bench.settles.find(({ outcomes }) => outcomes.length > 0);
+    expect(early?.at).toBeLessThanOrEqual(200);
+    expect(early?.outcomes).toMatchObject([
+      { sequence: 7, missed: true },
+      { sequence: 8, missed: true },
+    ]);
   });
+
+  it.each([429, 502, 503, 504])(
+    'starts no more once the receiver has answered %i, and gives the rest back',
+    async (status) => {
+      const bench = new Bench(events(20));
+      bench.receiver = bench.after(100, () => new Response(null, { status }));
+      await run(bench);
+      expect(bench.started).toEqual(sequences(6));
+      expect(Object.values(bench.results).filter((result) => result === 'released')).toHaveLength(14);
+      expect(bench.outcomes.some((outcome) => 'missed' in outcome)).toBe(false);
+    },
+  );
 
   it('of 24 events that all time out ends after a minute, all attempted', async () => {
     const bench = new Bench(events(24));

@@ -76,7 +76,12 @@ describe('PUT /v1/subscriptions/{name}', () => {
       from: { kind: 'time', time: Date.UTC(2026, 0, 2) },
       filter: { types: ['order.*'], cel: null },
       retry: { scheduleMs: [10, 0, 7 * 24 * HOUR_MS], jitter: 0 },
-      delivery: { ...DOCUMENT.delivery, timeoutMs: 100, headers: { Authorization: 'Bearer x' } },
+      delivery: {
+        ...DOCUMENT.delivery,
+        timeoutMs: 100,
+        headers: { Authorization: 'Bearer x' },
+        rateLimit: { count: 90, spanMs: 60_000 },
+      },
     };
     const billing = hub.subscription('billing');
     billing.describe.mockResolvedValue(view(rich));
@@ -132,6 +137,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['an empty batch', batchOf(0), 'delivery.maxBatch'],
     ['headers for a whole batch', { ...batchOf(2), transform: { headers: '{}' } }, 'transform.headers'],
     ['too large a batch', batchOf(51), 'delivery.maxBatch'],
+    ['a rate of nothing', withRate({ perSecond: 0 }), 'delivery.rateLimit.perSecond'],
+    ['a rate of half a request', withRate({ perMinute: 1.5 }), 'delivery.rateLimit'],
+    ['a rate in two spans', withRate({ perSecond: 1, perMinute: 2 }), 'delivery.rateLimit'],
+    ['a rate of another span', withRate({ perHour: 2 }), 'delivery.rateLimit'],
     ['an empty type', { ...MINIMAL, filter: { types: [''] } }, 'filter.types[0]'],
     ['a mistake in a filter', { ...MINIMAL, filter: { cel: 'data.amount >' } }, 'filter.cel'],
     ['a filter that is not true or false', { ...MINIMAL, filter: { cel: 'size(type)' } }, 'filter.cel'],
@@ -170,20 +179,19 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ]);
   });
 
-  it.each([
-    ['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }],
-    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 5 } } }],
-  ])('says of %s that it is not supported yet', async (path, body) => {
-    const refused = await put(body);
-    expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });
-  });
+  it.each([['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }]])(
+    'says of %s that it is not supported yet',
+    async (path, body) => {
+      const refused = await put(body);
+      expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });
+    },
+  );
 
   it.each([
     ['filter.cel', { ...MINIMAL, filter: { cel: 1 } }],
     ['transform', { ...MINIMAL, transform: ['data'] }],
     ['delivery.kind', { ...MINIMAL, delivery: { ...MINIMAL.delivery, kind: 'x' } }],
     ['delivery.format', { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'x' } }],
-    ['delivery.rateLimit', { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit: { perSecond: 0 } } }],
     ['delivery.maxBatch', { ...MINIMAL, delivery: { ...MINIMAL.delivery, maxBatch: 0 } }],
     ['delivery.handshake', { ...MINIMAL, delivery: { ...MINIMAL.delivery, handshake: 'yes' } }],
   ])('says of %s that a value nobody promised is wrong', async (path, body) => {
@@ -251,6 +259,10 @@ describe('PUT /v1/subscriptions/{name}', () => {
 
 function batchOf(maxBatch: number) {
   return { ...MINIMAL, delivery: { ...MINIMAL.delivery, format: 'batch', maxBatch } };
+}
+
+function withRate(rateLimit: Record<string, number>) {
+  return { ...MINIMAL, delivery: { ...MINIMAL.delivery, rateLimit } };
 }
 
 function withHeader(name: string, value: string) {

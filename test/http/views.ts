@@ -47,7 +47,7 @@ export function subscriptionView(
     reason: null,
     createdAt: Date.UTC(2026, 10, 23),
     updatedAt: Date.UTC(2026, 10, 23),
-    failing: false,
+    health: { state: 'healthy', concurrency: 64, since: null, nextProbeAt: null, retryAfter: null },
     lag: 0,
     waiting: 0,
     pending: 0,

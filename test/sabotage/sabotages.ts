@@ -164,6 +164,18 @@ export const SABOTAGES: readonly Sabotage[] = [
     ],
   },
   {
+    name: 'slot-not-spent',
+    bug: 'A claim is given rate slots that the next claim is given too (P6).',
+    breaks: ['rate'],
+    patches: [
+      {
+        file: 'src/subscriptions/throttle.ts',
+        find: 'if (own) this.#core.setRow({ rate_cursor: pace.cursor, rate_booked: JSON.stringify(pace.booked) });',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'hold-too-late',
     bug: 'A hold begins behind the event that it was made for (P4).',
     breaks: ['drained', 'books', 'counters'],

@@ -3,6 +3,7 @@ import type { Position } from '../../src/events/position.ts';
 import type { SubscriptionDocument, Transform } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import type { Configure } from '../history/operations.ts';
+import type { RateChange } from '../history/rate-rules.ts';
 import type { Party } from './object-host.ts';
 import type { Plan } from './plan.ts';
 import type { SeededRandom } from './random.ts';
@@ -51,6 +52,7 @@ export interface Asked {
 export class Administrator {
   readonly asked = new Map<string, Asked>();
   readonly replays: { id: string; subscription: string }[] = [];
+  readonly rateChanges: RateChange[] = [];
   readonly #world: World;
   readonly #plan: Plan;
   readonly #recorder: Recorder;
@@ -200,6 +202,13 @@ export class Administrator {
     }
     before.documents.push(document);
     this.asked.set(name, before);
+    const change: RateChange = {
+      subscription: name,
+      limit: document.delivery.rateLimit,
+      from: this.#world.scheduler.elapsed,
+      madeAt: Number.POSITIVE_INFINITY,
+    };
+    this.rateChanges.push(change);
     await this.#configure(
       name,
       'put',
@@ -210,7 +219,9 @@ export class Administrator {
         if (result.outcome === 'unavailable') {
           return 'unknown';
         }
-        return result.outcome === 'created' || result.outcome === 'replaced' ? 'success' : 'failure';
+        const isMade = result.outcome === 'created' || result.outcome === 'replaced';
+        if (isMade) change.madeAt = this.#world.scheduler.elapsed;
+        return isMade ? 'success' : 'failure';
       },
     );
   }
@@ -246,7 +257,7 @@ export class Administrator {
         timeoutMs: random.pick([300, 2_000, 15_000]),
         headers: {},
         secret: null,
-        rateLimit: null,
+        rateLimit: random.pick(this.#plan.rates),
         maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
         handshake: false,
       },

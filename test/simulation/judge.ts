@@ -2,11 +2,15 @@ import { DeadLetters, letterState } from '../../src/dead-letters/letters.ts';
 import type { DeliveryStatus } from '../../src/subscriptions/protocol.ts';
 import { check } from '../history/checker.ts';
 import type { Fate, FinalLetter, FinalSubscription, History, SeenEvent, Violation } from '../history/operations.ts';
+import { checkRates } from '../history/rate-rules.ts';
 import type { Administrator, Asked } from './administrator.ts';
 import type { Plan } from './plan.ts';
 import { contentOf, dataOf, readOnce } from './readers.ts';
 import type { Recorder } from './recorder.ts';
 import type { World } from './world.ts';
+
+/** A changed rate binds everybody by then: consumers whose claim is not renewed start nothing more after 15 s. */
+const CHANGE_GRACE_MS = 40_000;
 
 const FATES: Record<DeliveryStatus, Fate | null> = {
   pending: 'pending',
@@ -55,6 +59,10 @@ export async function judge(
   }
   const letters = await allLetters(world);
   checkLetterRows(world, letters, violations);
+  const forward = world.scheduler.jumps.filter(({ ms }) => ms > 0).map(({ at }) => at);
+  // Without its clock a consumer notices late that nobody renews its claim.
+  const graceMs = plan.clockJumps ? 2 * CHANGE_GRACE_MS : CHANGE_GRACE_MS;
+  checkRates(world.receivers.starts, administrator.rateChanges, { graceMs, breaks: forward }, violations);
   const operations = [
     ...recorder.operations,
     ...world.receivers.books.map((book) => ({

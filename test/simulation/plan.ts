@@ -1,4 +1,4 @@
-import type { Ordering, WebhookFormat } from '../../src/subscriptions/document.ts';
+import type { Ordering, RateLimit, WebhookFormat } from '../../src/subscriptions/document.ts';
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import { MANNERS } from './receivers.ts';
@@ -22,6 +22,8 @@ export interface Plan {
   faultEveryMs: number | null;
   /** What receivers may be like while faults are on. */
   manners: string[];
+  /** The rate limits that subscriptions are given. */
+  rates: (RateLimit | null)[];
   seeks: boolean;
   recreations: boolean;
   removals: boolean;
@@ -40,6 +42,14 @@ export interface Plan {
 }
 
 const TOPICS = ['orders', 'billing.a', 'billing.b', 'late.x'];
+
+/** None so low that a seed's events could not all be sent in time. */
+const RATES: RateLimit[] = [
+  { count: 1, spanMs: 1_000 },
+  { count: 5, spanMs: 1_000 },
+  { count: 50, spanMs: 1_000 },
+  { count: 120, spanMs: 60_000 },
+];
 
 export function drawPlan(random: SeededRandom): Plan {
   const calm = random.chance(0.1);
@@ -65,6 +75,11 @@ export function drawPlan(random: SeededRandom): Plan {
     killChance: calm ? 0 : random.pick([0, 0, 0.002, 0.01, 0.03]),
     faultEveryMs: calm ? null : random.pick([500, 5_000, 20_000]),
     manners: random.pick([['healthy'], ['healthy', 'failing'], Object.keys(MANNERS), Object.keys(MANNERS)]),
+    rates: random.chance(0.6)
+      ? [null]
+      : random.chance(0.7)
+        ? [random.pick(RATES)]
+        : [null, random.pick(RATES), random.pick(RATES)],
     seeks: random.chance(0.25),
     recreations: random.chance(0.2),
     removals: random.chance(0.1),

@@ -3,13 +3,24 @@ import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { Fetch } from '../../src/deliveries/webhook.ts';
 import { orderingKey } from '../../src/events/ordering-key.ts';
 import type { Delivery, Outcome, SeenEvent } from '../history/operations.ts';
+import type { RequestStart } from '../history/rate-rules.ts';
 import { bodyText } from '../support/body-text.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 
 /** How a receiver behaves at present: what it does with each request, by weight. */
 export type Manner = Partial<Record<Answer, number>>;
 
-type Answer = 'accept' | 'late' | 'error' | 'busy' | 'gone' | 'hang' | 'reset' | 'reset-after' | 'redirect';
+type Answer =
+  | 'accept'
+  | 'late'
+  | 'error'
+  | 'busy'
+  | 'overloaded'
+  | 'gone'
+  | 'hang'
+  | 'reset'
+  | 'reset-after'
+  | 'redirect';
 
 export const HEALTHY: Manner = { accept: 1 };
 
@@ -20,15 +31,19 @@ export const MANNERS: Record<string, Manner> = {
   failing: { error: 5, redirect: 1, reset: 1, busy: 1 },
   hanging: { hang: 5, late: 2, accept: 1 },
   limited: { accept: 3, busy: 3 },
+  overloaded: { accept: 4, overloaded: 4, busy: 1 },
   leaving: { accept: 5, gone: 1 },
 };
 
 const THINKING_MAX_MS = 30;
 const LATE_MAX_MS = 20_000;
+const STATUSES_OF_OVERLOAD = [502, 503, 504];
 
 /** The receivers of all subscriptions: each has a host of its own, and books of what it was sent and what it answered. */
 export class Receivers {
   readonly books: Delivery[] = [];
+  /** When requests were started, by the consumers that sent them. */
+  readonly starts: RequestStart[] = [];
   readonly manners = new Map<string, Manner>();
   /** Types of events that a host always refuses, as a bug in a receiver does. */
   readonly poison = new Map<string, string>();
@@ -64,6 +79,7 @@ export class Receivers {
   fetch(life: Life): Fetch {
     return async (url, init) => {
       const { host, pathname } = new URL(url);
+      this.starts.push({ subscription: pathname.slice(1), at: this.#scheduler.elapsed });
       await this.#scheduler.hop(`requests ${host}`, life);
       return new Promise<Response>((resolve, reject) => {
         this.#scheduler.post(`request to ${host}`, null, () => {
@@ -140,6 +156,10 @@ export class Receivers {
         );
       case 'gone':
         return done('failure', new Response(null, { status: 410 }));
+      case 'overloaded': {
+        const retryAfter = random.chance(0.3) ? { 'retry-after': String(random.between(1, 120)) } : {};
+        return done('failure', new Response(null, { status: random.pick(STATUSES_OF_OVERLOAD), headers: retryAfter }));
+      }
       case 'busy':
         return done(
           'failure',

@@ -51,6 +51,8 @@ export class Scheduler {
   killChance = 0;
   steps = 0;
   #elapsed = 0;
+  /** When the clock jumped, by how much. */
+  readonly jumps: { at: number; ms: number }[] = [];
   #skew = START;
   #latest = START;
   #order = 0;
@@ -78,6 +80,7 @@ export class Scheduler {
   }
 
   jump(ms: number): void {
+    this.jumps.push({ at: this.#elapsed, ms });
     this.#latest = Math.max(this.#latest, this.now());
     this.#skew += ms;
     this.trace.add(`clock jumps ${ms} ms`);

@@ -110,7 +110,7 @@ describe('a batch', () => {
     const hub = await batching(3, { maxInFlight: 3, retry: { scheduleMs: [60_000], jitter: 0 } });
     await hub.publish('orders', 3);
     await requests(hub, failing(hub));
-    expect((await hub.view('billing')).failing).toBe(false);
+    expect((await hub.view('billing')).health.state).toBe('healthy');
     expect(hub.rows('billing', 'SELECT streak FROM subscription')).toEqual([{ streak: 1 }]);
   });
 

@@ -29,7 +29,11 @@ describe('bounds', () => {
     await hub.publish('orders', 5);
     await hub.advance(30_000);
     expect(hub.deliveries).toEqual([]);
-    expect(await hub.view('billing')).toMatchObject({ waiting: 5, retrying: EXCEPTIONS_MAX, failing: false });
+    expect(await hub.view('billing')).toMatchObject({
+      waiting: 5,
+      retrying: EXCEPTIONS_MAX,
+      health: { state: 'healthy' },
+    });
     sql.exec('DELETE FROM exceptions WHERE sequence > 1000100');
     sql.exec('UPDATE lanes SET retrying = 100');
     hub.restart('billing');
@@ -185,7 +189,7 @@ describe('bounds', () => {
     }
     await hub.publish('orders', 40);
     const tried = await hub.work('billing', (event) => hub.failed(event));
-    expect(await hub.view('billing')).toMatchObject({ failing: true });
+    expect(await hub.view('billing')).toMatchObject({ health: { state: 'failing' } });
     expect(hub.rows('billing', 'SELECT probe_delay FROM subscription')).toEqual([{ probe_delay: 5_000 }]);
     await hub.advance(5_500);
     expect(await hub.work('billing')).toHaveLength(48 - tried.length);
@@ -222,11 +226,11 @@ describe('a clock that jumps an hour', () => {
     await hub.subscribe('billing', { maxInFlight: 1, retry: { scheduleMs: [86_400_000], jitter: 0 } });
     await hub.publish('orders', 3);
     await hub.work('billing', (event) => hub.failed(event));
-    expect(await hub.view('billing')).toMatchObject({ failing: true });
+    expect(await hub.view('billing')).toMatchObject({ health: { state: 'failing' } });
     hub.clock.jump(-3_600_000);
     await hub.awaiting(hub.subscription('billing').sweep());
     await hub.advance(300_000);
     expect((await hub.work('billing')).length).toBeGreaterThan(0);
-    expect(await hub.view('billing')).toMatchObject({ failing: false });
+    expect(await hub.view('billing')).toMatchObject({ health: { state: 'healthy' } });
   });
 });

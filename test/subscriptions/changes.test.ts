@@ -158,9 +158,9 @@ describe('P4: a receiver that fails', () => {
     await hub.subscribe('billing', documented);
     await hub.publish('orders', 6);
     await hub.work('billing', (event) => hub.failed(event));
-    expect(await hub.view('billing')).toMatchObject({ failing: true, waiting: 4 });
+    expect(await hub.view('billing')).toMatchObject({ health: { state: 'failing' }, waiting: 4 });
     await hub.subscribe('billing', { ...documented, delivery: NEW_URL });
-    expect(await hub.view('billing')).toMatchObject({ failing: false });
+    expect(await hub.view('billing')).toMatchObject({ health: { state: 'healthy' } });
     expect(await hub.work('billing', (event) => hub.failed(event, event.sequence === 3 ? 410 : 500))).toContain(3);
     expect(await hub.view('billing')).toMatchObject({ status: 'disabled', reason: 'The receiver answered 410 Gone.' });
     await hub.subscribe('billing', documented);

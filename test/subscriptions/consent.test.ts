@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { slowerRate } from '../../src/subscriptions/consent.ts';
 import type { RateLimit } from '../../src/subscriptions/document.ts';
+import { slowerRate } from '../../src/subscriptions/rate.ts';
 import { booked, Hub, unlocked, WEBHOOK } from './harness.ts';
 
 const ASKING = { delivery: { ...WEBHOOK, handshake: true } };

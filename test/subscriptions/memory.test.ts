@@ -41,7 +41,7 @@ function answers(sql: Statements): unknown {
     unparked: [0, ...LANES].map((id) => sql.unparkedAfter(id)),
     unreadReplays: [0, ...LANES].map((id) => sql.unreadReplaysAfter(id)),
     hasUnread: sql.hasUnread(),
-    rateSlots: sql.rateSlots(),
+    pacedReplays: sql.pacedReplays(),
     retrying: sql.retrying(),
     leases: LEASES.map((id) => sql.lease(id)),
     leasesOf: LANES.map((lane) => sql.leasesOf(lane)),

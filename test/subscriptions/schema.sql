@@ -114,7 +114,7 @@ CREATE TABLE leases (
         sends INTEGER NOT NULL DEFAULT 0,
         due INTEGER NOT NULL,                      -- claimed: its deadline; else when to send again
         target_version INTEGER NOT NULL DEFAULT 0  -- at the claim
-      , keys TEXT, batch INTEGER);
+      , keys TEXT, batch INTEGER, paced INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE letters (
         topic TEXT NOT NULL,
@@ -189,4 +189,4 @@ CREATE TABLE subscription (
         attach_after TEXT,                         -- the last topic that was held against the patterns; null when all were
         healed INTEGER NOT NULL DEFAULT 0,         -- how often the sweep had to wake something
         alarm_failures INTEGER NOT NULL DEFAULT 0
-      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, told TEXT, told_at INTEGER NOT NULL DEFAULT 0, deaths TEXT NOT NULL DEFAULT '{}', ordering TEXT NOT NULL DEFAULT 'none', consent TEXT, consent_token TEXT, consent_due INTEGER, consent_delay INTEGER NOT NULL DEFAULT 0, consent_reason TEXT, granted_rate INTEGER, hub TEXT);
+      , letter_version INTEGER NOT NULL DEFAULT 0, failing_since INTEGER, patterns_since TEXT NOT NULL DEFAULT '{}', obstacle TEXT, obstacle_since INTEGER, told TEXT, told_at INTEGER NOT NULL DEFAULT 0, deaths TEXT NOT NULL DEFAULT '{}', ordering TEXT NOT NULL DEFAULT 'none', consent TEXT, consent_token TEXT, consent_due INTEGER, consent_delay INTEGER NOT NULL DEFAULT 0, consent_reason TEXT, granted_rate INTEGER, hub TEXT, rate_cursor INTEGER NOT NULL DEFAULT 0, rate_booked TEXT NOT NULL DEFAULT '[]', concurrency REAL, slowed_since INTEGER, halved_at INTEGER NOT NULL DEFAULT 0, retry_after INTEGER);

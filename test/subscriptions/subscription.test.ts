@@ -345,13 +345,18 @@ describe('failing', () => {
     await hub.publish('orders', 50);
     const seen = await hub.work('billing', (event) => hub.failed(event));
     expect(seen).toHaveLength(4);
-    expect(await hub.view('billing')).toMatchObject({ failing: true, retrying: 4, waiting: 46, delivered: 0 });
+    expect(await hub.view('billing')).toMatchObject({
+      health: { state: 'failing' },
+      retrying: 4,
+      waiting: 46,
+      delivered: 0,
+    });
     await hub.advance(60_000);
     const healed = await hub.work('billing');
     await hub.advance(1_000);
     healed.push(...(await hub.work('billing')));
     expect(new Set(healed).size).toBe(50);
-    expect(await hub.view('billing')).toMatchObject({ failing: false, delivered: 50 });
+    expect(await hub.view('billing')).toMatchObject({ health: { state: 'healthy' }, delivered: 50 });
   });
 
   test('with no retry due soon the next event of the log is the probe, after 5 s and then doubling', async () => {

@@ -4,7 +4,7 @@ import type { Receiver } from '../../../../scripts/hub/receiver.ts';
 import type { Publish } from '../../../history/operations.ts';
 import { get, intervene, look, lookAtReplay, read } from './observers.ts';
 import { makeEvent, Producer, publishUntilTaken, type Style } from './producers.ts';
-import { fine, moody, POISON, slow, startRecordedReceiver } from './receivers.ts';
+import { crowded, fine, moody, POISON, slow, startRecordedReceiver } from './receivers.ts';
 import type { Recorder } from './recorder.ts';
 
 export const ORDERS = 'orders';
@@ -23,11 +23,15 @@ const STYLES: Style[] = [
   { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 1_200 },
 ];
 
+/** More than is published, so that what an outage has held up is made up for. */
+export const MEASURED_PER_SECOND = 60;
+
 export interface Consumer {
   name: string;
   /** The sequence before the first that counts, by topic; null where topics come and go. */
   bases: Record<string, number> | null;
   document: { topics: string[]; filter?: object; retry: object };
+  rateLimit?: { perSecond: number };
 }
 
 /** Long enough a schedule that no fault here makes a delivery die that its receiver would take. */
@@ -44,6 +48,13 @@ export const CONSUMERS: Consumer[] = [
     name: 'fine',
     bases: null,
     document: { topics: [ORDERS, 'shop.*'], filter: { types: ['order.*'] }, retry: PATIENT },
+  },
+  { name: 'crowded', bases: { [ORDERS]: 0 }, document: { topics: [ORDERS], retry: PATIENT } },
+  {
+    name: 'measured',
+    bases: { [ORDERS]: 0 },
+    document: { topics: [ORDERS], retry: PATIENT },
+    rateLimit: { perSecond: MEASURED_PER_SECOND },
   },
 ];
 
@@ -69,8 +80,8 @@ export class Load {
 
   /** Makes the subscriptions, on a hub that runs, and begins. */
   async start(): Promise<void> {
-    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, fine };
-    for (const { name, document } of CONSUMERS) {
+    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, fine, crowded };
+    for (const { name, document, rateLimit } of CONSUMERS) {
       const temper = Object.entries(tempers).find(([of]) => of === name)?.[1] ?? fine;
       const receiver = await startRecordedReceiver(this.#recorder, name, temper);
       this.#receivers.push(receiver);
@@ -79,7 +90,7 @@ export class Load {
         ...document,
         from: 'earliest',
         maxInFlight: IN_FLIGHT,
-        delivery: { url: receiver.url, timeout: `${TIMEOUT_MS}ms` },
+        delivery: { url: receiver.url, timeout: `${TIMEOUT_MS}ms`, rateLimit: rateLimit ?? null },
       });
       receiver.secret = delivery.secret ?? null;
       const types = name === 'fine' ? ['order.*'] : [];

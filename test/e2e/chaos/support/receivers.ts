@@ -8,6 +8,8 @@ type Temper = (arrival: Arrival, event: Given) => Answer;
 
 const OK = 200;
 const REFUSED = 500;
+const TOO_MANY = 429;
+const UNAVAILABLE = 503;
 export const POISON = 'order.poison';
 
 /** Fails three in ten, in each of the ways there are; poison always, until it is mended. */
@@ -24,6 +26,13 @@ export function moody(mended: ReadonlySet<number>, timeoutMs: number): Temper {
 
 export const slow: Temper = () => ({ status: OK, afterMs: 20 + Math.random() * 180 });
 export const fine: Temper = () => OK;
+
+/** Says now and then that it is asked too much. */
+export const crowded: Temper = () => {
+  const chance = Math.random();
+  if (chance < 0.004) return { status: TOO_MANY, headers: { 'retry-after': '1' } };
+  return chance < 0.015 ? UNAVAILABLE : OK;
+};
 
 /** A receiver that verifies every request and whose book is part of the history. */
 export async function startRecordedReceiver(
@@ -53,7 +62,7 @@ export async function startRecordedReceiver(
       }
       delivery.end = recorder.now();
       delivery.outcome = answer === OK || (typeof answer === 'object' && answer.status === OK) ? 'success' : 'failure';
-      return typeof answer === 'object' ? answer.status : answer;
+      return typeof answer === 'object' ? { ...answer, afterMs: 0 } : answer;
     },
   });
 }
