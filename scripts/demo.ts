@@ -1,11 +1,13 @@
 /**
  * npm run demo: the main job on real input, from nothing to a table that balances. Starts a hub with fresh state and three
  * receivers, publishes every GitHub payload of @octokit/webhooks-examples, breaks and mends a receiver, redrives what died,
- * replays the topic to a latecomer, and exits 0 only if every sum is right. `--keep` leaves the hub running.
+ * replays the topic to a latecomer, sends the steps of many orders in order and at a limited rate to a receiver that stumbles,
+ * and exits 0 only if every sum is right. `--keep` leaves the hub running.
  */
 import { rmSync } from 'node:fs';
 import { checkStory, tellStory } from './demo/checks.ts';
 import { breakBilling, type Consumer, fixBilling, startConsumers } from './demo/consumers.ts';
+import { checkOrders, playOrders } from './demo/orders.ts';
 import { githubEvents } from './demo/payloads.ts';
 import { Progress } from './demo/progress.ts';
 import { publishAll } from './demo/publish.ts';
@@ -89,7 +91,12 @@ async function play({ url, adminKey }: HubProcess): Promise<boolean> {
   const story = await tellStory(api, [billing, email, analytics], { events, published, stored, letter, replay });
   say('What became of it all');
   console.log(`${describeStory(story)}\n`);
-  const checks = checkStory(story);
+
+  say(
+    'Now order under failure: forty orders of five steps, to a warehouse that stumbles and takes 50 requests a second.',
+  );
+  const orders = await playOrders(api);
+  const checks = [...checkStory(story), ...checkOrders(orders)];
   for (const { claim, wrong } of checks)
     console.log(`  ${wrong === null ? '✓' : '✗'} ${claim}${wrong === null ? '' : `: ${wrong}`}`);
   const ok = checks.every(({ wrong }) => wrong === null);

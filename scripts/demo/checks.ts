@@ -112,6 +112,7 @@ function checkConsumer(story: Story, { consumer, sums, book }: Story['consumers'
   ];
 }
 
-function check(claim: string, holds: boolean, seen: () => string): Check {
+/** A claim and, if it does not hold, what was seen instead. */
+export function check(claim: string, holds: boolean, seen: () => string): Check {
   return { claim, wrong: holds ? null : seen() };
 }
