@@ -35,6 +35,8 @@ const PATHS: Record<string, string[]> = {
   '/v1/subscriptions/{name}/rotate-secret': ['post'],
   '/v1/subscriptions/{name}/secret': ['get'],
   '/v1/subscriptions/{name}/attempts': ['get'],
+  // Beside the page: where a receiver gives its consent later.
+  '/v1/subscriptions/{name}/handshake/{token}': ['get', 'post'],
   '/v1/alerts/{name}': ['put'],
   '/v1/replays': ['get'],
   '/v1/replays/{id}': ['delete', 'get', 'put'],

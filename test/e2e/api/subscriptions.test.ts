@@ -76,6 +76,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
       latency: { p50: null, p99: null },
       successRate: { hour: null, day: null },
       attempted: { hour: 0, day: 0 },
+      health: { state: 'healthy', concurrency: 64, since: null, nextProbeAt: null, retryAfter: null },
     };
     expect(made).toEqual({ ...expected, delivery: { ...expected.delivery, secret } });
     expect((await me.get('/v1/subscriptions/defaults')).is(200)).toEqual(expected);
@@ -248,19 +249,10 @@ describe('what a subscription refuses', () => {
     (await put('refused', delivery({ url: `${me.url}/v1/topics/orders/events` }))).refused(400, null, 'delivery.url');
   });
 
-  const later: [string, object][] = [
-    ['ordering', { ordering: 'key' }],
-    ['ordering', { ordering: 'topic' }],
-  ];
-  it.each(later)('%s comes later: %j', async (path, change) => {
-    (await put('refused', { ...minimal(), ...change })).refused(400, 'not-supported-yet', path);
-  });
-
   it.each([
     ['delivery.kind', { kind: 'queue', binding: 'BILLING_QUEUE' }],
     ['delivery.kind', { kind: 'service', binding: 'BILLING' }],
     ['delivery.kind', { kind: 'pull', ackDeadline: '30s' }],
-    ['delivery.rateLimit', { rateLimit: { perSecond: 50 } }],
   ])('%s comes later: %j', async (path, change) => {
     (await put('refused', delivery(change))).refused(400, 'not-supported-yet', path);
   });
