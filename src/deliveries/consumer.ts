@@ -81,7 +81,9 @@ function isLeaseMessage(message: unknown): message is LeaseMessage {
  * - `fenced`: it is someone else's now; nothing is to be reported either
  * - `gone`: the receiver answered 410
  * - `halted`: the subscription was paused or disabled since
+ * - `missed`: its rate slots are over
  * - `overdue`: the time for a lease is used up
+ * - `pushed-back`: the receiver says that it is asked too much
  * - `unresolved`: the receiver's name can't be looked up at present
  * - `unrenewed`: the Subscription was not reached for as long as a claim lives, so it may be someone else's
  */

@@ -10,7 +10,7 @@ import type { Notices } from './notices.ts';
 import { inParallel } from './parallel.ts';
 import { NO_PRESSURE } from './pressure.ts';
 import type { ConfigurationView, PutRequest, PutResult, SubscriptionView } from './protocol.ts';
-import { cursorOf } from './rate.ts';
+import { cursorOf, effectiveRate } from './rate.ts';
 import type { LaneRow, SubscriptionRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 
@@ -134,12 +134,14 @@ export class Configuration {
       ordering: before ? base.ordering : document.ordering,
       ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
       ...this.#consent.columns(before, document),
-      rate_cursor: cursorOf(base.rate_cursor, before?.document.delivery.rateLimit ?? null, document.delivery.rateLimit),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
       patterns_since: JSON.stringify(patternsSince(document, before, now)),
     });
+    const { present } = this.#core;
+    const [oldRate, newRate] = [before, present].map((state) => state && effectiveRate(state));
+    this.#core.setRow({ rate_cursor: cursorOf(base.rate_cursor, oldRate ?? null, newRate ?? null) });
     for (const lane of this.liveLanes()) {
       const exact = document.topics.includes(lane.topic);
       if (!exact && !document.topics.some((pattern) => topicMatches(pattern, lane.topic))) this.#endLane(lane);

@@ -56,8 +56,10 @@ function workDue(core: Core, throttle: Throttle, now: number): number | null {
  * or a claim looks at the rest; the watchdog is for the one that never comes.
  */
 function roomDue(core: Core, throttle: Throttle, now: number): number | null {
-  const { live, replay } = core.sql.inFlight();
-  if (live + replay >= core.concurrency) return now + WATCHDOG_MS;
+  const { live, replay, leases } = core.sql.inFlight();
+  // What is under way comes first in its order.
+  const inOrder = core.ordering !== 'none' || core.document.ordering !== 'none';
+  if (live + replay >= core.concurrency || (inOrder && leases > 0)) return now + WATCHDOG_MS;
   const { readyAt } = throttle;
   if (readyAt !== null && readyAt > now) return Math.min(readyAt, now + RATE_WAIT_MAX_MS);
   return throttle.allows(now) > 0 ? null : now + WATCHDOG_MS;
@@ -67,7 +69,7 @@ function roomDue(core: Core, throttle: Throttle, now: number): number | null {
 export function disableDue(core: Core): number | null {
   const { present } = core;
   if (!present || !core.enabled || present.row.streak === 0 || present.row.failing_since === null) return null;
-  const hasPending = core.sql.firstDue() !== null || core.sql.hasUnread();
+  const hasPending = core.sql.firstDue() !== null || hasMore(core);
   return hasPending ? present.row.failing_since + present.document.disableAfterMs : null;
 }
 
