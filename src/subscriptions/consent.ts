@@ -3,6 +3,7 @@ import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { CONSENT_DELAY_FIRST_MS, CONSENT_DELAY_MAX_MS } from './limits.ts';
 import type { ConsentAnswer, ConsentRequest } from './protocol.ts';
+import { cursorOf, effectiveRate } from './rate.ts';
 import type { SubscriptionRow } from './rows.ts';
 
 type ConsentColumns = Pick<
@@ -95,8 +96,9 @@ export class Consent {
 
   /** Notes what the receiver said; false if it was not asked, or not about what is so now. Saying it twice changes nothing. */
   answer({ token, consent }: ConsentAnswer): boolean {
-    const row = this.#core.present?.row;
-    if (row?.consent == null || row.consent_token !== token) return false;
+    const { present } = this.#core;
+    const row = present?.row;
+    if (!present || row?.consent == null || row.consent_token !== token) return false;
     if (row.consent === 'given') return true;
     if (!consent.given) {
       this.#core.tx(() => this.#core.setRow({ consent_reason: consent.reason }));
@@ -104,7 +106,11 @@ export class Consent {
     }
     const leases = this.#core.tx(() => {
       const { perMinute } = consent;
-      this.#core.setRow({ ...NO_CONSENT, consent: 'given', consent_token: token, granted_rate: perMinute });
+      const granted = { ...row, granted_rate: perMinute };
+      const rates = [present, { ...present, row: granted }].map(effectiveRate);
+      const rate_cursor = cursorOf(row.rate_cursor, rates[0] ?? null, rates[1] ?? null);
+      const given = { ...NO_CONSENT, consent: 'given' as const, consent_token: token };
+      this.#core.setRow({ ...given, granted_rate: perMinute, rate_cursor });
       return this.#core.running ? this.#leases.resendAll() : [];
     });
     this.#core.progressAt = this.#core.now();
