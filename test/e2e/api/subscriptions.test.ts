@@ -249,6 +249,12 @@ describe('what a subscription refuses', () => {
     (await put('refused', delivery({ url: `${me.url}/v1/topics/orders/events` }))).refused(400, null, 'delivery.url');
   });
 
+  it.each([{ perSecond: 50 }, { perMinute: 100 }, null])('a rate limit is none of it: %j', async (rateLimit) => {
+    const made = await put('limited', delivery({ rateLimit }));
+    expect(made.is<{ delivery: object }>(201).delivery).toMatchObject({ rateLimit });
+    (await me.delete('/v1/subscriptions/limited')).isEmpty();
+  });
+
   it.each([
     ['delivery.kind', { kind: 'queue', binding: 'BILLING_QUEUE' }],
     ['delivery.kind', { kind: 'service', binding: 'BILLING' }],
@@ -261,6 +267,7 @@ describe('what a subscription refuses', () => {
     ['delivery.kind', { kind: 'pigeon' }],
     ['delivery.format', { format: 'xml' }],
     ['delivery.rateLimit', { rateLimit: 50 }],
+    ['delivery.rateLimit', { rateLimit: { perSecond: 5, perMinute: 100 } }],
     ['delivery.maxBatch', { maxBatch: '10' }],
     ['delivery.maxBatch', { maxBatch: 10 }],
     ['delivery.maxBatch', { format: 'batch', maxBatch: 51 }],
