@@ -47,6 +47,8 @@ const PATHS: Record<string, string[]> = {
   '/v1/keys': ['get', 'post'],
   '/v1/keys/{name}': ['delete'],
   '/v1/audit': ['get'],
+  // Beside the page: export and import.
+  '/v1/config': ['get', 'put'],
   // Beside the page: how HUB_SECRET is replaced.
   '/v1/hub-secrets': ['get'],
   '/v1/hub-secrets/reseal': ['post'],
