@@ -52,3 +52,19 @@ export async function auditPage(
   const next = results.length > limit ? (page.at(-1)?.id ?? null) : null;
   return { items: page.map(({ id: _, ...entry }) => entry), next };
 }
+
+/** How long an entry is kept: somebody may ask a year later who did it. */
+export const AUDIT_KEPT_MS = 400 * 24 * 3_600_000;
+/** Entries forgotten in one call of {@link trimAudit}. */
+const TRIM_MAX = 1_000;
+
+/** Forgets what is older than {@link AUDIT_KEPT_MS}. Throws if D1 fails. @returns how many entries */
+export async function trimAudit(db: Database, now: number): Promise<number> {
+  // Ids sort by time, so that nothing else is read.
+  const first = uuidv7(Math.max(0, now - AUDIT_KEPT_MS), new Uint8Array(RANDOM_BYTES));
+  const { meta } = await db
+    .prepare('DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < ? ORDER BY id LIMIT ?)')
+    .bind(first, TRIM_MAX)
+    .run();
+  return meta.changes;
+}

@@ -1,3 +1,4 @@
+import { trimAudit } from '../access/audit.ts';
 import { trimRevocations } from '../access/keys.ts';
 import type { Database, Log } from '../platform.ts';
 import { trimIdempotency } from './idempotency.ts';
@@ -7,7 +8,7 @@ const BATCHES_MAX = 20;
 
 /** The cron's part in keeping D1 small: forgets what has outlived its use. Never throws; D1's failures are logged. */
 export async function trim({ db, now, log }: { db: Database; now: () => number; log: Log }): Promise<void> {
-  for (const forget of [trimIdempotency, trimRevocations]) {
+  for (const forget of [trimIdempotency, trimRevocations, trimAudit]) {
     try {
       for (let batch = 0; batch < BATCHES_MAX && (await forget(db, now())) > 0; batch += 1);
     } catch (error) {

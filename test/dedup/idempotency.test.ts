@@ -114,7 +114,7 @@ describe('the cron', () => {
     expect(await own.db.prepare('SELECT count(*) AS count FROM idempotency').first()).toEqual({ count: 0 });
     own.db.failure = 'before';
     await trim(ports);
-    expect(logged).toHaveLength(2);
+    expect(logged).toHaveLength(3);
   });
 });
 
