@@ -103,6 +103,45 @@ describe('P6: a rate limit', () => {
     expect(await hub.view('billing')).toMatchObject({ failed: 0, dead: 0 });
   });
 
+  test('counts a batch as one request', async () => {
+    const hub = new Hub();
+    const limit = perSecond(5);
+    const delivery = { ...WEBHOOK, rateLimit: limit, format: 'batch' as const, maxBatch: 10 };
+    await hub.subscribe('billing', { delivery });
+    await hub.publish('orders', 100);
+    const delivering = new Delivering(hub);
+    await delivering.run(4_000);
+    // Not each batch has to be full.
+    expect(delivering.started.length).toBeLessThanOrEqual(12);
+    expect(delivering.most(limit)).toBeLessThanOrEqual(5);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 100 });
+  });
+
+  test.each(['key', 'topic'] as const)('is kept with the order by %s, which goes on', async (ordering) => {
+    const hub = new Hub();
+    const limit = perSecond(10);
+    await hub.subscribe('billing', { ...limited(limit), ordering });
+    await hub.publish('orders', 40);
+    const delivering = new Delivering(hub, () => hub.clock.sleep(30).then(() => new Response('ok')));
+    await delivering.run(12_000, 10);
+    expect(delivering.started.length).toBe(40);
+    expect(delivering.most(limit)).toBeLessThanOrEqual(10);
+    if (ordering === 'topic')
+      expect(delivering.started.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
+  });
+
+  test('that the receiver has granted is kept, where it is the slower one', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', limited(perSecond(50)));
+    hub.storage('subscription billing').sql.exec('UPDATE subscription SET granted_rate = 60');
+    hub.restart('billing');
+    await hub.publish('orders', 5);
+    const delivering = new Delivering(hub);
+    await delivering.run(4_000, 20);
+    expect(delivering.started.length).toBeGreaterThan(2);
+    expect(delivering.most(perSecond(1))).toBe(1);
+  });
+
   test('of one a minute works with leases of one event, and wakes nobody in between', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', limited(perMinute(1)));
