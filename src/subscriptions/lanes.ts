@@ -242,7 +242,9 @@ export class Lanes {
   #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, park: number | null): number[] {
     const { sql } = this.#core;
     const { matching, failed, cut } = examine(filtersOf(lane, this.#core.document), events);
-    const page = { events: matching, scannedTo: cut === null ? scannedTo : cut - 1, slots };
+    const end = Math.min(cut ?? Number.POSITIVE_INFINITY, this.#firstDeathBehind(matching, failed), scannedTo + 1);
+    const within = end > scannedTo ? matching : matching.filter(({ sequence }) => sequence < end);
+    const page = { events: within, scannedTo: end - 1, slots };
     const { runs, taken, held, holds, last } = this.#order.pick(lane, page, this.#leases.swift);
     const examined = last - lane.next + 1;
     const parked = last < scannedTo ? null : park;
@@ -260,6 +262,16 @@ export class Lanes {
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();
     return leases;
+  }
+
+  /**
+   * Where a whole topic is in order, what a lease could not bring sends the cursor back over all that came behind: nothing that
+   * died may lie there, or it would die again.
+   */
+  #firstDeathBehind(matching: readonly LogEvent[], failed: readonly { sequence: number }[]): number {
+    const first = matching[0]?.sequence ?? Number.POSITIVE_INFINITY;
+    const death = this.#core.ordering === 'topic' ? failed.find(({ sequence }) => sequence > first) : undefined;
+    return death?.sequence ?? Number.POSITIVE_INFINITY;
   }
 
   /** A log tells a parked lane of events. The answer is given only once a lease or an alarm is committed. */

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { packEvents } from '../../src/events/new-event.ts';
-import type { DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
 import { settled } from '../support/fake-clock.ts';
 import { booked, Hub } from './harness.ts';
 
@@ -70,6 +70,26 @@ describe('A filter in CEL', () => {
     });
     expect(JSON.parse(letters[0]?.event ?? '')).toMatchObject({ type: 'order.created', topic: 'orders' });
     expect(await statusOf(1)).toBe('dead');
+  });
+
+  test('that fails behind a failed delivery in order by topic makes one dead letter still', async () => {
+    await hub.subscribe('billing', { ...filtering('data.amount > 100'), ordering: 'topic' });
+    await publish(amount(150), amount(160), amount('many'), amount(50), amount(200));
+    let failed = false;
+    const flaky = (event: ClaimedEvent): DeliveryOutcome => {
+      const { topic, sequence, attempt } = event;
+      if (sequence === 1) failed = attempt === 1;
+      if (!failed) return hub.delivered(event);
+      return sequence === 1 ? hub.failed(event) : { kind: 'released', topic, sequence };
+    };
+    await hub.work('billing', flaky);
+    await hub.advance(5_000);
+    await hub.work('billing', flaky);
+    await hub.advance(5_000);
+    await hub.work('billing', flaky);
+    const view = await hub.view('billing');
+    expect(view).toMatchObject({ delivered: 3, dead: 1, filtered: 1, pending: 0 });
+    expect(booked(view)).toBe(5);
   });
 
   test('that fails on what wakes a parked lane dies there and then, and the lane parks again', async () => {

@@ -18,7 +18,7 @@ const CONSUMER = 'src/deliveries/consumer.ts';
 const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
-  'this.#leases.send(this.#core.tx(() => this.#take(now, events, Math.min(scannedTo, until), slots, null)));';
+  'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), slots, null)));';
 const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle();';
 
 /** In a Durable Object such a call leaves only once all that was written before it is durable (the output gate). */
