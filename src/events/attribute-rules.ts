@@ -22,8 +22,8 @@ export interface SentAttributes {
 /** What the hub adds to an event. Sent back by a producer they are ignored. */
 export const HUB_ATTRIBUTES: ReadonlySet<string> = new Set(['topic', 'sequence', 'recordedtime']);
 
-/** Every attribute with a meaning of its own, and the two members that hold data. */
-export const KNOWN_NAMES: ReadonlySet<string> = new Set([
+/** The attributes with a meaning of their own, in the order in which the hub writes them; behind them extensions, then data. */
+export const WRITTEN_ORDER: readonly string[] = [
   'specversion',
   'id',
   'source',
@@ -33,9 +33,10 @@ export const KNOWN_NAMES: ReadonlySet<string> = new Set([
   'datacontenttype',
   'dataschema',
   'partitionkey',
-  'data',
-  'data_base64',
-]);
+];
+
+/** Every attribute with a meaning of its own, and the two members that hold data. */
+export const KNOWN_NAMES: ReadonlySet<string> = new Set([...WRITTEN_ORDER, 'data', 'data_base64']);
 
 export const FORBIDDEN_CHARACTER = 'must not have control characters, unpaired surrogates or noncharacters in it';
 

@@ -1,5 +1,5 @@
 import type { NewEvents } from '../topics/protocol.ts';
-import type { SentAttributes } from './attribute-rules.ts';
+import { type SentAttributes, WRITTEN_ORDER } from './attribute-rules.ts';
 import type { DataContent, EventData } from './data.ts';
 import { contentHash, EVENT_HASHES_BYTES, HASH_BYTES, identityHash } from './hashes.ts';
 import { orderingKeyOf } from './ordering-key.ts';
@@ -49,19 +49,6 @@ export function writeEvent(
   if (data?.kind === 'base64') json += `,"data_base64":"${data.text}"`;
   return { id, source, json: `${json}}` };
 }
-
-/** The attributes in the order of {@link writeEvent}; behind them extensions, then data. */
-const WRITTEN_ORDER: readonly string[] = [
-  'specversion',
-  'id',
-  'source',
-  'type',
-  'subject',
-  'time',
-  'datacontenttype',
-  'dataschema',
-  'partitionkey',
-];
 
 /**
  * An event that was sent just as {@link writeEvent} would write it, null if this is not so. `attributes` are those of

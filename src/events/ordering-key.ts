@@ -1,17 +1,7 @@
+import { WRITTEN_ORDER } from './attribute-rules.ts';
 import { members, readString } from './json-text.ts';
 
-/** The attributes that are written before extensions and data (new-event.ts). */
-const BEFORE_EXTENSIONS: ReadonlySet<string> = new Set([
-  'specversion',
-  'id',
-  'source',
-  'type',
-  'subject',
-  'time',
-  'datacontenttype',
-  'dataschema',
-  'partitionkey',
-]);
+const BEFORE_EXTENSIONS: ReadonlySet<string> = new Set(WRITTEN_ORDER);
 
 /** What ordering by key goes by: `partitionkey`, else `subject`, else nothing. */
 export function orderingKeyOf(event: { partitionkey: string | null; subject: string | null }): string | null {
