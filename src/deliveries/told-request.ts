@@ -1,4 +1,4 @@
-import type { SentRequest } from '../subscriptions/protocol.ts';
+import type { Telling } from '../subscriptions/sent-requests.ts';
 
 /** What a hub tells of a webhook's request later: everything but secrets. */
 
@@ -9,19 +9,20 @@ const LEFT_OUT = '…';
 const HUBS_OWN = /^(content-type|user-agent|traceparent|tracestate|webhook-.+|millrace-.+|ce-.+)$/;
 
 /**
- * The request without secrets: of a signature its kind alone, of the subscription's own headers their names, of the URL's
- * query the names of its parameters.
+ * Tells of requests without secrets: of a signature its kind alone, of the subscription's own headers their names, of the
+ * URL's query the names of its parameters.
  *
- * @param headers lower-case names
  * @param configured names of headers that the subscription sets, in any case
  */
-export function toldRequest(url: string, headers: Record<string, string>, configured: Iterable<string>): SentRequest {
+export function telling(configured: Iterable<string>): Telling {
   const own = new Set(Array.from(configured, (name) => name.toLowerCase()));
-  const told = Object.entries(headers).map(([name, value]) => {
-    if (own.has(name) || !HUBS_OWN.test(name)) return [name, LEFT_OUT];
-    return [name, name === 'webhook-signature' ? kindsOf(value) : value];
-  });
-  return { url: toldUrl(url), headers: Object.fromEntries(told) };
+  return {
+    url: toldUrl,
+    header(name, value) {
+      if (own.has(name) || !HUBS_OWN.test(name)) return LEFT_OUT;
+      return name === 'webhook-signature' ? kindsOf(value) : value;
+    },
+  };
 }
 
 /** `v1,…` of each signature. */

@@ -1,12 +1,12 @@
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget, SharedRequest } from '../subscriptions/protocol.ts';
-import { RequestBook } from '../subscriptions/sent-requests.ts';
+import { RequestBook, type Telling } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
 import { canStart, type Slot } from './pace.ts';
 import { type Batch, batchRequest, type WebhookRequest, webhookRequest } from './request.ts';
 import { readStart } from './response-body.ts';
 import { Timeouts } from './timeouts.ts';
-import { toldRequest } from './told-request.ts';
+import { telling } from './told-request.ts';
 import { transformed } from './transforming.ts';
 import type { GuardVerdict, UrlGuard } from './url-guard.ts';
 
@@ -29,19 +29,19 @@ export interface WebhookPorts {
 }
 
 /** What was sent to the target of a claim, to be told of. A target is one claim's, so it is forgotten with it. */
-const BOOKS = new WeakMap<DeliveryTarget, RequestBook>();
+const BOOKS = new WeakMap<DeliveryTarget, { book: RequestBook; telling: Telling }>();
 
-function bookOf(target: DeliveryTarget): RequestBook {
+function bookOf(target: DeliveryTarget) {
   const known = BOOKS.get(target);
   if (known !== undefined) return known;
-  const fresh = new RequestBook();
+  const fresh = { book: new RequestBook(), telling: telling(Object.keys(target.headers)) };
   BOOKS.set(target, fresh);
   return fresh;
 }
 
 /** What the requests to a claim's target had in common; undefined: none was sent. */
 export function sharedRequest(target: DeliveryTarget): SharedRequest | undefined {
-  return BOOKS.get(target)?.shared ?? undefined;
+  return BOOKS.get(target)?.book.shared ?? undefined;
 }
 
 /**
@@ -144,8 +144,13 @@ function noted(
 ): DeliveryOutcome {
   const { topic, sequence, attempt: number, replay } = event;
   if (request === null || made.kind === 'released' || made.request === null) return { topic, sequence, ...made };
-  const told = toldRequest(request.url, request.headers, [...Object.keys(target.headers), ...own]);
-  const difference = bookOf(target).note({ subscription, topic, sequence, attempt: number, at, replay }, told);
+  const facts = { subscription, topic, sequence, attempt: number, at, replay };
+  const { book, telling: usual } = bookOf(target);
+  const difference = book.note(
+    target.format === 'batch' ? facts : { ...facts, id: request.headers['webhook-id'] },
+    request,
+    own.length === 0 ? usual : telling([...Object.keys(target.headers), ...own]),
+  );
   return { topic, sequence, ...made, ...(difference === undefined ? {} : { request: difference }) };
 }
 

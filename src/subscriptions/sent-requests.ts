@@ -17,42 +17,73 @@ export interface AttemptFacts {
   replay: string | null;
 }
 
-/** The headers that follow from an attempt, unless its request says something else. */
-function following({ subscription, topic, sequence, attempt, at, replay }: AttemptFacts): Map<string, string> {
-  const headers = new Map([
-    ['webhook-id', messageId(subscription, topic, sequence)],
-    ['webhook-timestamp', String(Math.floor(at / 1000))],
-    ['millrace-attempt', String(attempt)],
-    ['millrace-topic', topic],
-    ['millrace-sequence', String(sequence)],
-  ]);
-  if (replay !== null) headers.set('millrace-replay', replay);
-  return headers;
+/** How requests are told of: without what is secret in them. */
+export interface Telling {
+  url(url: string): string;
+  /** @param name in lower case */
+  header(name: string, value: string): string;
+}
+
+/** The value of a header that follows from an attempt, unless its request says something else; null: it does not follow. */
+function following(
+  name: string,
+  { subscription, topic, sequence, attempt, at, replay, id }: NotedFacts,
+): string | null {
+  switch (name) {
+    case 'webhook-id':
+      return id ?? messageId(subscription, topic, sequence);
+    case 'webhook-timestamp':
+      return String(Math.floor(at / 1000));
+    case 'millrace-attempt':
+      return String(attempt);
+    case 'millrace-topic':
+      return topic;
+    case 'millrace-sequence':
+      return String(sequence);
+    case 'millrace-replay':
+      return replay;
+    default:
+      return null;
+  }
+}
+
+export interface NotedFacts extends AttemptFacts {
+  /** The event's `webhook-id`, for those who have it at hand: it is costly to make. */
+  id?: string | undefined;
 }
 
 /** The requests of one claim: the first is what the others are held against. */
 export class RequestBook {
-  #shared: SharedRequest | null = null;
+  #first: { request: SentRequest; shared: SharedRequest; names: string[] } | null = null;
 
   /** Null as long as nothing was sent. */
   get shared(): SharedRequest | null {
-    return this.#shared;
+    return this.#first?.shared ?? null;
   }
 
-  /** Notes a request; answers where it differs from the shared one, undefined if nowhere. */
-  note(facts: AttemptFacts, { url, headers }: SentRequest): RequestDifference | undefined {
-    const follows = following(facts);
-    const own = Object.entries(headers).map(([name, value]): [string, string | true] => [
-      name,
-      follows.get(name) === value ? true : value,
-    ]);
-    const shared = this.#shared;
-    if (shared === null) {
-      this.#shared = { url, headers: Object.fromEntries(own) };
+  /** Notes a request as it went out; answers where it differs from the shared one as it is told, undefined if nowhere. */
+  note(facts: NotedFacts, request: SentRequest, telling: Telling): RequestDifference | undefined {
+    const names = Object.keys(request.headers);
+    const told = (name: string): string | true => {
+      const value = request.headers[name] ?? '';
+      return following(name, facts) === value ? true : telling.header(name, value);
+    };
+    if (this.#first === null) {
+      const headers = Object.fromEntries(names.map((name) => [name, told(name)]));
+      this.#first = { request, shared: { url: telling.url(request.url), headers }, names };
       return undefined;
     }
-    const differing: [string, string | true | null][] = own.filter(([name, value]) => shared.headers[name] !== value);
-    for (const name of Object.keys(shared.headers)) if (!Object.hasOwn(headers, name)) differing.push([name, null]);
+    const { request: first, shared, names: usual } = this.#first;
+    const differing: [string, string | true | null][] = [];
+    for (const name of names) {
+      const known = shared.headers[name];
+      // Most are what they were the last time, and need no telling.
+      if (known !== true && first.headers[name] === request.headers[name]) continue;
+      const value = told(name);
+      if (value !== known) differing.push([name, value]);
+    }
+    for (const name of usual) if (!Object.hasOwn(request.headers, name)) differing.push([name, null]);
+    const url = request.url === first.url ? shared.url : telling.url(request.url);
     if (differing.length === 0 && url === shared.url) return undefined;
     return {
       ...(url === shared.url ? {} : { url }),
@@ -61,15 +92,14 @@ export class RequestBook {
   }
 }
 
-/** The request that {@link RequestBook.note} was given. */
+/** The request that {@link RequestBook.note} was given, as it is told. */
 export function requestOf(facts: AttemptFacts, shared: SharedRequest, difference: RequestDifference): SentRequest {
-  const follows = following(facts);
   const told = new Map<string, string | true | null>([
     ...Object.entries(shared.headers),
     ...Object.entries(difference.headers ?? {}),
   ]);
   const headers = [...told].flatMap(([name, value]): [string, string][] => {
-    const text = value === true ? (follows.get(name) ?? null) : value;
+    const text = value === true ? following(name, facts) : value;
     return text === null ? [] : [[name, text]];
   });
   return { url: difference.url ?? shared.url, headers: Object.fromEntries(headers) };

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SentRequest } from '../../src/subscriptions/protocol.ts';
-import { type AttemptFacts, RequestBook, requestOf } from '../../src/subscriptions/sent-requests.ts';
+import { type AttemptFacts, RequestBook, requestOf, type Telling } from '../../src/subscriptions/sent-requests.ts';
+
+const AS_IT_IS: Telling = { url: (url) => url, header: (_name, value) => value };
 
 const FACTS: AttemptFacts = {
   subscription: 'billing',
@@ -44,7 +46,7 @@ describe('P8: what was sent', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(facts, request), { minLength: 1, maxLength: 6 }), (sent) => {
         const book = new RequestBook();
-        const noted = sent.map(([of, made]) => book.note(of, made));
+        const noted = sent.map(([of, made]) => book.note(of, made, AS_IT_IS));
         const told = sent.map(([of], index) => {
           if (book.shared === null) throw new Error('Nothing was noted.');
           // As it comes back from the wire and the disk.
@@ -68,9 +70,21 @@ describe('P8: what was sent', () => {
       },
     });
     for (const sequence of [7, 8, 9]) {
-      expect(book.note({ ...FACTS, sequence }, requestOfAttempt(sequence))).toBeUndefined();
+      expect(book.note({ ...FACTS, sequence }, requestOfAttempt(sequence), AS_IT_IS)).toBeUndefined();
     }
     expect(book.shared?.headers).toMatchObject({ 'user-agent': 'Millrace/1.0.0', 'millrace-sequence': true });
+  });
+
+  it('is told without its secrets, which may differ without a word', () => {
+    const book = new RequestBook();
+    const masked: Telling = { url: () => '…', header: (name, value) => (name === 'x-secret' ? '…' : value) };
+    const made = (secret: string) => ({
+      url: `https://a.example/?${secret}`,
+      headers: { 'x-secret': secret, 'x-a': '1' },
+    });
+    expect(book.note(FACTS, made('hunter2'), masked)).toBeUndefined();
+    expect(book.note(FACTS, made('hunter3'), masked)).toBeUndefined();
+    expect(book.shared).toEqual({ url: '…', headers: { 'x-secret': '…', 'x-a': '1' } });
   });
 
   it('is nothing as long as nothing was sent', () => {
