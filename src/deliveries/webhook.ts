@@ -178,7 +178,7 @@ async function exchange(
   const { url: _unchecked, ...init } = request;
   const startedAt = ports.clock.now();
   const latency = () => Math.max(0, ports.clock.now() - startedAt);
-  const abort = new AbortController();
+  const abort = timeouts.takeAbort();
   const timeout = Promise.withResolvers<null>();
   const stop = timeouts.start(() => timeout.resolve(null));
   try {
@@ -189,7 +189,9 @@ async function exchange(
       return { at, ...unanswered('timeout', `No answer within ${target.timeoutMs} ms.`, latency()) };
     }
     const answered = { at, latencyMs: latency(), ...interpret(response, ports.clock.now()) };
-    return { ...answered, response: await readStart(response, timeout.promise) };
+    const start = await readStart(response, timeout.promise);
+    timeouts.giveBack(abort);
+    return { ...answered, response: start };
   } catch (error) {
     return { at, ...unanswered('network', describeFailure(error, sensitiveIn(target, request)), latency()) };
   } finally {

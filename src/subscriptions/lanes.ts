@@ -251,6 +251,7 @@ export class Lanes {
     for (const { key, first } of holds) sql.addHold(lane.id, key, first);
     const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];
     if (taken > 0) this.#lastTaken = lane.replay === null ? 'live' : 'replay';
+    if (lane.replay === null) this.#company.took(lane.id, taken);
     const dead = failed.filter(({ sequence }) => sequence <= last);
     for (const { sequence, error } of dead) this.#deaths.die(lane, sequence, 'invalid', 'waiting', neverTried(error));
     sql.moveLane(
@@ -297,7 +298,8 @@ export class Lanes {
     const takes = running && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
     const room = takes ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
-    if (idle && follows && room > 0 && fresh.length <= room) {
+    if (idle && follows && !this.#company.isBusy(lane, now) && room > 0 && fresh.length <= room) {
+      this.#company.reads(lane.id);
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
       const after = this.#core.sql.lane(lane.id);

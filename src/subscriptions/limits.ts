@@ -68,6 +68,9 @@ export const ATTEMPT_ROWS_MAX = 500;
 export const WATCHDOG_MS = 5_000;
 /** With a lease under way a lane reads again after this, or when a whole lease can be made: so events share leases under load. */
 export const LINGER_MS = 25;
+/** A lane to which so many events come in so long waits that long, or for a whole lease, even with nothing under way. */
+export const COMPANY_MIN = 10;
+export const COMPANY_MS = 200;
 /** With more to read than slots are free, a lane waits this long for those that make a whole lease: so leases stay few and full. */
 export const SHORT_OF_SLOTS_MS = 100;
 /** Lanes that wait for company looked at in one turn. */

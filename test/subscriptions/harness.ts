@@ -3,6 +3,7 @@ import { type DeadLetter, DeadLetters, type LetterState } from '../../src/dead-l
 import { packEvents } from '../../src/events/new-event.ts';
 import type { Log, SqlRow } from '../../src/platform.ts';
 import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
+import { COMPANY_MS } from '../../src/subscriptions/limits.ts';
 import type {
   ClaimResult,
   DeliveryOutcome,
@@ -312,10 +313,16 @@ export class Hub {
     outcome: (event: Claimed['events'][number]) => DeliveryOutcome = (event) => this.delivered(event),
   ): Promise<number[]> {
     const seen: number[] = [];
-    for (;;) {
+    for (let idleMs = 0; ; ) {
       await this.clock.advance(20);
       const message = this.deliveries.shift() ?? this.retries.shift();
-      if (!message) return seen;
+      if (!message) {
+        // What has come behind many others may still wait for company.
+        idleMs += 20;
+        if (idleMs > COMPANY_MS + 20) return seen;
+        continue;
+      }
+      idleMs = 0;
       const claimed = await this.awaiting(this.subscription(name).claim(message.lease));
       if (claimed.outcome !== 'claimed') continue;
       seen.push(...claimed.events.map((event) => event.sequence));

@@ -41,7 +41,7 @@ describe('P4: a receiver whose name can not be looked up', () => {
     await hub.work('billing', held);
     const times = await resends(hub, 40);
     const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-    expect(times[0]).toBe(5);
+    expect([5, 6]).toContain(times[0]);
     expect(waits.every((wait, index) => wait <= 2 * (waits[index - 1] ?? 5) + 2)).toBe(true);
     expect(waits.slice(-5).every((wait) => wait === 300 || wait === 301)).toBe(true);
     expect(times.length).toBeLessThan(20);

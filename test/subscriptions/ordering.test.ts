@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import { HOLDS_MAX, KEY_RUN_MAX } from '../../src/subscriptions/limits.ts';
+import { HOLDS_MAX, KEY_RUN_MAX, LINGER_MS } from '../../src/subscriptions/limits.ts';
 import type { DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
@@ -140,6 +140,7 @@ describe('P2: ordering by key', () => {
     const claimed = await hub.claim(hub.take());
     expect(claimed.events.map(({ sequence, redriven, key }) => [sequence, redriven, key])).toEqual([[1, true, 'a']]);
     await hub.publishKeys('orders', ['a']);
+    await hub.clock.advance(LINGER_MS);
     expect(await hub.view('billing')).toMatchObject({ held: 1, inFlight: 1 });
   });
 
