@@ -169,6 +169,7 @@ export class Administrator {
       subscription: name,
       action,
       topic,
+      topics: action === 'put' ? (this.asked.get(name)?.documents.at(-1)?.topics ?? []) : [],
       types,
       ordering: this.asked.get(name)?.documents.at(-1)?.ordering ?? 'none',
     };

@@ -192,7 +192,7 @@ export function leftToDo(world: World): string | null {
 const BUSY = `
   SELECT 'lane ' || lanes.status AS what, lanes.id AS id FROM lanes, subscription WHERE parked IS NULL AND lanes.status IN ('active', 'attaching')
     AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT 'pending', id FROM lanes WHERE status IN ('active', 'uncounted') AND in_flight + retrying + held > 0
+  UNION ALL SELECT 'pending', id FROM lanes WHERE status IN ('active', 'removed', 'uncounted') AND in_flight + retrying + held > 0
     AND (SELECT document IS NOT NULL AND NOT paused AND disabled_reason IS NULL FROM subscription)
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1 OR attach_after IS NOT NULL
