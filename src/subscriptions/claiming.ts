@@ -107,8 +107,9 @@ export class Claiming {
       content.set(event, turn);
       wanted.delete(event.sequence);
     }
-    const { events, given } = this.#inTime(lane, lease, content);
+    // Before what has no slot yet goes back: a cursor that steps back steps over all that was passed after.
     const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], () => true) : [];
+    const { events, given } = this.#inTime(lane, lease, content);
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);

@@ -1,4 +1,5 @@
 import { deliverLease } from '../../src/deliveries/consumer.ts';
+import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { RateLimit } from '../../src/subscriptions/document.ts';
 import type { Hub } from './harness.ts';
 
@@ -17,6 +18,8 @@ export class Delivering {
   readonly started: Started[] = [];
   readonly #hub: Hub;
   answer: Answer;
+  /** What is found out of the receiver's name. */
+  check: UrlGuard['check'] = async (url) => ({ ok: true, url });
 
   constructor(hub: Hub, answer: Answer = () => new Response('ok')) {
     this.#hub = hub;
@@ -48,7 +51,7 @@ export class Delivering {
       }),
       clock,
       log: () => undefined,
-      guard: { check: async (url) => ({ ok: true, url }) },
+      guard: { check: (url) => this.check(url) },
       version: '9.9.9',
       fetch: async (_url, { headers }) => {
         const started = {
