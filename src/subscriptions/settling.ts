@@ -236,7 +236,7 @@ export class Settling {
     const waiting = new Set(free.slice(fitting));
     this.#leases.postpone(
       lease,
-      [...waiting].map(({ sequence }) => ({ sequence, due })),
+      [...waiting].map((entry) => ({ ...entry, due })),
     );
     const rest = released.filter((entry) => !waiting.has(entry));
     return this.#leases.giveBack(lease, rest, (key) => over > 0 || behind.has(key), obstacleWait(this.#core));

@@ -16,6 +16,8 @@ type Answer = (started: Started) => Promise<Response> | Response;
 /** The queue and its consumers beside a hub: what is sent is claimed, requested and settled as time goes by. */
 export class Delivering {
   readonly started: Started[] = [];
+  /** Of batches: the first and the last sequence in each request. */
+  readonly members: [first: number, last: number][] = [];
   readonly #hub: Hub;
   answer: Answer;
   /** What is found out of the receiver's name. */
@@ -61,6 +63,8 @@ export class Delivering {
           replay: headers['millrace-replay'] ?? null,
         };
         this.started.push(started);
+        if (headers['millrace-first-sequence'] !== undefined)
+          this.members.push([Number(headers['millrace-first-sequence']), Number(headers['millrace-last-sequence'])]);
         return this.answer(started);
       },
     });

@@ -65,3 +65,29 @@ describe('a batch that could not be sent goes back', () => {
     },
   );
 });
+
+describe('a batch that may have been sent is the same batch when it comes again', () => {
+  test.each(['none', 'key', 'topic'] as const)(
+    'P5: however few may be out by then, in order by %s',
+    async (ordering) => {
+      const hub = await subscribed({ ordering, delivery: { ...BATCH, maxBatch: 4 } });
+      await hub.publishKeys('orders', ['k', 'k']);
+      await hub.claim(hub.take());
+      // Whoever claimed it is not heard of again; the next one can't send it.
+      hub.loseMessages();
+      await hub.advance(15_000);
+      const message = hub.deliveries.shift() ?? hub.take(hub.retries);
+      const claimed = await hub.claim(message);
+      await hub.put('billing', { ordering, maxInFlight: 1, delivery: { ...BATCH, maxBatch: 4 } });
+      await hub.publishKeys('orders', ['k', 'k']);
+      const outcomes = claimed.events.map(({ topic, sequence }) => ({ kind: 'released' as const, topic, sequence }));
+      const { token } = claimed;
+      await hub.awaiting(hub.subscription('billing').settle({ v: 1, lease: message.lease, token, outcomes }));
+      const hooks = new Delivering(hub);
+      await hooks.run(20_000, 50);
+      expect(hooks.members.slice(0, 1)).toEqual([[1, 2]]);
+      const view = await hub.view('billing');
+      expect(view).toMatchObject({ delivered: 4, filtered: 0, pending: 0 });
+    },
+  );
+});
