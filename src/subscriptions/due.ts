@@ -71,12 +71,17 @@ function roomDue(core: Core, { throttle, roomForRetries }: DueParts, now: number
   return roomForRetries(now) > 0 ? null : now + WATCHDOG_MS;
 }
 
-/** When a receiver that only fails is disabled, where something waits for it; null: it does not fail, or nothing does. */
+/**
+ * When a receiver that only fails is disabled, where something waits to be tried again; null: it does not fail, or nothing does.
+ * What has not been tried is tried first: the receiver may be back, and nothing have come to show it.
+ */
 export function disableDue(core: Core): number | null {
   const { present } = core;
-  if (!present || !core.enabled || present.row.streak === 0 || present.row.failing_since === null) return null;
-  const hasPending = core.sql.firstDue() !== null || hasMore(core);
-  return hasPending ? present.row.failing_since + present.document.disableAfterMs : null;
+  if (!present || !core.running || present.row.obstacle !== null) return null;
+  const { streak, failing_since } = present.row;
+  if (streak === 0 || failing_since === null) return null;
+  const isRetrying = (core.sql.firstDue()?.tries ?? 0) > 0;
+  return isRetrying ? failing_since + present.document.disableAfterMs : null;
 }
 
 function earliest(dues: (number | null)[]): number | null {

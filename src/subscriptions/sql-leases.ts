@@ -166,12 +166,12 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
       if (row !== undefined) unblock(lane, row.key);
     },
     deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
-    /** The lane of the exception that is due first, and when. */
+    /** The lane of the exception that is due first, when, and how often it was tried in its schedule. */
     firstDue: exceptions.remembered(() =>
       first(
         sql
-          .exec<{ lane: number; due: number }>(
-            'SELECT lane, due FROM exceptions WHERE lease IS NULL ORDER BY due LIMIT 1',
+          .exec<{ lane: number; due: number; tries: number }>(
+            'SELECT lane, due, tries FROM exceptions WHERE lease IS NULL ORDER BY due LIMIT 1',
           )
           .toArray(),
       ),
