@@ -458,15 +458,13 @@ describe('The history checker finds, in the order of a key,', () => {
         ...(index === 1 ? change : {}),
       }),
     );
-    parts.others = parts.others.flatMap((other) =>
-      other.kind === 'configure'
-        ? [[...other.topics], ...topics.map((topic) => [topic])].map((names) => ({
-            ...other,
-            topics: names,
-            ordering: 'key' as const,
-          }))
-        : [other],
-    );
+    const [put] = parts.others.filter((other) => other.kind === 'configure');
+    if (put === undefined) throw new Error('Nothing is subscribed.');
+    parts.others = [put.topics, ...topics.map((topic) => [topic])].map((names) => ({
+      ...put,
+      topics: names,
+      ordering: 'key',
+    }));
     const rules = check(history(parts, letters)).map(({ rule }) => rule);
     return rules.filter((rule) => rule === 'order' || rule === 'one-at-a-time');
   }
