@@ -397,7 +397,7 @@ export interface SettleRequest {
   token: string;
   /** May be empty: a renewal. */
   outcomes: DeliveryOutcome[];
-  /** Absent where nothing was sent, and from a consumer of the version before. */
+  /** Absent where nothing was sent. */
   request?: SharedRequest;
 }
 

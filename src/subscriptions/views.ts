@@ -70,7 +70,7 @@ export class Views {
     const passed = asleep ? Math.max(0, (parked.owed ?? lastSequence + 1) - lane.next) : 0;
     const lowest = low(this.#core, lane);
     const cursor = lowest === lane.next ? examined + passed : lowest - 1;
-    const behindSince = cursor < lastSequence ? (standing.recordedAt ?? null) : null;
+    const behindSince = cursor < lastSequence ? standing.recordedAt : null;
     return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor, behindSince };
   }
 

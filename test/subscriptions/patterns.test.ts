@@ -175,7 +175,7 @@ describe('P4: a topic and a pattern that matches it always find each other', () 
           return { outcome: 'attached', next: 1, lastSequence: 0 };
         },
         readOrPark: async ({ next }: ReadOrParkRequest) => ({ outcome: 'parked', next, lastSequence: next - 1 }),
-        standing: async () => ({ firstSequence: 1, lastSequence: 0, parked: null }),
+        standing: async () => ({ firstSequence: 1, lastSequence: 0, parked: null, recordedAt: null }),
       });
     const made = await hub.put('audit', { topics: ['bulk.*'] });
     expect(made).toMatchObject({ outcome: 'created', view: { status: 'attaching' } });
