@@ -345,7 +345,7 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     patterns_since: '{}',
     told: null,
     told_at: 0,
-    deaths: old?.deaths ?? '{}',
+    deaths: '{}',
     ordering: 'none',
     ...NO_CONSENT,
     hub: old?.hub ?? null,

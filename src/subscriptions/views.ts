@@ -109,6 +109,7 @@ export class Views {
       filtered: totals.filtered + sum(({ passed }) => passed),
       skipped: totals.skipped,
       discarded: totals.discarded,
+      deaths: JSON.parse(row.deaths) as Record<string, number>,
       cursor: only?.cursor ?? null,
       lagMs: lagMs(standings, now),
       latency: { p50: percentile(hour, 0.5), p99: percentile(hour, 0.99) },
