@@ -434,6 +434,20 @@ describe('Retry-After', () => {
   });
 });
 
+describe('a redirect', () => {
+  it.each([
+    ['https://www.example.com/hooks/s3cret-path/?token=s3cret', 'https://www.example.com…/'],
+    ['/hooks/s3cret-path?token=s3cret&again=1', '…'],
+    ['https://elsewhere.example/login', 'https://elsewhere.example/login'],
+  ])('to %s is told of without what the URL holds beyond its host', async (location, told) => {
+    const bench = answering(() => new Response(null, { status: 301, headers: { location } }));
+    const to = target({ url: 'https://example.com/hooks/s3cret-path?token=s3cret' });
+    const outcome = await sendWebhook('billing', to, event(), bench.ports);
+    expect(outcome).toMatchObject({ kind: 'failed', error: expect.stringContaining(`Answered 301 to ${told}:`) });
+    expect(JSON.stringify(outcome)).not.toMatch(/s3cret"|s3cret-path:|token=s3cret/);
+  });
+});
+
 describe('a test event', () => {
   it('is a signed millrace.test, and is told with its request, as attempts tell of theirs', async () => {
     const bench = answering(() => new Response('hello', { status: 201 }));

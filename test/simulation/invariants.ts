@@ -155,6 +155,7 @@ const NEEDS_ALARM = `
   UNION ALL SELECT 'lease', leases.id FROM leases, subscription WHERE token IS NOT NULL OR (NOT paused AND disabled_reason IS NULL)
   UNION ALL SELECT 'exception', sequence FROM exceptions, subscription
     WHERE lease IS NULL AND NOT paused AND disabled_reason IS NULL
+  UNION ALL SELECT 'consent', 0 FROM subscription WHERE document IS NOT NULL AND NOT paused AND disabled_reason IS NULL AND consent = 'pending'
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1
   UNION ALL SELECT 'detachment', 0 FROM detachments
