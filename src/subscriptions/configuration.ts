@@ -235,7 +235,7 @@ export class Configuration {
   resume(): void {
     this.#core.progressAt = this.#core.now();
     const leases = this.#core.tx(() => {
-      if (!this.#core.running) {
+      if (!this.#core.enabled) {
         this.#notices.add('millrace.subscription.resumed', { subscription: this.#core.ports.name });
       }
       this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });

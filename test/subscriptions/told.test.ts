@@ -41,6 +41,14 @@ describe('what becomes of a subscription is told on millrace.system', () => {
     ]);
   });
 
+  test('no end of a pause where nobody paused it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { delivery: { ...WEBHOOK, handshake: true } });
+    await hub.awaiting(hub.subscription('billing').resume());
+    await hub.advance(1_000);
+    expect(typesOf(await told(hub))).toEqual(['subscription.created']);
+  });
+
   test('its receiver that fails, is disabled, and is back: once each', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', { maxInFlight: 2, retry: { scheduleMs: [1_000, 1_000], jitter: 0 } });
