@@ -199,4 +199,16 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
     ],
   },
+  {
+    name: 'consent-not-awaited',
+    bug: 'Deliveries begin before the receiver has consented to them, where it is to be asked (P7).',
+    breaks: ['consent'],
+    patches: [
+      {
+        file: 'src/subscriptions/core.ts',
+        find: "const consented = this.#row?.consent !== 'pending';",
+        replace: 'const consented = true;',
+      },
+    ],
+  },
 ];
