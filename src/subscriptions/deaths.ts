@@ -89,7 +89,10 @@ export class Deaths {
     const letter = sql.letter(lane.topic, sequence);
     if (!letter || letter.state === 'resolved' || letter.state === 'discarded') return;
     const answered = letter.lane === null || (letter.lane === lane.id && letter.state === 'redriven');
-    if (!answered) return;
+    // It died in the books while it was on its way beside them, and has arrived after all.
+    const books = lane.status === 'uncounted' && letter.state === 'open' ? letter.lane : null;
+    if (!answered && books === null) return;
+    if (books !== null) sql.moveLane(books, { dead: -1, delivered: 1 });
     const version = this.#core.letterVersion();
     sql.putLetter({ ...letter, state: 'resolved', lane: null, resolved_at: this.#core.now(), version, dirty: 1 });
   }
@@ -117,6 +120,13 @@ export class Deaths {
     if (row?.state !== 'open') return;
     // What comes anyway resolves the letter when it is delivered.
     if (row.lane === null && this.#isPending(letter)) return;
+    // It died in the books while it was on its way beside them: one of the two is enough.
+    const aside = sql.redrivenAside(letter.topic, letter.sequence);
+    if (aside !== null && aside.lease !== null) return;
+    if (aside !== null) {
+      sql.deleteException(aside.lane, letter.sequence);
+      sql.moveLane(aside.lane, { retrying: -1 });
+    }
     const lane = row.lane ?? this.#uncountedLane(letter.topic);
     const now = this.#core.now();
     const version = this.#core.letterVersion();
