@@ -2,6 +2,7 @@ import type { DeathReason } from '../dead-letters/letters.ts';
 import { orderingKey } from '../events/ordering-key.ts';
 import type { Core } from './core.ts';
 import { decisionsOf, isHeld } from './decisions.ts';
+import { LAST_ERROR_CHARACTERS_MAX } from './limits.ts';
 import type { Notices } from './notices.ts';
 import { tellReplayEnded } from './replays.ts';
 import type { LaneRow, LetterRow } from './rows.ts';
@@ -59,7 +60,7 @@ export class Deaths {
       reason,
       attempts: death.attempts,
       last_status: death.lastStatus,
-      last_error: death.lastError,
+      last_error: death.lastError?.slice(0, LAST_ERROR_CHARACTERS_MAX) ?? null,
       first_attempt_at: before?.first_attempt_at ?? death.firstAttemptAt,
       died_at: this.#core.now(),
       redriven_at: null,

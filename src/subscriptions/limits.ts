@@ -93,6 +93,8 @@ export const ALARM_LATE_MS = 10_000;
 export const ALARM_FALLBACK_MS = 5_000;
 /** A read of a log that has not come back after this is not counted on. */
 export const READ_GIVEN_UP_MS = 30_000;
+/** What is kept of why a delivery died: it goes into a row of D1 beside the event, and into an event of its own. */
+export const LAST_ERROR_CHARACTERS_MAX = 1_000;
 /** Dead letters written to D1 at a time. */
 export const LETTERS_PER_FLUSH = 50;
 /** And their events, unless the first is larger. */

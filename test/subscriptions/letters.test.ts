@@ -24,6 +24,23 @@ async function withLetters(count: number): Promise<Hub> {
   return hub;
 }
 
+test('a dead letter keeps the beginning of an error, however long that is, so that it has room beside its event', async () => {
+  const hub = new Hub();
+  await hub.subscribe('billing');
+  await hub.publishKeys('orders', [null], 'order.created', { data: 'x'.repeat(1_000_000) });
+  await hub.work('billing', ({ topic, sequence }) => ({
+    kind: 'invalid',
+    topic,
+    sequence,
+    error: `transform.data failed: ${'no'.repeat(1_000_000)}`,
+  }));
+  await hub.advance(5_000);
+  const [letter] = await hub.lettersOf('billing');
+  expect(letter).toMatchObject({ reason: 'invalid', lastError: expect.stringMatching(/^transform\.data failed: no/) });
+  expect(letter?.lastError?.length).toBe(1_000);
+  expect((await hub.told('/subscriptions/billing')).at(-1)).toMatchObject({ type: 'millrace.delivery.dead' });
+});
+
 describe('P4: a job over dead letters', () => {
   test('redrives 250 in steps, each once, also with a crash between the steps', async () => {
     const hub = await withLetters(250);
