@@ -24,17 +24,21 @@ export class Catalog {
     this.#db = db;
   }
 
-  async announceTopic(name: string, createdAt: number): Promise<void> {
+  /** @param incarnation counts the topic's makings and deletions: an older write never overtakes a newer one. */
+  async announceTopic(name: string, createdAt: number, incarnation: number): Promise<void> {
     await this.#db
       .prepare(
-        'INSERT INTO topics (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET created_at = excluded.created_at',
+        `INSERT INTO topics (name, created_at, incarnation) VALUES (?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET created_at = excluded.created_at, incarnation = excluded.incarnation
+         WHERE excluded.incarnation >= topics.incarnation`,
       )
-      .bind(name, createdAt)
+      .bind(name, createdAt, incarnation)
       .run();
   }
 
-  async removeTopic(name: string): Promise<void> {
-    await this.#db.prepare('DELETE FROM topics WHERE name = ?').bind(name).run();
+  /** Unless it was made again since. A making that arrives even later is taken back by the sweep. */
+  async removeTopic(name: string, incarnation: number): Promise<void> {
+    await this.#db.prepare('DELETE FROM topics WHERE name = ? AND incarnation < ?').bind(name, incarnation).run();
   }
 
   /** Topic names after `after`, by name. */

@@ -12,8 +12,13 @@ const LOCATION_LENGTH_MAX = 200;
 const TOO_MANY_REQUESTS = 429;
 const SERVICE_UNAVAILABLE = 503;
 
-/** 2xx is delivered; all else failed, a redirect too: it is never followed. `now` is for a `Retry-After` with a date. */
-export function interpret(response: Response, now: number): Answer {
+/**
+ * 2xx is delivered; all else failed, a redirect too: it is never followed.
+ *
+ * @param now for a `Retry-After` with a date
+ * @param sensitive what the error must not repeat
+ */
+export function interpret(response: Response, now: number, sensitive: () => string[]): Answer {
   const { status } = response;
   if (status >= 200 && status < 300) return { kind: 'delivered', status };
   const waits = status === TOO_MANY_REQUESTS || status === SERVICE_UNAVAILABLE;
@@ -21,7 +26,7 @@ export function interpret(response: Response, now: number): Answer {
     kind: 'failed',
     outcome: 'failed',
     status,
-    error: answerError(response),
+    error: withoutSecrets(answerError(response), sensitive()),
     retryAfterMs: waits ? parseRetryAfter(response.headers.get('retry-after'), now) : null,
   };
 }
@@ -31,7 +36,8 @@ function answerError(response: Response): string {
   if (status === 410) return 'Answered 410: the receiver wants no more events.';
   if (status < 300 || status >= 400 || status === 304) return `Answered ${status}.`;
   const location = response.headers.get('location');
-  const to = location === null ? '' : ` to ${location.slice(0, LOCATION_LENGTH_MAX)}`;
+  // A receiver that only redirects to another spelling repeats the query it was sent.
+  const to = location === null ? '' : ` to ${(location.split('?', 1)[0] ?? '').slice(0, LOCATION_LENGTH_MAX)}`;
   return `Answered ${status}${to}: redirects are not followed, point the subscription at the final URL.`;
 }
 
@@ -60,10 +66,14 @@ export function describeFailure(error: unknown, sensitive: string[]): string {
   const told = words.filter((word) => word !== '').join(': ') || 'The request failed.';
   // Workers' word for a name that does not resolve, which helps nobody.
   const text = told.startsWith('internal error') ? `The host can't be reached; does its name exist? (${told})` : told;
+  return withoutSecrets(text, sensitive).slice(0, ERROR_LENGTH_MAX);
+}
+
+function withoutSecrets(text: string, sensitive: string[]): string {
   const secrets = sensitive
     .filter((secret) => secret.length >= SENSITIVE_LENGTH_MIN)
     .sort((a, b) => b.length - a.length);
-  return secrets.reduce((clean, secret) => clean.replaceAll(secret, '…'), text).slice(0, ERROR_LENGTH_MAX);
+  return secrets.reduce((clean, secret) => clean.replaceAll(secret, '…'), text);
 }
 
 /** Shorter ones (`/`, `1`, `true`) would blot out the text, and give nothing away. */

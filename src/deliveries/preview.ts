@@ -3,7 +3,6 @@ import { judge } from '../expressions/filter.ts';
 import type { SubscriptionFilter } from '../subscriptions/document.ts';
 import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
 import { type WebhookRequest, webhookRequest } from './request.ts';
-import { shown } from './test-event.ts';
 import { transformed } from './transforming.ts';
 import type { WebhookPorts } from './webhook.ts';
 
@@ -49,4 +48,18 @@ export async function preview(
 
 function shownBody(body: WebhookRequest['body']): Pick<ShownRequest, 'body' | 'bodyEncoding'> {
   return typeof body === 'string' ? { body, bodyEncoding: 'utf-8' } : { body: toBase64(body), bodyEncoding: 'base64' };
+}
+
+/** Names of configured headers whose values are likely to be credentials. */
+const CREDENTIAL = /authorization|cookie|key|token|secret|passw|signature/;
+
+/** Headers of a request to be looked at, without the configured credentials. */
+function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
+  const configured = new Set(Object.keys(target.headers).map((name) => name.toLowerCase()));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      configured.has(name) && CREDENTIAL.test(name) && !name.startsWith('webhook-') ? '…' : value,
+    ]),
+  );
 }

@@ -1,6 +1,7 @@
 import { messageId } from '../events/ids.ts';
-import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryTarget, SentRequest } from '../subscriptions/protocol.ts';
 import { webhookRequest } from './request.ts';
+import { toldRequest } from './told-request.ts';
 import { transformed } from './transforming.ts';
 import { attempt, type WebhookPorts } from './webhook.ts';
 
@@ -16,7 +17,8 @@ export interface TestResult {
   /** The first KiB of the answer. */
   body: string;
   error: string | null;
-  request: { url: string; headers: Record<string, string> };
+  /** As attempts tell of theirs. */
+  request: SentRequest;
 }
 
 /** @throws if a secret of the target is none. */
@@ -28,16 +30,17 @@ export async function sendTestEvent(
   const at = ports.clock.now();
   const result = await transformed(target, testEvent(subscription, at));
   if (!result.ok) {
-    const request = { url: target.url, headers: {} };
+    const request = toldRequest(target.url, {}, []);
     return { ok: false, status: null, latencyMs: 0, body: '', error: result.error, request };
   }
   const { outgoing } = result;
   const request = webhookRequest(subscription, target, outgoing.event, at, ports.version, outgoing);
   const sent = await attempt(target, request, at, ports);
-  const shownRequest = { url: request.url, headers: shown(request.headers, target) };
+  const own = [...Object.keys(target.headers), ...Object.keys(outgoing.headers)];
+  const told = toldRequest(request.url, request.headers, own);
   if (sent.kind === 'released') {
     const error = `Not sent: ${sent.obstacle}`;
-    return { ok: false, status: null, latencyMs: 0, body: '', error, request: shownRequest };
+    return { ok: false, status: null, latencyMs: 0, body: '', error, request: told };
   }
   return {
     ok: sent.kind === 'delivered',
@@ -45,7 +48,7 @@ export async function sendTestEvent(
     latencyMs: sent.latencyMs,
     body: sent.response,
     error: sent.kind === 'delivered' ? null : sent.error,
-    request: shownRequest,
+    request: told,
   };
 }
 
@@ -71,18 +74,4 @@ function testEvent(subscription: string, at: number): ClaimedEvent {
     key: null,
     notBefore: null,
   };
-}
-
-/** Names of configured headers whose values are likely to be credentials. */
-const CREDENTIAL = /authorization|cookie|key|token|secret|passw|signature/;
-
-/** Headers of a request to be looked at, without the configured credentials. */
-export function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
-  const configured = new Set(Object.keys(target.headers).map((name) => name.toLowerCase()));
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      configured.has(name) && CREDENTIAL.test(name) && !name.startsWith('webhook-') ? '…' : value,
-    ]),
-  );
 }

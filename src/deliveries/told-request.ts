@@ -1,3 +1,4 @@
+import type { SentRequest } from '../subscriptions/protocol.ts';
 import type { Telling } from '../subscriptions/sent-requests.ts';
 
 /** What a hub tells of a webhook's request later: everything but secrets. */
@@ -23,6 +24,13 @@ export function telling(configured: Iterable<string>): Telling {
       return name === 'webhook-signature' ? kindsOf(value) : value;
     },
   };
+}
+
+/** One request as {@link telling} tells of it. */
+export function toldRequest(url: string, headers: Record<string, string>, configured: Iterable<string>): SentRequest {
+  const tell = telling(configured);
+  const told = Object.entries(headers).map(([name, value]) => [name, tell.header(name, value)]);
+  return { url: tell.url(url), headers: Object.fromEntries(told) };
 }
 
 /** `v1,…` of each signature. */

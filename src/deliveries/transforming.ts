@@ -84,6 +84,8 @@ function headersIn(made: unknown): Record<string, string> {
     throw new Failed('headers', `makes more than ${TRANSFORM_HEADERS_MAX} headers`);
   const headers: Record<string, string> = {};
   for (const [name, value] of entries) {
+    if (name.length > TRANSFORM_HEADER_CHARACTERS_MAX)
+      throw new Failed('headers', `makes a header name of more than ${TRANSFORM_HEADER_CHARACTERS_MAX} characters`);
     if (typeof value !== 'string') throw new Failed('headers', `makes "${name}" no string`);
     if (value.length > TRANSFORM_HEADER_CHARACTERS_MAX)
       throw new Failed('headers', `makes "${name}" longer than ${TRANSFORM_HEADER_CHARACTERS_MAX} characters`);

@@ -188,7 +188,8 @@ async function exchange(
       abandon(fetched, abort);
       return { at, ...unanswered('timeout', `No answer within ${target.timeoutMs} ms.`, latency()) };
     }
-    const answered = { at, latencyMs: latency(), ...interpret(response, ports.clock.now()) };
+    const meaning = interpret(response, ports.clock.now(), () => sensitiveIn(target, request));
+    const answered = { at, latencyMs: latency(), ...meaning };
     const start = await readStart(response, timeout.promise);
     timeouts.giveBack(abort);
     return { ...answered, response: start };
@@ -220,9 +221,9 @@ export function abandon(fetched: Promise<Response>, abort: AbortController): voi
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */
 function sensitiveIn(target: DeliveryTarget, request: WebhookRequest | null): string[] {
   const urls = [target.url, request?.url ?? target.url];
-  const paths = urls.map((text) => {
+  const paths = urls.flatMap((text) => {
     const url = URL.parse(text);
-    return url === null ? '' : url.pathname + url.search;
+    return url === null ? [] : [url.pathname + url.search, url.pathname];
   });
   return [...urls, ...paths, ...target.secrets, ...Object.values(target.headers)];
 }

@@ -15,6 +15,7 @@ import { putSubscription } from './subscriptions.ts';
 export const ALERT_EVENTS_DEFAULT: readonly string[] = [
   'millrace.subscription.failing',
   'millrace.subscription.disabled',
+  'millrace.subscription.error',
   'millrace.subscription.recovered',
   'millrace.delivery.dead',
   'millrace.topic.filling',

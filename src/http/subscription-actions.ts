@@ -122,7 +122,9 @@ const test = route({
       latencyMs: z.number(),
       body: z.string(),
       error: z.string().nullable(),
-      request: z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }),
+      request: z
+        .object({ url: z.string(), headers: z.record(z.string(), z.string()) })
+        .describe('As it was sent; `…` stands for what may be secret, as in the attempts.'),
     }),
   },
   problems: ['unknown-subscription', 'secret-unreadable'],

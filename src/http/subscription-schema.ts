@@ -82,6 +82,7 @@ export const READ_ONLY_FIELDS = [
   'filtered',
   'skipped',
   'discarded',
+  'deaths',
   'cursor',
   'lagSeconds',
   'latency',

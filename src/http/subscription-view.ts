@@ -62,6 +62,11 @@ export const subscriptionAnswer = z.object({
   filtered: count,
   skipped: count,
   discarded: count,
+  deaths: z
+    .record(z.string(), count)
+    .describe(
+      'How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.',
+    ),
   cursor: z
     .int()
     .nullable()
@@ -174,6 +179,7 @@ export function subscriptionOut(
     filtered: view.filtered,
     skipped: view.skipped,
     discarded: view.discarded,
+    deaths: view.deaths,
     cursor: view.cursor,
     lagSeconds: view.lagMs === null ? null : view.lagMs / 1000,
     latency: { p50: view.latency.p50, p99: view.latency.p99 },

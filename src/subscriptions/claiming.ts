@@ -107,8 +107,9 @@ export class Claiming {
       content.set(event, turn);
       wanted.delete(event.sequence);
     }
-    const { events, given } = this.#inTime(lane, lease, content);
+    // Before what has no slot yet goes back: a cursor that steps back steps over all that was passed after.
     const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], () => true) : [];
+    const { events, given } = this.#inTime(lane, lease, content);
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);
@@ -185,16 +186,15 @@ export class Claiming {
 
   /** New events in order go back to where they wait for their turn; whatever else waits for its slot. */
   #tooLate(lease: LeaseRow, late: { event: LogEvent; slot: number }[], content: ReadonlyMap<LogEvent, Leased>): void {
-    const inOrder = ({ event }: { event: LogEvent }) => !lease.retry && content.get(event)?.key != null;
-    this.#leases.giveBack(
-      lease,
-      late.filter(inOrder).flatMap(({ event }) => content.get(event) ?? []),
-      () => true,
-    );
-    const waiting = late.filter((entry) => !inOrder(entry));
+    const entries = late.flatMap(({ event, slot }) => {
+      const entry = content.get(event);
+      return entry === undefined ? [] : [{ ...entry, due: slot - RATE_AHEAD_MS }];
+    });
+    const inOrder = ({ key }: Leased) => !lease.retry && lease.batch === null && key !== null;
+    this.#leases.giveBack(lease, entries.filter(inOrder), () => true);
     this.#leases.postpone(
       lease,
-      waiting.map(({ event, slot }) => ({ sequence: event.sequence, due: slot - RATE_AHEAD_MS })),
+      entries.filter((entry) => !inOrder(entry)),
     );
   }
 

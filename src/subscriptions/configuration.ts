@@ -235,7 +235,7 @@ export class Configuration {
   resume(): void {
     this.#core.progressAt = this.#core.now();
     const leases = this.#core.tx(() => {
-      if (!this.#core.running) {
+      if (!this.#core.enabled) {
         this.#notices.add('millrace.subscription.resumed', { subscription: this.#core.ports.name });
       }
       this.#core.setRow({ paused: 0, disabled_reason: null, ...HEALTHY, updated_at: this.#core.now() });
@@ -345,7 +345,7 @@ function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
     patterns_since: '{}',
     told: null,
     told_at: 0,
-    deaths: old?.deaths ?? '{}',
+    deaths: '{}',
     ordering: 'none',
     ...NO_CONSENT,
     hub: old?.hub ?? null,

@@ -2,6 +2,7 @@ import type { DeathReason } from '../dead-letters/letters.ts';
 import { orderingKey } from '../events/ordering-key.ts';
 import type { Core } from './core.ts';
 import { decisionsOf, isHeld } from './decisions.ts';
+import { LAST_ERROR_CHARACTERS_MAX } from './limits.ts';
 import type { Notices } from './notices.ts';
 import { tellReplayEnded } from './replays.ts';
 import type { LaneRow, LetterRow } from './rows.ts';
@@ -59,7 +60,7 @@ export class Deaths {
       reason,
       attempts: death.attempts,
       last_status: death.lastStatus,
-      last_error: death.lastError,
+      last_error: death.lastError?.slice(0, LAST_ERROR_CHARACTERS_MAX) ?? null,
       first_attempt_at: before?.first_attempt_at ?? death.firstAttemptAt,
       died_at: this.#core.now(),
       redriven_at: null,
@@ -89,7 +90,10 @@ export class Deaths {
     const letter = sql.letter(lane.topic, sequence);
     if (!letter || letter.state === 'resolved' || letter.state === 'discarded') return;
     const answered = letter.lane === null || (letter.lane === lane.id && letter.state === 'redriven');
-    if (!answered) return;
+    // It died in the books while it was on its way beside them, and has arrived after all.
+    const books = lane.status === 'uncounted' && letter.state === 'open' ? letter.lane : null;
+    if (!answered && books === null) return;
+    if (books !== null) sql.moveLane(books, { dead: -1, delivered: 1 });
     const version = this.#core.letterVersion();
     sql.putLetter({ ...letter, state: 'resolved', lane: null, resolved_at: this.#core.now(), version, dirty: 1 });
   }
@@ -117,6 +121,13 @@ export class Deaths {
     if (row?.state !== 'open') return;
     // What comes anyway resolves the letter when it is delivered.
     if (row.lane === null && this.#isPending(letter)) return;
+    // It died in the books while it was on its way beside them: one of the two is enough.
+    const aside = sql.redrivenAside(letter.topic, letter.sequence);
+    if (aside !== null && aside.lease !== null) return;
+    if (aside !== null) {
+      sql.deleteException(aside.lane, letter.sequence);
+      sql.moveLane(aside.lane, { retrying: -1 });
+    }
     const lane = row.lane ?? this.#uncountedLane(letter.topic);
     const now = this.#core.now();
     const version = this.#core.letterVersion();

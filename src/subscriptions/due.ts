@@ -4,23 +4,28 @@ import { CLAIM_LIFE_MS, LOCKED_LOOK_MS, PROBE_WITHIN_MS, RATE_WAIT_MAX_MS, STALL
 import { obstacleWait } from './obstacle.ts';
 import type { Throttle } from './throttle.ts';
 
+/** What is asked for the earliest moment, beside the tables. */
+interface DueParts {
+  consent: Consent;
+  throttle: Throttle;
+  /** How many due retries may be leased now. */
+  roomForRetries: (now: number) => number;
+}
+
 /**
  * The earliest moment at which something has to be done, derived from the tables; past if it is overdue, null if nothing
  * ever has. Whoever waits for an answer that may never come has the watchdog.
  *
  * @param chores when the first of them is due
  */
-export function nextDue(
-  core: Core,
-  { consent, throttle }: { consent: Consent; throttle: Throttle },
-  chores: number | null,
-): number | null {
+export function nextDue(core: Core, parts: DueParts, chores: number | null): number | null {
+  const { consent, throttle } = parts;
   const now = core.now();
   const lease = core.sql.nextLeaseDue(!core.running);
   // No lease's moment lies further away, whatever the clock has done.
   const latest = now + Math.max(CLAIM_LIFE_MS, obstacleWait(core));
   const dues = [chores, consent.nextDue(now), lease === null ? null : Math.min(lease, latest), disableDue(core)];
-  if (core.running) dues.push(core.failing ? probeDue(core, throttle, now) : workDue(core, throttle, now));
+  if (core.running) dues.push(core.failing ? probeDue(core, throttle, now) : workDue(core, parts, now));
   else if (core.enabled) dues.push(core.locked === null ? core.retryAfter : now + LOCKED_LOOK_MS);
   if (core.row?.stalled_at != null) dues.push(now + WATCHDOG_MS);
   return earliest(dues);
@@ -40,9 +45,10 @@ function probeDue(core: Core, throttle: Throttle, now: number): number | null {
   return due !== null && due <= now ? now + WATCHDOG_MS : due;
 }
 
-function workDue(core: Core, throttle: Throttle, now: number): number | null {
+function workDue(core: Core, parts: DueParts, now: number): number | null {
+  const { throttle } = parts;
   const exception = core.sql.firstDue()?.due ?? null;
-  const room = roomDue(core, throttle, now);
+  const room = roomDue(core, parts, now);
   const dues = [exception === null || exception > now ? exception : (room ?? exception)];
   if (hasMore(core)) {
     const slots = [throttle.readyAt ?? 0, ...throttle.replaysReadyAt].filter((slot) => slot > now);
@@ -52,25 +58,30 @@ function workDue(core: Core, throttle: Throttle, now: number): number | null {
 }
 
 /**
- * When more may go out, as far as it can be said; null: now. Where all is out, or is leased and has no rate slot yet, a settle
- * or a claim looks at the rest; the watchdog is for the one that never comes.
+ * When more may go out, as far as it can be said; null: now. Where all is out, is kept for a read under way, or is leased and
+ * has no rate slot yet, a settle, the read's end or a claim looks at the rest; the watchdog is for the one that never comes.
  */
-function roomDue(core: Core, throttle: Throttle, now: number): number | null {
+function roomDue(core: Core, { throttle, roomForRetries }: DueParts, now: number): number | null {
   const { live, replay, leases } = core.sql.inFlight();
   // What is under way comes first in its order.
   const inOrder = core.ordering !== 'none' || core.document.ordering !== 'none';
   if (live + replay >= core.concurrency || (inOrder && leases > 0)) return now + WATCHDOG_MS;
   const { readyAt } = throttle;
   if (readyAt !== null && readyAt > now) return Math.min(readyAt, now + RATE_WAIT_MAX_MS);
-  return throttle.allows(now) > 0 ? null : now + WATCHDOG_MS;
+  return roomForRetries(now) > 0 ? null : now + WATCHDOG_MS;
 }
 
-/** When a receiver that only fails is disabled, where something waits for it; null: it does not fail, or nothing does. */
+/**
+ * When a receiver that only fails is disabled, where something waits to be tried again; null: it does not fail, or nothing does.
+ * What has not been tried is tried first: the receiver may be back, and nothing have come to show it.
+ */
 export function disableDue(core: Core): number | null {
   const { present } = core;
-  if (!present || !core.enabled || present.row.streak === 0 || present.row.failing_since === null) return null;
-  const hasPending = core.sql.firstDue() !== null || hasMore(core);
-  return hasPending ? present.row.failing_since + present.document.disableAfterMs : null;
+  if (!present || !core.running || present.row.obstacle !== null) return null;
+  const { streak, failing_since } = present.row;
+  if (streak === 0 || failing_since === null) return null;
+  const isRetrying = (core.sql.firstDue()?.tries ?? 0) > 0;
+  return isRetrying ? failing_since + present.document.disableAfterMs : null;
 }
 
 function earliest(dues: (number | null)[]): number | null {

@@ -80,6 +80,11 @@ export class Lanes {
     if (!this.#keysFirst) this.#catchingUp.start(now);
   }
 
+  /** How many due retries may be leased now. */
+  roomForRetries(now: number): number {
+    return this.#slots.forRetries(now);
+  }
+
   /** Live lanes first; where whole topics are in order they take turns with replays, which would never have one else. */
   #startAll(now: number): void {
     const { sql, ordering } = this.#core;

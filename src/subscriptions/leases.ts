@@ -154,7 +154,8 @@ export class Leases {
 
   /**
    * What a lease held and could not bring goes into a new one, which has to be sent, and which waits for `waitMs` until it is
-   * sent again. Where a key is not done with what came before it goes back behind that, in its order. Only inside `tx`.
+   * sent again. Where a key is not done with what came before it goes back behind that, in its order; a batch, which may have
+   * been sent, stays one for that. Only inside `tx`.
    */
   giveBack(
     lease: LeaseRow,
@@ -166,10 +167,10 @@ export class Leases {
     const kept = content.filter(({ key }) => key !== null && isBehind(key));
     if (kept.length > 0) {
       const due = this.#core.now();
-      if (lease.retry)
+      if (lease.retry || lease.batch !== null)
         this.postpone(
           lease,
-          kept.map(({ sequence }) => ({ sequence, due })),
+          kept.map((entry) => ({ ...entry, due })),
         );
       else {
         this.#stepBack(
@@ -186,10 +187,10 @@ export class Leases {
   }
 
   /** Events of a lease that wait outside of any until they are due; no attempt is spent. Only inside `tx`. */
-  postpone(lease: LeaseRow, waiting: readonly { sequence: number; due: number }[]): void {
+  postpone(lease: LeaseRow, waiting: readonly (Leased & { due: number })[]): void {
     if (waiting.length === 0) return;
     const { sql } = this.#core;
-    if (!lease.retry) for (const { sequence } of waiting) sql.putException(untried(lease.lane, sequence));
+    if (!lease.retry) for (const entry of waiting) sql.putException(untried(lease, entry));
     sql.postpone(
       lease.lane,
       waiting.map(({ sequence }) => sequence),
@@ -350,7 +351,7 @@ export class Leases {
 }
 
 /** The row of a delivery that waits and was never attempted. */
-function untried(lane: number, sequence: number): ExceptionRow {
+function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): ExceptionRow {
   return {
     lane,
     sequence,
@@ -363,7 +364,7 @@ function untried(lane: number, sequence: number): ExceptionRow {
     first_attempt_at: null,
     last_status: null,
     last_error: null,
-    key: null,
-    batch: null,
+    key: key === WHOLE_TOPIC ? null : key,
+    batch,
   };
 }

@@ -31,6 +31,10 @@ export class LetterWork {
     if (lane && row.state === 'open') sql.moveLane(lane.id, { dead: -1, discarded: 1 });
     if (lane && row.state === 'redriven' && this.#takeOut(lane, letter.sequence) !== null)
       sql.moveLane(lane.id, { discarded: 1 });
+    // It may have died in the books while it was on its way beside them.
+    const aside = sql.redrivenAside(letter.topic, letter.sequence);
+    const asideLane = aside && sql.lane(aside.lane);
+    if (asideLane) this.#takeOut(asideLane, letter.sequence);
     const version = this.#core.letterVersion();
     const counting = lane?.status === 'uncounted' ? null : row.lane;
     sql.putLetter({ ...row, lane: counting, state: 'discarded', discarded_at: this.#core.now(), version, dirty: 1 });

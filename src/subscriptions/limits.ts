@@ -93,6 +93,8 @@ export const ALARM_LATE_MS = 10_000;
 export const ALARM_FALLBACK_MS = 5_000;
 /** A read of a log that has not come back after this is not counted on. */
 export const READ_GIVEN_UP_MS = 30_000;
+/** What is kept of why a delivery died: it goes into a row of D1 beside the event, and into an event of its own. */
+export const LAST_ERROR_CHARACTERS_MAX = 1_000;
 /** Dead letters written to D1 at a time. */
 export const LETTERS_PER_FLUSH = 50;
 /** And their events, unless the first is larger. */
@@ -122,8 +124,10 @@ export const METRICS_LANES_MAX = 1_000;
 export const DEATHS_TOLD_SINGLY_MAX = 10;
 /** And this long after some were told the next are. */
 export const DEATHS_TOLD_EVERY_MS = 1_000;
-/** After a recovery that was told the next failing is told no sooner than this. */
+/** What was told of how a receiver does is followed by a failing or an error no sooner than this. */
 export const FAILING_TOLD_EVERY_MS = 60_000;
+/** A name that can't be looked up is told of once that has lasted for so long. */
+export const ERROR_TOLD_AFTER_MS = 60_000;
 /** A receiver that has not consented is asked again after this, doubling. */
 export const CONSENT_DELAY_FIRST_MS = 5_000;
 export const CONSENT_DELAY_MAX_MS = 3_600_000;

@@ -208,7 +208,7 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE history RENAME COLUMN types TO filter;
       UPDATE history SET filter = json_object('types', json(filter), 'cel', NULL) WHERE filter IS NOT NULL;
       ALTER TABLE lanes ADD COLUMN cel TEXT;
-      -- What was told last on the hub's own topic of how the receiver does: failing, disabled; null once it was back. And when.
+      -- What was told last on the hub's own topic of how the receiver does: failing, disabled, error; null once it was back. And when.
       ALTER TABLE subscription ADD COLUMN told TEXT;
       ALTER TABLE subscription ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;
       -- JSON: how many letters were opened ever, by reason.

@@ -117,6 +117,8 @@ export interface SubscriptionView {
   filtered: number;
   skipped: number;
   discarded: number;
+  /** How many dead letters there have been since the making, by reason, whatever became of them. */
+  deaths: Record<string, number>;
   cursor: number | null;
   /** Milliseconds since the oldest event that is neither settled nor filtered was recorded; 0: there is none, null: not known. */
   lagMs: number | null;
@@ -397,7 +399,7 @@ export interface SettleRequest {
   token: string;
   /** May be empty: a renewal. */
   outcomes: DeliveryOutcome[];
-  /** Absent where nothing was sent, and from a consumer of the version before. */
+  /** Absent where nothing was sent. */
   request?: SharedRequest;
 }
 

@@ -62,6 +62,7 @@ export class Receiver {
         }),
       );
     }
+    if (this.#core.locked !== null || row?.obstacle != null) this.#core.tx(() => this.#toldHealth.handleDue());
     const disableAt = disableDue(this.#core);
     if (disableAt !== null && disableAt <= now)
       this.#core.tx(() => this.#toldHealth.disable(hopeless(this.#core.document.disableAfterMs)));

@@ -29,7 +29,7 @@ export type SubscriptionRow = {
   patterns_since: string;
   obstacle: string | null;
   obstacle_since: number | null;
-  told: 'failing' | 'disabled' | null;
+  told: 'failing' | 'disabled' | 'error' | null;
   told_at: number;
   deaths: string;
   ordering: Ordering;

@@ -78,10 +78,11 @@ export class Settling {
     const numbers = new Map<number, number>();
     const attempted: Attempted[] = [];
     const released: Leased[] = [];
+    const invalid: Invalid[] = [];
     const batch = lease.batch === null ? null : this.#asOne(lease.batch);
     for (const outcome of outcomes) {
       if (outcome.kind === 'invalid') {
-        this.#die(lane, lease, outcome);
+        invalid.push(outcome);
         continue;
       }
       const entry = content.get(outcome.sequence) ?? { sequence: outcome.sequence, key: null };
@@ -93,6 +94,10 @@ export class Settling {
         numbers.set(outcome.sequence, number);
       }
     }
+    // A batch that goes back does so whole: it may be passed anew, and nothing that has died may lie within.
+    const isBack = batch !== null && released.length > 0;
+    if (isBack) released.push(...invalid.flatMap(({ sequence }) => content.get(sequence) ?? []));
+    else for (const outcome of invalid) this.#die(lane, lease, outcome);
     sql.moveLane(lane.id, change);
     this.#attempts.record(lane, attempted, numbers, request.request ?? null);
     // A batch was one request.
@@ -231,7 +236,7 @@ export class Settling {
     const waiting = new Set(free.slice(fitting));
     this.#leases.postpone(
       lease,
-      [...waiting].map(({ sequence }) => ({ sequence, due })),
+      [...waiting].map((entry) => ({ ...entry, due })),
     );
     const rest = released.filter((entry) => !waiting.has(entry));
     return this.#leases.giveBack(lease, rest, (key) => over > 0 || behind.has(key), obstacleWait(this.#core));

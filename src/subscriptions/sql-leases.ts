@@ -166,12 +166,12 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
       if (row !== undefined) unblock(lane, row.key);
     },
     deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
-    /** The lane of the exception that is due first, and when. */
+    /** The lane of the exception that is due first, when, and how often it was tried in its schedule. */
     firstDue: exceptions.remembered(() =>
       first(
         sql
-          .exec<{ lane: number; due: number }>(
-            'SELECT lane, due FROM exceptions WHERE lease IS NULL ORDER BY due LIMIT 1',
+          .exec<{ lane: number; due: number; tries: number }>(
+            'SELECT lane, due, tries FROM exceptions WHERE lease IS NULL ORDER BY due LIMIT 1',
           )
           .toArray(),
       ),
@@ -231,6 +231,18 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         .exec<{ sequence: number }>('SELECT sequence FROM exceptions WHERE lane = ? AND redriven = 1', lane)
         .toArray()
         .map((row) => row.sequence),
+    /** A redriven letter that is on its way beside the books; null: none of this event is. */
+    redrivenAside: (topic: string, sequence: number) =>
+      first(
+        sql
+          .exec<ExceptionRow>(
+            `SELECT exceptions.* FROM lanes JOIN exceptions ON lane = lanes.id AND sequence = ?
+             WHERE topic = ? AND replay IS NULL AND status = 'uncounted' AND redriven = 1 LIMIT 1`,
+            sequence,
+            topic,
+          )
+          .toArray(),
+      ),
     exceptionsIn: (lane: number, from: number, to: number) =>
       sql
         .exec<ExceptionRow>('SELECT * FROM exceptions WHERE lane = ? AND sequence BETWEEN ? AND ?', lane, from, to)

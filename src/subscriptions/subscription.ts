@@ -158,7 +158,11 @@ export class Subscription implements SubscriptionApi {
       },
       chores(core, work),
     );
-    const parts = { consent: this.#consent, throttle: this.#throttle };
+    const parts = {
+      consent: this.#consent,
+      throttle: this.#throttle,
+      roomForRetries: (now: number) => this.#lanes.roomForRetries(now),
+    };
     core.start(() => nextDue(core, parts, this.#chores.nextDue(core.now())));
   }
 

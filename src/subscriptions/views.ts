@@ -70,7 +70,7 @@ export class Views {
     const passed = asleep ? Math.max(0, (parked.owed ?? lastSequence + 1) - lane.next) : 0;
     const lowest = low(this.#core, lane);
     const cursor = lowest === lane.next ? examined + passed : lowest - 1;
-    const behindSince = cursor < lastSequence ? (standing.recordedAt ?? null) : null;
+    const behindSince = cursor < lastSequence ? standing.recordedAt : null;
     return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor, behindSince };
   }
 
@@ -109,6 +109,7 @@ export class Views {
       filtered: totals.filtered + sum(({ passed }) => passed),
       skipped: totals.skipped,
       discarded: totals.discarded,
+      deaths: JSON.parse(row.deaths) as Record<string, number>,
       cursor: only?.cursor ?? null,
       lagMs: lagMs(standings, now),
       latency: { p50: percentile(hour, 0.5), p99: percentile(hour, 0.99) },

@@ -59,8 +59,9 @@ export const SYSTEM_EVENTS = {
     failures: count.meta({ description: 'In a row.' }),
   }),
   'millrace.subscription.disabled': ofSubscription.extend({ reason: z.string() }),
+  'millrace.subscription.error': ofSubscription.extend({ reason: z.string() }),
   'millrace.subscription.recovered': ofSubscription.extend({
-    after: z.enum(['failing', 'disabled']),
+    after: z.enum(['failing', 'disabled', 'error']),
     since: time.meta({ description: 'When that was told.' }),
   }),
   'millrace.delivery.dead': z.union([oneDead, manyDead]),

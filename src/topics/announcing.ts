@@ -22,9 +22,9 @@ export async function announce(parts: TopicLogParts): Promise<void> {
   while (isUnannounced(state)) {
     const { incarnation, created_at } = state.meta();
     if (created_at === null) {
-      await timely(parts, ports.catalog.removeTopic(ports.topic), 'The catalogue');
+      await timely(parts, ports.catalog.removeTopic(ports.topic, incarnation), 'The catalogue');
     } else {
-      await timely(parts, ports.catalog.announceTopic(ports.topic, created_at), 'The catalogue');
+      await timely(parts, ports.catalog.announceTopic(ports.topic, created_at, incarnation), 'The catalogue');
       await tellPatterns(parts, incarnation);
     }
     // Made or deleted again meanwhile: then there is something else to tell.

@@ -232,9 +232,9 @@ export interface Standing {
   parked: { ticket: number; next: number; owed: number | null } | null;
   /**
    * When the event at `low` was recorded, or the first owed where nothing matches up to it, milliseconds since the epoch;
-   * null: there is none, or nobody asked. Absent from a log of the version before.
+   * null: there is none, or nobody asked.
    */
-  recordedAt?: number | null;
+  recordedAt: number | null;
 }
 
 /** From a log to a parked subscription. */

@@ -261,11 +261,16 @@ export class TopicLog implements TopicLogApi {
   }
 
   async sweep(): Promise<void> {
-    const { alarm, ports, sql } = this.#parts;
+    const { alarm, ports, sql, state } = this.#parts;
     // Whatever is believed about the alarm may be what is wrong.
     alarm.forget();
     if ((this.#earliest() ?? Infinity) <= ports.clock.now()) {
       this.#transaction(() => sql.count('healed'));
+    }
+    // Only what the catalogue names is swept: a making that arrived after the deletion is to be taken back.
+    if (!state.exists) {
+      this.#transaction(() => sql.setMeta({ catalogued: 0 }));
+      state.changed({ catalogued: 0 });
     }
     await this.#work('sweep-failures');
   }

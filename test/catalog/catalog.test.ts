@@ -47,6 +47,19 @@ describe('P4: whom the sweep looks at', () => {
   });
 });
 
+describe('a topic that is deleted and made again', () => {
+  it('stays as it was made last, whatever arrives late', async () => {
+    const catalog = new Catalog(NodeD1.migrated());
+    await catalog.announceTopic('orders', 5, 1);
+    await catalog.announceTopic('orders', 9, 3);
+    await catalog.removeTopic('orders', 2);
+    await catalog.announceTopic('orders', 5, 1);
+    expect(await catalog.topicsAfter('')).toEqual(['orders']);
+    await catalog.removeTopic('orders', 4);
+    expect(await catalog.topicsAfter('')).toEqual([]);
+  });
+});
+
 describe('replays, newest first', () => {
   it('come page by page, those of one moment by id', async () => {
     const catalog = new Catalog(NodeD1.migrated());

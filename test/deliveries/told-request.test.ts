@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
-import { telling } from '../../src/deliveries/told-request.ts';
+import { toldRequest } from '../../src/deliveries/told-request.ts';
 import { requestOf } from '../../src/subscriptions/sent-requests.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, target } from './consumer-bench.ts';
-
-function toldRequest(url: string, headers: Record<string, string>, configured: string[]) {
-  const tell = telling(configured);
-  const told = Object.entries(headers).map(([name, value]) => [name, tell.header(name, value)]);
-  return { url: tell.url(url), headers: Object.fromEntries(told) };
-}
 
 describe('P7: what is told of a request', () => {
   it('has the names of the subscription’s own headers and of the query, and no values', () => {

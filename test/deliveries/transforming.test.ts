@@ -104,6 +104,11 @@ describe('A transform', () => {
     ],
     ['a header with a line break', { headers: '{ "x-a": "b\\r\\nc: d" }' }, /^transform\.headers /],
     ['a header that is too long', { headers: '{ "x-a": $pad("", 3000, "x") }' }, /longer than 2048/],
+    [
+      'a header whose name is too long',
+      { headers: '{ $pad("x", 5000, "x"): 1 }' },
+      /^transform\.headers makes a header name of more than 2048 characters$/,
+    ],
     ['too many headers', { headers: '$merge([1..21].{ "x-" & $string($): "a" })' }, /more than 20 headers/],
     ['a path that is no text', { path: 'data.id' }, /^transform\.path makes no string/],
     ['a path without a slash', { path: '"orders"' }, /does not start with a slash/],

@@ -434,15 +434,35 @@ describe('Retry-After', () => {
   });
 });
 
+describe('a redirect', () => {
+  it.each([
+    ['https://www.example.com/hooks/s3cret-path/?token=s3cret', 'https://www.example.com…/'],
+    ['/hooks/s3cret-path?token=s3cret&again=1', '…'],
+    ['https://elsewhere.example/login', 'https://elsewhere.example/login'],
+  ])('to %s is told of without what the URL holds beyond its host', async (location, told) => {
+    const bench = answering(() => new Response(null, { status: 301, headers: { location } }));
+    const to = target({ url: 'https://example.com/hooks/s3cret-path?token=s3cret' });
+    const outcome = await sendWebhook('billing', to, event(1), bench.ports);
+    expect(outcome).toMatchObject({ kind: 'failed', error: expect.stringContaining(`Answered 301 to ${told}:`) });
+    expect(JSON.stringify(outcome)).not.toMatch(/s3cret"|s3cret-path:|token=s3cret/);
+  });
+});
+
 describe('a test event', () => {
-  it('is a signed millrace.test, and is told with its request', async () => {
+  it('is a signed millrace.test, and is told with its request, as attempts tell of theirs', async () => {
     const bench = answering(() => new Response('hello', { status: 201 }));
-    const to = target({ headers: { 'X-Env': 'prod', Authorization: 'Bearer hunter2' } });
+    const to = target({
+      url: 'https://example.com/hook?token=hunter2',
+      headers: { 'X-Env': 'hunter2', Authorization: 'Bearer hunter2' },
+      transform: { data: null, headers: '{ "x-made": "hunter2" }', path: null },
+    });
     const result = await sendTestEvent('billing', to, bench.ports);
     expect(result).toMatchObject({ ok: true, status: 201, latencyMs: 0, body: 'hello', error: null });
-    expect(result.request.url).toBe('https://example.com/hook');
-    expect(result.request.headers).toMatchObject({ 'x-env': 'prod', authorization: '…' });
-    expect(result.request.headers['webhook-signature']).toMatch(/^v1,/);
+    expect(result.request.url).toBe('https://example.com/hook?token=…');
+    expect(result.request.headers).toMatchObject({ 'x-env': '…', authorization: '…', 'x-made': '…' });
+    expect(result.request.headers['webhook-signature']).toBe('v1,…');
+    expect(result.request.headers['webhook-id']).toMatch(/^msg_/);
+    expect(bench.sent[0]?.init.headers).toMatchObject({ 'x-env': 'hunter2', 'x-made': 'hunter2' });
     expect(JSON.stringify(result)).not.toMatch(/hunter2|MfKQ9/);
     expect(JSON.parse(bodyText(bench.sent[0]?.init.body))).toMatchObject({
       specversion: '1.0',

@@ -108,6 +108,7 @@ function well(): Parts {
         subscription: 'billing',
         action: 'put',
         topic: null,
+        topics: ['orders'],
         types: ['sh*'],
         ordering: 'none',
       },
@@ -192,6 +193,7 @@ describe('The history checker finds nothing', () => {
       subscription: 'billing',
       action: 'seek',
       topic: null,
+      topics: [],
       types: [],
       ordering: 'none',
     });
@@ -441,7 +443,7 @@ describe('The history checker finds, in the order of a key,', () => {
   /** One subscription by key; what is sent is `[sequence, outcome, consumer]`, one after the other. */
   function ordered(
     sent: [number, Delivery['outcome'], string?][],
-    { change = {}, redriven = [] as number[], letters = [] as FinalLetter[] } = {},
+    { change = {}, redriven = [] as number[], letters = [] as FinalLetter[], topics = [] as string[] } = {},
   ) {
     const parts = well();
     parts.publishes = [];
@@ -456,7 +458,13 @@ describe('The history checker finds, in the order of a key,', () => {
         ...(index === 1 ? change : {}),
       }),
     );
-    parts.others = parts.others.map((other) => (other.kind === 'configure' ? { ...other, ordering: 'key' } : other));
+    const [put] = parts.others.filter((other) => other.kind === 'configure');
+    if (put === undefined) throw new Error('Nothing is subscribed.');
+    parts.others = [put.topics, ...topics.map((topic) => [topic])].map((names) => ({
+      ...put,
+      topics: names,
+      ordering: 'key',
+    }));
     const rules = check(history(parts, letters)).map(({ rule }) => rule);
     return rules.filter((rule) => rule === 'order' || rule === 'one-at-a-time');
   }
@@ -510,6 +518,16 @@ describe('The history checker finds, in the order of a key,', () => {
         { redriven: [1] },
       ),
     ).toEqual([]);
+  });
+
+  it('nothing in a topic that was given up and taken up again, but in one that was only named otherwise', () => {
+    const sent: [number, Delivery['outcome']][] = [
+      [2, 'success'],
+      [1, 'success'],
+    ];
+    expect(ordered(sent, { topics: ['late.x', 'orders'] })).toEqual([]);
+    expect(ordered(sent, { topics: ['>', 'orders'] })).toEqual(['order']);
+    expect(ordered(sent, { topics: ['late.x'] })).toEqual(['order']);
   });
 
   it('two at a time, or one behind a failure, of one consumer', () => {

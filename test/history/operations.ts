@@ -70,6 +70,8 @@ export interface Configure extends Span {
   action: 'put' | 'delete' | 'seek' | 'pause' | 'resume';
   /** The one topic that a seek moves; null: all. */
   topic: string | null;
+  /** The topics and patterns of topics of a `put`. */
+  topics: string[];
   /** The type patterns of a `put` (`*` is any run of characters); empty: every type. */
   types: string[];
   /** Of a `put`. */

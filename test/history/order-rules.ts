@@ -1,9 +1,11 @@
+import { topicMatches } from '../../src/events/names.ts';
 import type { Configure, Delivery, FinalLetter, Violation } from './operations.ts';
 
 /**
  * What subscriptions with an ordering promise, as their receivers see it: within a key the first arrivals come in order, each
  * only once those before it were taken, and a consumer sends one at a time. Judged where nothing but one ordering was ever
- * asked for, and no cursor was moved. An event that died at some time is out of its order.
+ * asked for, and no cursor was moved: what is given up and taken up again begins where its new start says. An event that
+ * died at some time is out of its order.
  */
 export function checkOrder(
   deliveries: Delivery[],
@@ -15,15 +17,17 @@ export function checkOrder(
   const died = new Set(letters.map(({ subscription, topic, sequence }) => `${subscription} ${topic} ${sequence}`));
   const judged = deliveries.filter(({ topic }) => !removed.has(topic));
   for (const [subscription, own] of Map.groupBy(judged, (delivery) => delivery.subscription)) {
-    const ordering = onlyOrdering(configures.filter((configure) => configure.subscription === subscription));
+    const asked = configures.filter((configure) => configure.subscription === subscription);
+    const ordering = onlyOrdering(asked);
     if (ordering === null) continue;
+    const isKept = keptTopics(asked);
     for (const [lane, sent] of Map.groupBy(own, (delivery) => laneOf(delivery, ordering))) {
       if (lane === null) continue;
       const sorted = sent.toSorted((a, b) => a.start - b.start);
       checkTurns(`${subscription} ${lane}`, sorted, violations);
       const alive = sorted.filter(
         ({ topic, event, sender }) =>
-          sender?.redriven === false && !died.has(`${subscription} ${topic} ${event.sequence}`),
+          isKept(topic) && sender?.redriven === false && !died.has(`${subscription} ${topic} ${event.sequence}`),
       );
       for (const [replay, arrivals] of Map.groupBy(alive, (delivery) => delivery.replay)) {
         checkArrivals(`${subscription} ${lane} ${replay ?? 'live'}`, arrivals, violations);
@@ -38,6 +42,15 @@ function onlyOrdering(configures: Configure[]): 'key' | 'topic' | null {
   if (asked.some(({ action }) => action === 'seek' || action === 'delete')) return null;
   const [ordering, ...others] = new Set(asked.filter(({ action }) => action === 'put').map((put) => put.ordering));
   return others.length > 0 || ordering === undefined || ordering === 'none' ? null : ordering;
+}
+
+/** Which topics were never given up and taken up again, as far as anybody can tell: a `put` that is unknown may have been. */
+function keptTopics(configures: Configure[]): (topic: string) => boolean {
+  const puts = configures.filter(({ action, outcome }) => action === 'put' && outcome !== 'failure');
+  return (topic) => {
+    const names = puts.map(({ topics }) => topics.some((pattern) => topicMatches(pattern, topic)));
+    return !names.slice(names.indexOf(true), names.lastIndexOf(true)).includes(false);
+  };
 }
 
 /** What a delivery is in order within; null: nothing. */

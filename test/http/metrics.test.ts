@@ -29,7 +29,7 @@ const TOPIC = { published: 10, duplicates: 2, bytes: 4_096, healed: 0, failures:
 async function hubWith(topics: string[], subscriptions: string[]): Promise<FakeHub> {
   const hub = new FakeHub();
   const catalog = new Catalog(hub.d1);
-  for (const topic of topics) await catalog.announceTopic(topic, 1);
+  for (const topic of topics) await catalog.announceTopic(topic, 1, 1);
   for (const name of subscriptions) {
     await catalog.putSubscription({
       name,
@@ -153,7 +153,7 @@ describe('GET /metrics', () => {
     await hub.call('PUT', '/v1/subscriptions/billing', {
       body: { topics: ['orders'], delivery: { url: 'https://a.example/' } },
     });
-    await new Catalog(hub.db).announceTopic('orders', 1);
+    await new Catalog(hub.db).announceTopic('orders', 1, 1);
     const { text } = await hub.call('GET', '/metrics');
     expect(read(text, 'millrace_events_published_total').orders).toBe(1);
     expect(read(text, 'millrace_duplicates_total').orders).toBe(1);

@@ -60,6 +60,7 @@ export function subscriptionView(
     filtered: 0,
     skipped: 0,
     discarded: 0,
+    deaths: {},
     cursor: 7,
     lagMs: 0,
     latency: { p50: 12, p99: null },

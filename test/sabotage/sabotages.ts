@@ -31,7 +31,8 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'next-without-lease',
     bug: 'A lane moves its `next` in one transaction and makes the lease in another (P4).',
-    breaks: ['books', 'counters'],
+    // What comes next overtakes it.
+    breaks: ['books', 'counters', 'order'],
     patches: [
       {
         file: 'src/subscriptions/lanes.ts',
@@ -196,6 +197,18 @@ export const SABOTAGES: readonly Sabotage[] = [
         file: 'src/subscriptions/leases.ts',
         find: 'const next = Math.min(...content.map(({ sequence }) => sequence));',
         replace: 'const next = Math.max(lane.start, Math.min(...content.map(({ sequence }) => sequence)) - 1);',
+      },
+    ],
+  },
+  {
+    name: 'consent-not-awaited',
+    bug: 'Deliveries begin before the receiver has consented to them, where it is to be asked (P7).',
+    breaks: ['consent'],
+    patches: [
+      {
+        file: 'src/subscriptions/core.ts',
+        find: "const consented = this.#row?.consent !== 'pending';",
+        replace: 'const consented = true;',
       },
     ],
   },

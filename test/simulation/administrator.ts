@@ -169,6 +169,7 @@ export class Administrator {
       subscription: name,
       action,
       topic,
+      topics: action === 'put' ? (this.asked.get(name)?.documents.at(-1)?.topics ?? []) : [],
       types,
       ordering: this.asked.get(name)?.documents.at(-1)?.ordering ?? 'none',
     };
@@ -224,6 +225,8 @@ export class Administrator {
         return isMade ? 'success' : 'failure';
       },
     );
+    if (this.#plan.handshakes && this.#random.chance(0.7))
+      await this.#try(() => this.#world.askForConsent(this.#party, name));
   }
 
   /** `passes`: the types that may be delivered. */
@@ -259,7 +262,7 @@ export class Administrator {
         secret: null,
         rateLimit: random.pick(this.#plan.rates),
         maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
-        handshake: false,
+        handshake: this.#plan.handshakes,
       },
     };
     return { document, passes: expression?.passes ?? types };

@@ -1,5 +1,7 @@
-import { deliverLease, type LeaseHolder } from '../../src/deliveries/consumer.ts';
-import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import { deliverLease } from '../../src/deliveries/consumer.ts';
+import { handleHandshake, isHandshakeMessage } from '../../src/deliveries/handshake.ts';
+import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
+import { nameOf, type QueueMessage } from './network.ts';
 import type { Party } from './object-host.ts';
 import type { Receivers } from './receivers.ts';
 import type { Life, Scheduler } from './scheduler.ts';
@@ -7,22 +9,27 @@ import type { Life, Scheduler } from './scheduler.ts';
 /** How often the queue sends a message again whose invocation died. */
 const REDELIVERY_CHANCE = 0.5;
 
+/** Where receivers are told that the hub is. */
+export const HUB = 'https://hub.example';
+
+type Called = Pick<SubscriptionApi, 'claim' | 'settle' | 'consentRequest' | 'consentAnswer'>;
+
 /** The queue's consumer: one invocation a message, each of which may be killed or paused at any await. */
 export class Consumers {
   readonly running = new Set<Life>();
   readonly #scheduler: Scheduler;
   readonly #receivers: Receivers;
-  readonly #subscription: (name: string, from: Party) => LeaseHolder;
+  readonly #subscription: (name: string, from: Party) => Called;
   #invocations = 0;
   mortal = false;
 
-  constructor(scheduler: Scheduler, receivers: Receivers, subscription: (name: string, from: Party) => LeaseHolder) {
+  constructor(scheduler: Scheduler, receivers: Receivers, subscription: (name: string, from: Party) => Called) {
     this.#scheduler = scheduler;
     this.#receivers = receivers;
     this.#subscription = subscription;
   }
 
-  invoke(message: LeaseMessage): void {
+  invoke(message: QueueMessage): void {
     this.#invocations += 1;
     const life: Life = { name: `consumer${this.#invocations}`, alive: true, pausedUntil: 0, kill: null };
     if (this.mortal) {
@@ -30,16 +37,19 @@ export class Consumers {
     }
     this.running.add(life);
     const party: Party = { life, ready: () => Promise.resolve() };
-    const done = deliverLease(message, {
-      subscription: (name) => this.#subscription(name, party),
+    const ports = {
+      subscription: (name: string) => this.#subscription(name, party),
       clock: this.#scheduler.clock(life),
       fetch: this.#receivers.fetch(life),
       guard: this.#receivers.guard(life),
       version: 'simulated',
-      log: (level, text, fields) => {
+      log: (level: string, text: string, fields?: Record<string, unknown>) => {
         this.#scheduler.trace.add(`${life.name} ${level}: ${text} ${String(fields?.error ?? '')}`);
       },
-    });
+    };
+    const done = isHandshakeMessage(message)
+      ? handleHandshake(message, { ...ports, fetch: this.#receivers.options(life), hub: HUB })
+      : deliverLease(message, ports);
     void done.then(() => this.#end(life));
   }
 
@@ -60,10 +70,10 @@ export class Consumers {
     }
   }
 
-  #kill(life: Life, message: LeaseMessage): void {
+  #kill(life: Life, message: QueueMessage): void {
     this.#end(life);
     if (this.#scheduler.random.chance(REDELIVERY_CHANCE)) {
-      this.#scheduler.post(`the queue repeats lease ${message.lease}`, null, () => this.invoke(message));
+      this.#scheduler.post(`the queue repeats ${nameOf(message)}`, null, () => this.invoke(message));
     }
   }
 

@@ -63,6 +63,9 @@ export async function judge(
   // Without its clock a consumer notices late that nobody renews its claim.
   const graceMs = plan.clockJumps ? 2 * CHANGE_GRACE_MS : CHANGE_GRACE_MS;
   checkRates(world.receivers.starts, administrator.rateChanges, { graceMs, breaks: forward }, violations);
+  for (const host of plan.handshakes ? world.receivers.unasked : []) {
+    violations.push({ rule: 'consent', detail: `${host} was sent something before it had consented to anything` });
+  }
   const operations = [
     ...recorder.operations,
     ...world.receivers.books.map((book) => ({

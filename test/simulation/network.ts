@@ -1,8 +1,11 @@
-import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import type { HandshakeMessage, LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import { d1Error, NodeD1 } from '../support/node-d1.ts';
 import type { Hosted, ObjectHost, Party } from './object-host.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
+
+/** What the queues carry. */
+export type QueueMessage = LeaseMessage | HandshakeMessage;
 
 /** How likely each fault is; all zero is a perfect world. */
 export interface NetworkFaults {
@@ -39,7 +42,7 @@ export class Network {
   /** D1 is down as a whole. */
   d1Down = false;
   /** Takes a queue's message. */
-  deliver: (message: LeaseMessage) => void = () => {};
+  deliver: (message: QueueMessage) => void = () => {};
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #d1 = NodeD1.migrated();
@@ -108,16 +111,16 @@ export class Network {
   }
 
   /** Sends a queue message. It may be refused, lost, repeated and delayed. */
-  async send(from: Party, message: LeaseMessage): Promise<void> {
+  async send(from: Party, message: QueueMessage): Promise<void> {
     await from.ready();
-    await this.#scheduler.hop(`sends lease ${message.lease}`, from.life);
+    await this.#scheduler.hop(`sends ${nameOf(message)}`, from.life);
     if (this.#random.chance(this.faults.messageRefused)) {
       throw new Error('The queue does not answer.');
     }
     const copies = this.#random.chance(this.faults.messageRepeated) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       if (this.#random.chance(this.faults.messageLost)) {
-        this.#scheduler.trace.add(`the queue loses lease ${message.lease}`);
+        this.#scheduler.trace.add(`the queue loses ${nameOf(message)}`);
       } else {
         void this.#carry(structuredClone(message));
       }
@@ -125,11 +128,11 @@ export class Network {
     await this.#scheduler.hop('queue has taken it', from.life);
   }
 
-  async #carry(message: LeaseMessage): Promise<void> {
+  async #carry(message: QueueMessage): Promise<void> {
     if (this.#random.chance(this.faults.messageDelayed)) {
       await this.#scheduler.sleep('queue', null, this.#random.between(1, MESSAGE_DELAY_MAX_MS));
     }
-    await this.#scheduler.hop(`the queue delivers lease ${message.lease}`, null);
+    await this.#scheduler.hop(`the queue delivers ${nameOf(message)}`, null);
     this.deliver(message);
   }
 
@@ -157,4 +160,8 @@ export class Network {
   get d1(): NodeD1 {
     return this.#d1;
   }
+}
+
+export function nameOf(message: QueueMessage): string {
+  return 'lease' in message ? `lease ${message.lease}` : `handshake ${message.handshake}`;
 }

@@ -37,6 +37,8 @@ export interface Plan {
   /** Filters in CEL and transforms, some of which fail on some events. */
   expressions: boolean;
   interventions: boolean;
+  /** Every subscription asks its receiver for its consent. */
+  handshakes: boolean;
   /** How many of a log's events wait until their identities and keys are put in order. */
   youngEventsMax: number;
 }
@@ -92,5 +94,6 @@ export function drawPlan(random: SeededRandom): Plan {
     interventions: random.chance(0.5),
     youngEventsMax: random.pick([1, 3, 8, 1_000]),
     expressions: random.chance(0.4),
+    handshakes: random.chance(0.2),
   };
 }

@@ -1,3 +1,4 @@
+import type { HandshakePorts } from '../../src/deliveries/handshake.ts';
 import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import type { Fetch } from '../../src/deliveries/webhook.ts';
@@ -35,6 +36,10 @@ export const MANNERS: Record<string, Manner> = {
   leaving: { accept: 5, gone: 1 },
 };
 
+/** What a receiver says that is asked for its consent, while faults are on. `later`: it calls back. */
+const CONSENTS = ['gives', 'gives', 'limits', 'refuses', 'later', 'hangs', 'resets'] as const;
+const CALLS_BACK_WITHIN_MS = 30_000;
+
 const THINKING_MAX_MS = 30;
 const LATE_MAX_MS = 20_000;
 const STATUSES_OF_OVERLOAD = [502, 503, 504];
@@ -49,6 +54,11 @@ export class Receivers {
   readonly poison = new Map<string, string>();
   /** Hosts whose names can't be looked up. */
   readonly unresolved = new Set<string>();
+  /** Hosts that have ever consented to being sent anything; and those that were sent something though they had not. */
+  readonly consented = new Set<string>();
+  readonly unasked = new Set<string>();
+  /** A receiver consents of its own accord, by what it was told when it was asked. */
+  callBack: (subscription: string, token: string) => void = () => {};
   readonly #scheduler: Scheduler;
 
   constructor(scheduler: Scheduler) {
@@ -79,6 +89,7 @@ export class Receivers {
   fetch(life: Life): Fetch {
     return async (url, init) => {
       const { host, pathname } = new URL(url);
+      if (!this.consented.has(host)) this.unasked.add(host);
       this.starts.push({ subscription: pathname.slice(1), at: this.#scheduler.elapsed });
       await this.#scheduler.hop(`requests ${host}`, life);
       return new Promise<Response>((resolve, reject) => {
@@ -91,6 +102,55 @@ export class Receivers {
         });
       });
     };
+  }
+
+  /** `fetch` as whoever asks for consent has it. */
+  options(life: Life): HandshakePorts['fetch'] {
+    return async (url, { headers }) => {
+      const { host } = new URL(url);
+      await this.#scheduler.hop(`asks ${host}`, life);
+      return new Promise<Response>((resolve, reject) => {
+        this.#scheduler.post(`OPTIONS to ${host}`, null, () => {
+          void this.#consent(host, headers).then((answer) => {
+            this.#scheduler.post(`${host} says ${answer?.status ?? 'nothing'}`, life, () =>
+              answer === null ? reject(new Error('Connection reset.')) : resolve(answer),
+            );
+          });
+        });
+      });
+    };
+  }
+
+  /** What the receiver says to being asked; null resets the connection. */
+  async #consent(host: string, headers: Record<string, string>): Promise<Response | null> {
+    const { random } = this.#scheduler;
+    const saying = this.manners.has(host) ? random.pick(CONSENTS) : 'gives';
+    await this.#scheduler.sleep(`${host} thinks`, null, random.between(0, THINKING_MAX_MS));
+    this.#scheduler.trace.add(`${host}, asked for its consent: ${saying}`);
+    const origin = headers['webhook-request-origin'] ?? '';
+    switch (saying) {
+      case 'gives':
+        this.consented.add(host);
+        return new Response(null, { headers: { 'webhook-allowed-origin': origin } });
+      case 'limits':
+        this.consented.add(host);
+        return new Response(null, { headers: { 'webhook-allowed-origin': '*', 'webhook-allowed-rate': '120' } });
+      case 'refuses':
+        return new Response(null, { status: 403 });
+      case 'hangs':
+        return new Promise(() => {});
+      case 'resets':
+        return null;
+      case 'later': {
+        const [, subscription = '', token = ''] =
+          /subscriptions\/([^/]+)\/handshake\/(\w+)$/.exec(headers['webhook-request-callback'] ?? '') ?? [];
+        void this.#scheduler.sleep(`${host} thinks it over`, null, random.between(0, CALLS_BACK_WITHIN_MS)).then(() => {
+          this.consented.add(host);
+          this.callBack(subscription, token);
+        });
+        return new Response(null, { status: 202 });
+      }
+    }
   }
 
   /** What the receiver does with a request; null resets the connection. */

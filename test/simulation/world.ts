@@ -1,13 +1,14 @@
 import { Catalog } from '../../src/catalog/catalog.ts';
 import { type SweepPorts, sweep } from '../../src/catalog/sweep.ts';
 import { DeadLetters } from '../../src/dead-letters/letters.ts';
+import { askForConsent } from '../../src/deliveries/handshake.ts';
 import type { SubscriptionPorts } from '../../src/subscriptions/core.ts';
 import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
-import { Consumers } from './consumers.ts';
+import { Consumers, HUB } from './consumers.ts';
 import { Network } from './network.ts';
 import { type Hosted, ObjectHost, type Party } from './object-host.ts';
 import type { SeededRandom } from './random.ts';
@@ -45,6 +46,13 @@ export class World {
     this.network = new Network(scheduler);
     this.receivers = new Receivers(scheduler);
     this.consumers = new Consumers(scheduler, this.receivers, (name, from) => this.subscription(from, name));
+    this.receivers.callBack = (name, token) => {
+      const answer = { token, consent: { given: true as const, perMinute: null } };
+      // Who can't reach the hub is asked again.
+      this.subscription(this.outsider('receiver'), name)
+        .consentAnswer(answer)
+        .catch(() => undefined);
+    };
     this.network.deliver = (message) => this.consumers.invoke(message);
     scheduler.alarms = { next: () => this.#nextAlarm(), due: (now) => this.#dueAlarms(now) };
   }
@@ -62,6 +70,16 @@ export class World {
 
   subscription(from: Party, name: string): HostedSubscription {
     return this.network.stub(from, this.subscriptionHost(name));
+  }
+
+  /** What the HTTP interface does once a subscription has changed: it asks the receiver without waiting for the queue. */
+  askForConsent(from: Party, name: string): Promise<void> {
+    return askForConsent(name, this.subscription(from, name), HUB, {
+      fetch: this.receivers.options(from.life),
+      clock: this.scheduler.clock(from.life),
+      guard: this.receivers.guard(from.life),
+      version: 'simulated',
+    });
   }
 
   hosts(): ObjectHost<Hosted>[] {
@@ -129,7 +147,7 @@ export class World {
         topicLog: (topic) => this.topicLog(party, topic),
         deliveries: queue,
         retries: queue,
-        handshakes: { send: async () => undefined },
+        handshakes: queue,
       });
     });
     this.subscriptions.set(name, host);

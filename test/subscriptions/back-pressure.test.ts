@@ -198,6 +198,40 @@ describe('a receiver that fails for as long as `disableAfter`', () => {
     expect(await hub.view('billing')).toMatchObject({ status: 'disabled' });
   });
 
+  test('is asked before it is disabled, where what waits for it has come since and has to be read', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { disableAfterMs: HOUR_MS, retry: { scheduleMs: [], jitter: 0 } });
+    await hub.publish('orders', 1);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.advance(2 * HOUR_MS);
+    hub.unreachable.add('orders');
+    // Too large for a wake to bring it.
+    await hub.publishKeys('orders', [null], 'order.created', { data: 'x'.repeat(100_000) });
+    await hub.advance(5_000);
+    hub.unreachable.clear();
+    await hub.advance(5_000);
+    expect(await hub.work('billing')).toEqual([2]);
+    expect(await hub.view('billing')).toMatchObject({ status: 'active', delivered: 1 });
+  });
+
+  test('is not disabled by time in which the hub could ask nothing of it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { disableAfterMs: HOUR_MS, retry: { scheduleMs: [DAY_MS], jitter: 0 } });
+    await hub.publish('orders', 1);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.publish('orders', 1);
+    await hub.work('billing', ({ topic, sequence }) => ({
+      kind: 'released',
+      topic,
+      sequence,
+      obstacle: 'The resolver is down.',
+    }));
+    await hub.advance(2 * HOUR_MS);
+    expect(await hub.view('billing')).toMatchObject({ status: 'error', reason: 'The resolver is down.' });
+    await hub.work('billing');
+    expect(await hub.view('billing')).toMatchObject({ status: 'active', delivered: 1, retrying: 1 });
+  });
+
   test('and is paused meanwhile is not: who resumes it begins anew', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', { disableAfterMs: HOUR_MS, retry: { scheduleMs: [DAY_MS], jitter: 0 } });

@@ -47,6 +47,16 @@ describe('a batch', () => {
     expect(await hub.view('billing')).toMatchObject({ delivered: 12, failed: 0, lag: 0 });
   });
 
+  test('in order by key is of one key, or of events without one: each lease is one request', async () => {
+    const hub = await batching(5, { ordering: 'key' });
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.publishKeys('orders', ['a', null, 'b', null, 'a', null]);
+    await hub.awaiting(hub.subscription('billing').resume());
+    const made = await requests(hub);
+    expect(made.sort()).toEqual([[1, 5], [2, 4, 6], [3]]);
+    expect(hub.deliveries.length + hub.retries.length).toBe(0);
+  });
+
   test('P5: keeps its members over all its attempts, and no more than it had join it', async () => {
     const hub = await batching(4, { retry: { scheduleMs: [1_000, 5_000], jitter: 0.5 } });
     await hub.publish('orders', 6);

@@ -1,4 +1,5 @@
 import { deliverLease } from '../../src/deliveries/consumer.ts';
+import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { RateLimit } from '../../src/subscriptions/document.ts';
 import type { Hub } from './harness.ts';
 
@@ -15,8 +16,12 @@ type Answer = (started: Started) => Promise<Response> | Response;
 /** The queue and its consumers beside a hub: what is sent is claimed, requested and settled as time goes by. */
 export class Delivering {
   readonly started: Started[] = [];
+  /** Of batches: the first and the last sequence in each request. */
+  readonly members: [first: number, last: number][] = [];
   readonly #hub: Hub;
   answer: Answer;
+  /** What is found out of the receiver's name. */
+  check: UrlGuard['check'] = async (url) => ({ ok: true, url });
 
   constructor(hub: Hub, answer: Answer = () => new Response('ok')) {
     this.#hub = hub;
@@ -48,7 +53,7 @@ export class Delivering {
       }),
       clock,
       log: () => undefined,
-      guard: { check: async (url) => ({ ok: true, url }) },
+      guard: { check: (url) => this.check(url) },
       version: '9.9.9',
       fetch: async (_url, { headers }) => {
         const started = {
@@ -58,6 +63,8 @@ export class Delivering {
           replay: headers['millrace-replay'] ?? null,
         };
         this.started.push(started);
+        if (headers['millrace-first-sequence'] !== undefined)
+          this.members.push([Number(headers['millrace-first-sequence']), Number(headers['millrace-last-sequence'])]);
         return this.answer(started);
       },
     });

@@ -209,7 +209,12 @@ export class Hub {
   }
 
   /** One event for each of these keys. */
-  async publishKeys(topic: string, keys: readonly (string | null)[], type = 'order.created'): Promise<void> {
+  async publishKeys(
+    topic: string,
+    keys: readonly (string | null)[],
+    type = 'order.created',
+    more: Record<string, unknown> = {},
+  ): Promise<void> {
     const events = keys.map((key) => {
       const id = `e${++this.#events}`;
       const subject = key === null ? {} : { subject: key };
@@ -217,7 +222,7 @@ export class Hub {
         source: '/test',
         id,
         key,
-        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type, ...subject }),
+        json: JSON.stringify({ specversion: '1.0', id, source: '/test', type, ...subject, ...more }),
       };
     });
     const result = await this.awaiting(

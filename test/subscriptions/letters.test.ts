@@ -24,6 +24,23 @@ async function withLetters(count: number): Promise<Hub> {
   return hub;
 }
 
+test('a dead letter keeps the beginning of an error, however long that is, so that it has room beside its event', async () => {
+  const hub = new Hub();
+  await hub.subscribe('billing');
+  await hub.publishKeys('orders', [null], 'order.created', { data: 'x'.repeat(1_000_000) });
+  await hub.work('billing', ({ topic, sequence }) => ({
+    kind: 'invalid',
+    topic,
+    sequence,
+    error: `transform.data failed: ${'no'.repeat(1_000_000)}`,
+  }));
+  await hub.advance(5_000);
+  const [letter] = await hub.lettersOf('billing');
+  expect(letter).toMatchObject({ reason: 'invalid', lastError: expect.stringMatching(/^transform\.data failed: no/) });
+  expect(letter?.lastError?.length).toBe(1_000);
+  expect((await hub.told('/subscriptions/billing')).at(-1)).toMatchObject({ type: 'millrace.delivery.dead' });
+});
+
 describe('P4: a job over dead letters', () => {
   test('redrives 250 in steps, each once, also with a crash between the steps', async () => {
     const hub = await withLetters(250);
@@ -168,6 +185,71 @@ describe('P4: a dead letter', () => {
     expect(view).toMatchObject({ delivered: 1, dead: 0, pending: 0 });
     expect(booked(view)).toBe(1);
     expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+  });
+
+  describe('that dies in the new books while it is on its way beside them', () => {
+    async function dyingTwice() {
+      const hub = await withLetters(1);
+      await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
+      await hub.put('billing', { retry: { scheduleMs: [60_000], jitter: 0 } });
+      const [letter] = await hub.lettersOf('billing', 'open');
+      if (!letter) throw new Error('There is no letter.');
+      await hub.subscription('billing').redrive(letter);
+      await hub.work('billing', (event) => hub.failed(event));
+      await hub.put('billing', NO_RETRY);
+      await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'earliest' } }));
+      await hub.work('billing', (event) => hub.failed(event));
+      await hub.advance(1_000);
+      expect(await hub.view('billing')).toMatchObject({ dead: 1, pending: 0 });
+      return { hub, letter };
+    }
+
+    test('is resolved where it arrives after all, and counted as delivered', async () => {
+      const { hub } = await dyingTwice();
+      await hub.advance(60_000);
+      expect(await hub.work('billing')).toEqual([1]);
+      await hub.advance(1_000);
+      const view = await hub.view('billing');
+      expect(view).toMatchObject({ delivered: 1, dead: 0, pending: 0 });
+      expect(booked(view)).toBe(1);
+      expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    });
+
+    test('stays open where it does not, and can be redriven', async () => {
+      const { hub, letter } = await dyingTwice();
+      await hub.advance(60_000);
+      await hub.work('billing', (event) => hub.failed(event));
+      await hub.advance(1_000);
+      expect(await hub.view('billing')).toMatchObject({ delivered: 0, dead: 1, pending: 0 });
+      await hub.subscription('billing').redrive(letter);
+      expect(await hub.work('billing')).toEqual([1]);
+      await hub.advance(1_000);
+      expect(await hub.view('billing')).toMatchObject({ delivered: 1, dead: 0, pending: 0 });
+      expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    });
+
+    test('is sent once where it is redriven again meanwhile', async () => {
+      const { hub, letter } = await dyingTwice();
+      await hub.subscription('billing').redrive(letter);
+      const sent = await hub.work('billing');
+      await hub.advance(60_000);
+      expect([...sent, ...(await hub.work('billing'))]).toEqual([1]);
+      await hub.advance(1_000);
+      const view = await hub.view('billing');
+      expect(view).toMatchObject({ delivered: 1, dead: 0, pending: 0 });
+      expect(booked(view)).toBe(1);
+      expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    });
+
+    test('does not come any more where it is discarded', async () => {
+      const { hub, letter } = await dyingTwice();
+      await hub.subscription('billing').discard(letter);
+      await hub.advance(60_000);
+      expect(await hub.work('billing')).toEqual([]);
+      const view = await hub.view('billing');
+      expect(view).toMatchObject({ discarded: 1, dead: 0, pending: 0 });
+      expect(booked(view)).toBe(1);
+    });
   });
 
   test('whose event is about to be delivered again anyway is not sent twice, and is resolved by that', async () => {

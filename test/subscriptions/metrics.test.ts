@@ -24,7 +24,7 @@ describe('what a subscription counts for whoever watches', () => {
     hub.restart('billing');
     expect(await metrics(hub)).toMatchObject(counts);
     await hub.awaiting(hub.subscription('billing').seek({ topic: 'orders', to: { kind: 'sequence', sequence: 6 } }));
-    expect(await hub.view('billing')).toMatchObject({ delivered: 0, dead: 0 });
+    expect(await hub.view('billing')).toMatchObject({ delivered: 0, dead: 0, deaths: { exhausted: 1 } });
     expect(await metrics(hub)).toMatchObject(counts);
     await hub.work('billing');
     expect(await metrics(hub)).toMatchObject({ attempts: { delivered: 14, failed: 3 }, dead: { exhausted: 1 } });
@@ -59,5 +59,16 @@ describe('what a subscription counts for whoever watches', () => {
     expect(await metrics(hub)).toMatchObject({ status: 'active', failing: true, retrying: 1 });
     await hub.awaiting<unknown>(hub.subscription('billing').remove());
     expect(await hub.subscription('billing').metrics()).toBe(null);
+  });
+
+  test('begins anew with a subscription that is deleted and made again', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { retry: { scheduleMs: [], jitter: 0 } });
+    await hub.publish('orders', 1);
+    await hub.work('billing', (event) => hub.failed(event));
+    expect(await metrics(hub)).toMatchObject({ attempts: { failed: 1 }, dead: { exhausted: 1 } });
+    await hub.awaiting(hub.subscription('billing').remove());
+    await hub.subscribe('billing');
+    expect(await metrics(hub)).toMatchObject({ attempts: { failed: 0 }, dead: {} });
   });
 });

@@ -165,7 +165,7 @@ describe('P4: a topic and a pattern that matches it always find each other', () 
   }, async () => {
     const hub = new Hub();
     const topics = Array.from({ length: ATTACH_AT_ONCE + 600 }, (_, index) => `bulk.${String(index).padStart(5, '0')}`);
-    for (const topic of topics) await hub.catalog.announceTopic(topic, hub.clock.now());
+    for (const topic of topics) await hub.catalog.announceTopic(topic, hub.clock.now(), 1);
     // Logs of so many topics would only cost time: they all answer alike.
     let attached = 0;
     hub.standIn = (topic) =>
@@ -175,7 +175,7 @@ describe('P4: a topic and a pattern that matches it always find each other', () 
           return { outcome: 'attached', next: 1, lastSequence: 0 };
         },
         readOrPark: async ({ next }: ReadOrParkRequest) => ({ outcome: 'parked', next, lastSequence: next - 1 }),
-        standing: async () => ({ firstSequence: 1, lastSequence: 0, parked: null }),
+        standing: async () => ({ firstSequence: 1, lastSequence: 0, parked: null, recordedAt: null }),
       });
     const made = await hub.put('audit', { topics: ['bulk.*'] });
     expect(made).toMatchObject({ outcome: 'created', view: { status: 'attaching' } });

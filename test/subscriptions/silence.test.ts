@@ -205,4 +205,25 @@ describe('turns', () => {
     await hub.advance(6_000);
     expect(await hub.work('audit')).toEqual([1]);
   });
+
+  test('a log that does not answer while a retry is due costs no alarm after the other', async () => {
+    const hub = new Hub();
+    await hub.publish('slow', 1);
+    await hub.subscribe('billing', { maxInFlight: 2 });
+    await hub.publish('orders', 1);
+    await hub.work('billing', (event) => hub.failed(event));
+    const hanging = new Proxy(hub.log('slow'), {
+      get: (log, name) =>
+        name === 'readOrPark' ? () => new Promise(() => undefined) : Reflect.get(log, name).bind(log),
+    });
+    hub.standIn = (topic) => (topic === 'slow' ? hanging : hub.log(topic));
+    await hub.put('billing', { topics: ['orders', 'slow'], from: { kind: 'earliest' }, maxInFlight: 2 });
+    const alarms = vi.spyOn(hub.subscription('billing'), 'alarm');
+    await hub.advance(20_000);
+    expect(alarms.mock.calls.length).toBeLessThan(20);
+    expect(hub.rows('billing', 'SELECT count(*) AS n FROM exceptions')).toEqual([{ n: 1 }]);
+    hub.standIn = null;
+    await hub.advance(20_000);
+    expect((await hub.work('billing')).sort()).toEqual([1, 1]);
+  });
 });

@@ -3,6 +3,7 @@ import { deadLetterId } from '../../src/events/ids.ts';
 import { migrate } from '../../src/storage/migrate.ts';
 import { DEATHS_TOLD_SINGLY_MAX } from '../../src/subscriptions/limits.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
+import type { DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
 import { SYSTEM_EVENTS, SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 import { Hub, type SystemEvent, WEBHOOK } from './harness.ts';
@@ -40,6 +41,14 @@ describe('what becomes of a subscription is told on millrace.system', () => {
     ]);
   });
 
+  test('no end of a pause where nobody paused it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { delivery: { ...WEBHOOK, handshake: true } });
+    await hub.awaiting(hub.subscription('billing').resume());
+    await hub.advance(1_000);
+    expect(typesOf(await told(hub))).toEqual(['subscription.created']);
+  });
+
   test('its receiver that fails, is disabled, and is back: once each', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', { maxInFlight: 2, retry: { scheduleMs: [1_000, 1_000], jitter: 0 } });
@@ -62,6 +71,58 @@ describe('what becomes of a subscription is told on millrace.system', () => {
       'subscription.recovered',
     ]);
     expect(events.at(-1)?.data).toMatchObject({ after: 'disabled', since: events[2]?.time });
+  });
+
+  test('that nothing can be delivered, once it has lasted, though it is not the receiver’s doing; and that it can again', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    await hub.publish('orders', 1);
+    const unresolved = ({ topic, sequence }: { topic: string; sequence: number }): DeliveryOutcome => ({
+      kind: 'released',
+      topic,
+      sequence,
+      obstacle: 'The resolver is down.',
+    });
+    await hub.work('billing', unresolved);
+    await hub.advance(50_000);
+    expect(typesOf(await told(hub))).toEqual(['subscription.created']);
+    for (let turn = 0; turn < 30; turn++) {
+      await hub.work('billing', unresolved);
+      await hub.advance(10_000);
+    }
+    const events = await told(hub);
+    expect(typesOf(events)).toEqual(['subscription.created', 'subscription.error']);
+    expect(events[1]?.data).toEqual({ subscription: 'billing', reason: 'The resolver is down.' });
+    await hub.advance(300_000);
+    await hub.work('billing');
+    await hub.advance(1_000);
+    expect((await told(hub)).at(-1)).toMatchObject({
+      type: 'millrace.subscription.recovered',
+      data: { after: 'error', since: events[1]?.time },
+    });
+  });
+
+  test('that its secret can not be opened; a receiver that fails after that is told of as well', async () => {
+    const hub = new Hub();
+    const { hubSecret } = hub;
+    await hub.subscribe('billing', { maxInFlight: 1, retry: { scheduleMs: Array(50).fill(1_000), jitter: 0 } });
+    await hub.advance(1_000);
+    hub.hubSecret = btoa('x'.repeat(32));
+    hub.restart('billing');
+    await hub.publish('orders', 1);
+    await hub.advance(300_000);
+    expect((await told(hub)).slice(1)).toMatchObject([
+      { type: 'millrace.subscription.error', data: { reason: expect.stringContaining('sealed under') } },
+    ]);
+    hub.hubSecret = hubSecret;
+    hub.restart('billing');
+    for (let turn = 0; turn < 10; turn++) {
+      await hub.work('billing', (event) => hub.failed(event));
+      await hub.advance(10_000);
+    }
+    await hub.work('billing');
+    await hub.advance(1_000);
+    expect(typesOf(await told(hub)).slice(2)).toEqual(['subscription.failing', 'subscription.recovered']);
   });
 
   test('a receiver that comes and goes is told of at most once a minute, and in the end if it stays away', async () => {

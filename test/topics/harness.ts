@@ -26,18 +26,21 @@ export interface SentWake {
 /** A catalogue in memory that can be made to fail. */
 export class FakeCatalog implements CatalogPort {
   topics = new Map<string, number>();
+  readonly #incarnations = new Map<string, number>();
   patterns: { subscription: string; pattern: string }[] = [];
   failing = false;
   calls: string[] = [];
 
-  async announceTopic(name: string, createdAt: number): Promise<void> {
+  async announceTopic(name: string, createdAt: number, incarnation: number): Promise<void> {
     this.#called(`announce ${name}`);
+    if (incarnation < (this.#incarnations.get(name) ?? 0)) return;
     this.topics.set(name, createdAt);
+    this.#incarnations.set(name, incarnation);
   }
 
-  async removeTopic(name: string): Promise<void> {
+  async removeTopic(name: string, incarnation: number): Promise<void> {
     this.#called(`remove ${name}`);
-    this.topics.delete(name);
+    if (incarnation > (this.#incarnations.get(name) ?? 0)) this.topics.delete(name);
   }
 
   async patternsAfter(subscription: string, pattern: string): Promise<{ subscription: string; pattern: string }[]> {

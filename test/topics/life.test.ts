@@ -96,6 +96,20 @@ describe('announcing', () => {
     await harness.pass(20);
     expect(harness.catalog.topics.size).toBe(0);
   });
+
+  test('a making that arrives after the deletion is taken back by the sweep', async () => {
+    const harness = new Harness();
+    await harness.publish('x');
+    await harness.pass(1);
+    await harness.log.remove({ force: false });
+    await harness.pass(1);
+    await harness.catalog.announceTopic('orders', 1, 1);
+    expect(harness.catalog.topics.has('orders')).toBe(true);
+    await harness.log.sweep();
+    await harness.pass(1);
+    expect(harness.catalog.topics.has('orders')).toBe(false);
+    expect(harness.storage.alarm).toBeNull();
+  });
 });
 
 describe('deleting', () => {

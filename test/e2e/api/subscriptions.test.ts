@@ -37,6 +37,7 @@ const counts = {
   filtered: 0,
   skipped: 0,
   discarded: 0,
+  deaths: {},
 };
 
 describe('PUT /v1/subscriptions/{name}', () => {

@@ -94,7 +94,14 @@ export class Load {
       });
       receiver.secret = delivery.secret ?? null;
       const types = name === 'fine' ? ['order.*'] : [];
-      const configure = { subscription: name, action: 'put' as const, topic: null, types, ordering: 'none' as const };
+      const configure = {
+        subscription: name,
+        action: 'put' as const,
+        topic: null,
+        topics: document.topics,
+        types,
+        ordering: 'none' as const,
+      };
       this.#recorder.add({ kind: 'configure', start, end: this.#recorder.now(), outcome: 'success', ...configure });
     }
     this.#tasks.push(...this.#producers.map((producer) => producer.run()));
