@@ -39,7 +39,8 @@ export function refuseLaterHeaders(request: Request, headers: readonly string[],
   }
 }
 
-function isWebSocket(request: Request): boolean {
+/** Whether it asks for a WebSocket. */
+export function isWebSocket(request: Request): boolean {
   return request.headers.get('upgrade')?.toLowerCase() === 'websocket';
 }
 

@@ -49,6 +49,8 @@ export interface RouteDescription {
   description?: string;
   /** No key needed. */
   open?: true;
+  /** A token may come in the query, as `token`, instead of the `Authorization` header: where it reads, and nothing else. */
+  queryToken?: true;
   /** One zod type for each `{name}` of the path. */
   params: Shape;
   /** One zod type for each parameter, parsed from its string; a z.array for one that may be repeated. */

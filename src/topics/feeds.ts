@@ -120,7 +120,10 @@ export class Feeds {
     this.#feeds.set(socket, { ...feedOf(socket, kept.match, kept.until, kept.told), ...kept, changed: false });
   }
 
-  #follow(socket: FeedSocket, { after, match, until }: { after: number; match: EventMatch; until: number | null }): void {
+  #follow(
+    socket: FeedSocket,
+    { after, match, until }: { after: number; match: EventMatch; until: number | null },
+  ): void {
     if (!this.#parts.state.exists) {
       this.#end(socket, FEED_CLOSED.unknownTopic, 'unknown-topic');
       return;
