@@ -158,7 +158,7 @@ class Tail {
   #isDone(atHead: boolean): boolean {
     const { sequence, time } = this.#until;
     if (this.#left === 0 || this.#past || (sequence !== null && this.#cursor >= sequence)) return true;
-    return atHead && time !== null && this.#ports.now() > time + CLOCK_SLACK_MS;
+    return atHead && time !== null && this.#ports.now() >= time + CLOCK_SLACK_MS;
   }
 
   /** The next page; null: the log can't be reached. */
