@@ -87,7 +87,7 @@ class Tail {
         if (page === null) return 'unavailable';
         if (page.outcome === 'invalid-range') return 'done';
         if (page.outcome !== 'page') return page.outcome;
-        yield* this.#give(page.events, page.next ?? page.lastSequence);
+        yield* this.#give(page.events, page.next ?? this.#endOfPage(page));
         if (this.#stop.aborted || this.#isDone(page.next === null)) return 'done';
         if (page.next !== null) continue;
 
@@ -136,7 +136,8 @@ class Tail {
       const part = this.#ports.filter(page);
       const given = part.events.slice(0, this.#left);
       this.#left -= given.length;
-      const last = this.#left === 0 ? (given.at(-1)?.sequence ?? null) : part.next;
+      const isLast = this.#left === 0 || this.#past;
+      const last = isLast ? (given.at(-1)?.sequence ?? this.#cursor) : part.next;
       this.#cursor = Math.max(this.#cursor, last ?? through);
       yield { events: given, through: this.#cursor };
       const { next } = part;
@@ -144,6 +145,13 @@ class Tail {
       rest = rest.filter(({ sequence }) => sequence > next);
       await sleep(FILTER_REST_MS, this.#stop);
     }
+  }
+
+  /** Up to where the last page of a range has it all. What lies behind the end is not wanted now, but may be later. */
+  #endOfPage({ events, lastSequence }: Page): number {
+    const { sequence, time } = this.#until;
+    if (time !== null) return events.at(-1)?.sequence ?? this.#cursor;
+    return Math.min(lastSequence, sequence ?? lastSequence);
   }
 
   #isInTime({ json }: LogEvent): boolean {

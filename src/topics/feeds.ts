@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { compileMatch } from '../events/filters.ts';
 import {
+  FEED_GATHER_MAX_MS,
   FEED_GATHER_MS,
   FEED_OPEN_CHARS_MAX,
   FEED_SETTLE_MS,
@@ -143,7 +144,8 @@ export class Feeds {
   }
 
   async #gather(): Promise<void> {
-    await this.#parts.ports.clock.sleep(Math.max(1, Math.ceil(this.#feeds.size * FEED_GATHER_MS)));
+    const gatherMs = Math.ceil(this.#feeds.size * FEED_GATHER_MS);
+    await this.#parts.ports.clock.sleep(Math.min(gatherMs, FEED_GATHER_MAX_MS));
     this.#gathering = false;
     this.#serve(this.#feeds.values());
     if (!this.#settling) {

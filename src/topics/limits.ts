@@ -73,8 +73,10 @@ export const FRAME_EVENTS_MAX = 500;
 export const FEED_OPEN_CHARS_MAX = 256 * KIB;
 /** The same over all feeds of a topic. */
 export const FEEDS_OPEN_CHARS_MAX = 32 * MIB;
-/** Events wait for company this long for each feed that is to have them, so that a thousand feeds take 20 frames a second each. */
-export const FEED_GATHER_MS = 0.05;
+/** Events wait for company this long for each feed that is to have them, so that a thousand feeds take four frames a second each. */
+export const FEED_GATHER_MS = 0.25;
+/** But no longer than this. */
+export const FEED_GATHER_MAX_MS = SECOND_MS;
 /** What is known of a feed is written to its socket, where it outlives a hibernation, once no event came for this long. */
 export const FEED_SETTLE_MS = SECOND_MS;
 /** Characters of a feed's filter as JSON: it lies beside the socket, where the platform allows 16 KiB. */
