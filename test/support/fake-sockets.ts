@@ -14,19 +14,25 @@ export class FakeSocket implements Socket, FeedSocket {
   send(text: string): void {
     if (this.closed !== null) throw new Error('The socket is closed.');
     const { peer } = this;
-    setImmediate(() => peer?.closed === null && peer.#take(text));
+    setImmediate(() => {
+      if (peer !== null && peer.closed === null) peer.#take(text);
+    });
   }
 
   close(code: number, reason: string): void {
     if (this.closed !== null) return;
     this.closed = { code, reason };
     const { peer } = this;
-    setImmediate(() => peer?.#end({ code, reason }));
+    setImmediate(() => {
+      if (peer !== null) peer.#end({ code, reason });
+    });
   }
 
   /** Breaks off, and neither end has said so. */
   breakOff(): void {
-    for (const end of [this, this.peer]) end?.#end({ code: 1006, reason: '' });
+    for (const end of [this, this.peer]) {
+      if (end !== null) end.#end({ code: 1006, reason: '' });
+    }
   }
 
   listen(listener: Parameters<Socket['listen']>[0]): void {
