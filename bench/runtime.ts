@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
 import { Miniflare, type WorkerOptions } from 'miniflare';
+import { topicLogName } from '../src/topics/names.ts';
 
 /**
  * Starts the hub, the hub with counters, or the floor in Miniflare: a workerd each, with fresh state in the system's place
@@ -21,6 +22,8 @@ export interface Running {
   port: number;
   /** Processor time of its workerd so far, milliseconds. */
   cpuMs(): number;
+  /** Takes the object of a topic's log out of memory. Its sockets outlive that, or are closed as after a crash. */
+  evictLog(topic: string, webSockets: 'hibernate' | 'close'): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -93,6 +96,8 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
   const running: Running = {
     port: Number(url.port),
     cpuMs: () => (pid === undefined ? 0 : processorMs(pid)),
+    evictLog: (topic, webSockets) =>
+      miniflare.unsafeEvictDurableObject('', 'TopicLogObject', { name: topicLogName(topic), webSockets }),
     stop: () => miniflare.dispose(),
   };
   return { miniflare, running };

@@ -17,6 +17,8 @@ export interface Env {
   HUB_HOSTS: string;
   /** URL of the resolver (DNS over HTTPS) that webhooks' names are looked up by; empty: they aren't. */
   DNS_RESOLVER?: string;
+  /** Origins whose pages may call the hub, comma separated; `*`: any. */
+  CORS_ORIGINS?: string;
   ADMIN_KEY?: string;
   HUB_SECRET?: string;
 }

@@ -1,4 +1,5 @@
 import type { Clock, Log, Random } from './platform.ts';
+import type { Socket } from './tails/ports.ts';
 
 /** The ports of platform.ts as Workers have them: real time, real chance, JSON lines. */
 
@@ -24,3 +25,33 @@ export const log: Log = (level, message, fields) => {
 function readable(_key: string, value: unknown): unknown {
   return value instanceof Error ? { name: value.name, message: value.message, stack: value.stack } : value;
 }
+
+/** Answers a WebSocket upgrade; `take` gets the other end, open. */
+export function upgrade(take: (socket: Socket) => void): Response {
+  const { 0: client, 1: server } = new WebSocketPair();
+  take(openSocket(server));
+  return new Response(null, { status: 101, webSocket: client });
+}
+
+/** Opens one end of a WebSocket. Its closing never throws. */
+export function openSocket(webSocket: WebSocket): Socket {
+  webSocket.accept();
+  return {
+    send: (text) => webSocket.send(text),
+    close: (code, reason) => {
+      try {
+        webSocket.close(code, reason);
+      } catch {
+        // It has failed already.
+      }
+    },
+    listen: ({ message, closed }) => {
+      webSocket.addEventListener('message', ({ data }) => message(typeof data === 'string' ? data : ''));
+      webSocket.addEventListener('close', ({ code }) => closed(code));
+      webSocket.addEventListener('error', () => closed(BROKEN_OFF));
+    },
+  };
+}
+
+/** The code of a WebSocket that ended without one (RFC 6455, 7.1.5). */
+const BROKEN_OFF = 1006;

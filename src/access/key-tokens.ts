@@ -26,6 +26,7 @@ export interface KeyClaims {
 const PREFIX = 'mr_';
 /** Longer than any key the hub makes. */
 const TOKEN_MAX_CHARACTERS = 16 * 1024;
+const ADMIN_MAKER_BYTES = 12;
 
 /** What signs and verifies keys. */
 export interface SigningKey {
@@ -52,12 +53,7 @@ export function verifyKey(token: string, keys: readonly SigningKey[]): KeyClaims
   if (!token.startsWith(PREFIX) || token.length > TOKEN_MAX_CHARACTERS) return null;
   const [payload = '', mac = '', ...rest] = token.slice(PREFIX.length).split('.');
   if (rest.length > 0) return null;
-  const given = fromBase64Url(mac);
-  if (given === null) return null;
-  const message = utf8ToBytes(payload);
-  if (!keys.some(({ key }) => sameBytes(hmac(sha256, key, message), given))) return null;
-  const bytes = fromBase64Url(payload);
-  return bytes === null ? null : claimsOf(JSON.parse(new TextDecoder().decode(bytes)));
+  return isSigned(payload, mac, keys) ? claimsOf(jsonOf(payload)) : null;
 }
 
 /** What was signed here was written here; the check is for a later version's format, after a roll-back. */
@@ -70,6 +66,63 @@ function claimsOf(payload: unknown): KeyClaims | null {
   if (!isNumbers(quota)) return null;
   const [count, spanMs] = quota;
   return count === undefined || spanMs === undefined ? null : { id, name, scopes, expiresAt, quota: { count, spanMs } };
+}
+
+/*
+ * A token is `mt_` + base64url(JSON [maker, name, scopes, expiresAt]) + `.` + base64url(HMAC-SHA256 of all before the dot).
+ * It carries its maker's id, so that it dies with that key. What is signed begins with `mt_`, which no key's payload does:
+ * neither can be taken for the other.
+ */
+
+/** What a token says of itself. */
+export interface TokenClaims {
+  /** The id of the key that made it, or {@link adminMaker}. */
+  maker: string;
+  /** The maker's name. */
+  name: string;
+  scopes: string[];
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+}
+
+const TOKEN_PREFIX = 'mt_';
+
+export function signToken({ maker, name, scopes, expiresAt }: TokenClaims, [first]: readonly SigningKey[]): string {
+  if (first === undefined) throw new Error('There is no key to sign with.');
+  const said = `${TOKEN_PREFIX}${toBase64Url(utf8ToBytes(JSON.stringify([maker, name, scopes, expiresAt])))}`;
+  return `${said}.${toBase64Url(hmac(sha256, first.key, utf8ToBytes(said)))}`;
+}
+
+/** The claims of a token that one of `keys` signed; null for anything else. Expiry and revocation are the caller's to check. */
+export function verifyToken(token: string, keys: readonly SigningKey[]): TokenClaims | null {
+  if (!token.startsWith(TOKEN_PREFIX) || token.length > TOKEN_MAX_CHARACTERS) return null;
+  const [said = '', mac = '', ...rest] = token.split('.');
+  if (rest.length > 0 || !isSigned(said, mac, keys)) return null;
+  const payload = jsonOf(said.slice(TOKEN_PREFIX.length));
+  if (!Array.isArray(payload)) return null;
+  const [maker, name, scopes, expiresAt]: unknown[] = payload;
+  if (typeof maker !== 'string' || typeof name !== 'string' || !isStrings(scopes)) return null;
+  return typeof expiresAt === 'number' ? { maker, name, scopes, expiresAt } : null;
+}
+
+/**
+ * Stands for the admin key in what it makes: another admin key is another maker. Nobody without HUB_SECRET can try out admin
+ * keys on it.
+ */
+export function adminMaker(adminKey: string, { key }: SigningKey): string {
+  return `admin.${toBase64Url(hmac(sha256, key, utf8ToBytes(`admin key ${adminKey}`)).subarray(0, ADMIN_MAKER_BYTES))}`;
+}
+
+function isSigned(message: string, mac: string, keys: readonly SigningKey[]): boolean {
+  const given = fromBase64Url(mac);
+  if (given === null) return false;
+  const bytes = utf8ToBytes(message);
+  return keys.some(({ key }) => sameBytes(hmac(sha256, key, bytes), given));
+}
+
+function jsonOf(base64Url: string): unknown {
+  const bytes = fromBase64Url(base64Url);
+  return bytes === null ? null : JSON.parse(new TextDecoder().decode(bytes));
 }
 
 function isStrings(value: unknown): value is string[] {

@@ -4,6 +4,9 @@ import { hasForbiddenCharacter } from './text.ts';
 
 /** The rules of CloudEvents 1.0.2 for single attributes, and what is left of an event once they are checked. */
 
+/** The event with which the hub ends a stream of server-sent events. No event that is published may have this type. */
+export const TAIL_CLOSED = 'millrace.closed';
+
 export type ExtensionValue = string | number | boolean;
 
 /** An event's attributes after checking; `extensions` sorted by name. */

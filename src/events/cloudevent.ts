@@ -9,6 +9,7 @@ import {
   isUriReference,
   KNOWN_NAMES,
   type SentAttributes,
+  TAIL_CLOSED,
 } from './attribute-rules.ts';
 import { isBase64 } from './data.ts';
 import {
@@ -51,7 +52,9 @@ const specversion = z.literal('1.0', {
 const attributes = {
   id: attribute(ID_CHARACTERS_MAX),
   source: uriReference,
-  type: attribute(TYPE_CHARACTERS_MAX),
+  type: attribute(TYPE_CHARACTERS_MAX).refine((type) => type !== TAIL_CLOSED, {
+    error: `must not be ${TAIL_CLOSED}, with which the hub ends a stream`,
+  }),
   subject: attribute(SUBJECT_CHARACTERS_MAX).optional(),
   time: attribute(TIME_CHARACTERS_MAX).refine(isTime, {
     error: 'must be an RFC 3339 time such as "2026-11-23T20:00:00Z"',

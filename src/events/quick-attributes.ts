@@ -8,6 +8,7 @@ import {
   isUriReference,
   nameProblem,
   type SentAttributes,
+  TAIL_CLOSED,
 } from './attribute-rules.ts';
 import {
   EXTENSIONS_MAX,
@@ -64,7 +65,7 @@ export function quickAttributes(event: Record<string, unknown>, short: boolean):
         source = value;
         break;
       case 'type':
-        if (!isAttribute(value, TYPE_CHARACTERS_MAX)) return null;
+        if (!isAttribute(value, TYPE_CHARACTERS_MAX) || value === TAIL_CLOSED) return null;
         type = value;
         break;
       case 'subject':

@@ -30,6 +30,11 @@ export function withHubAttributes(json: string, topic: string, sequence: number,
   return `${json.slice(0, -1)},"topic":"${topic}","sequence":"${padded}","recordedtime":"${recordedTime}"}`;
 }
 
+/** When the log took an event, milliseconds since the epoch: what {@link withHubAttributes} wrote last. */
+export function recordedAt(json: string): number {
+  return Date.parse(json.slice(json.lastIndexOf(':"') + 2, -2));
+}
+
 /** An event that the hub itself stored, which is trusted to have the shape it was given. Numbers above 2^53 are rounded. */
 export function parseStored(json: string): StoredEvent {
   const event: StoredEvent = JSON.parse(json);

@@ -2,6 +2,7 @@ import { Hono, type Context as HonoContext } from 'hono';
 import { ANYONE, accessOf, type Caller } from '../access/authenticate.ts';
 import type { Env } from '../env.ts';
 import { type Trace, traceIdOf } from '../events/trace.ts';
+import { preflight, shareWithOrigin } from './cors.ts';
 import { requestIdOf, requestTrace } from './headers.ts';
 import { type Hub, hubOf } from './hub.ts';
 import { laterPath, matchPath } from './later.ts';
@@ -46,8 +47,10 @@ export async function serve(request: Request, hub: Hub): Promise<Response> {
     route: null,
     key: null,
   };
-  const response = await app.fetch(request, serving);
+  const response = preflight(request, hub.corsOrigins) ?? (await app.fetch(request, serving));
   response.headers.set('x-request-id', serving.requestId);
+  shareWithOrigin(response, request, hub.corsOrigins);
+  if (request.url.includes('token=')) keepToOneself(response);
   hub.log('info', 'request', {
     method: request.method,
     route: serving.route,
@@ -67,7 +70,7 @@ async function answer(route: Route, context: HonoContext<Bindings>): Promise<Res
   const request = context.req.raw;
   const { hub, requestId, trace } = context.env;
   context.env.route = route.path;
-  const caller = route.open ? ANYONE : await authenticated(request, hub);
+  const caller = route.open ? ANYONE : await authenticated(request, hub, route.queryToken);
   context.env.key = route.open ? null : caller.name;
   return route.answer({
     hub,
@@ -80,8 +83,14 @@ async function answer(route: Route, context: HonoContext<Bindings>): Promise<Res
   });
 }
 
+/** A token in a URL is nobody else's: neither the next page is told where its visitor came from, nor a cache keeps the answer. */
+function keepToOneself({ headers }: Response): void {
+  headers.set('referrer-policy', 'no-referrer');
+  headers.set('cache-control', 'no-store');
+}
+
 /** @throws Problem `unauthorized`, `not-configured` */
-async function authenticated(request: Request, hub: Hub): Promise<Caller> {
+async function authenticated(request: Request, hub: Hub, queryToken = false): Promise<Caller> {
   const access = accessOf(hub);
   if ('missing' in access) {
     const how = access.missing === 'HUB_SECRET' ? ' (base64 of 32 random bytes: openssl rand -base64 32)' : '';
@@ -90,9 +99,13 @@ async function authenticated(request: Request, hub: Hub): Promise<Caller> {
       `Set the Worker secret ${access.missing}${how}: npx wrangler secret put ${access.missing}.`,
     );
   }
-  const result = await access.authenticate(request.headers.get('authorization'), hub);
+  const authorization = request.headers.get('authorization');
+  const token = queryToken && authorization === null ? new URL(request.url).searchParams.get('token') : null;
+  const result =
+    token === null ? await access.authenticate(authorization, hub) : await access.authenticateToken(token, hub);
   if (result.outcome === 'known') return result.caller;
-  throw new Problem('unauthorized', REFUSALS[result.outcome], {
+  const refusal = token === null ? REFUSALS[result.outcome] : TOKEN_REFUSALS[result.outcome];
+  throw new Problem('unauthorized', refusal, {
     headers: { 'www-authenticate': result.outcome === 'no-key' ? 'Bearer' : 'Bearer error="invalid_token"' },
   });
 }
@@ -102,6 +115,13 @@ const REFUSALS = {
   'bad-key': 'The key is not one of this hub.',
   'expired-key': 'The key has expired.',
   'revoked-key': 'The key was deleted.',
+};
+
+const TOKEN_REFUSALS = {
+  'no-key': REFUSALS['no-key'],
+  'bad-key': 'The token is not one of this hub. A key goes into the Authorization header, and into no URL.',
+  'expired-key': 'The token has expired. Make another one: POST /v1/tokens.',
+  'revoked-key': 'The key that made the token is not valid any more.',
 };
 
 /** What no route takes: another method of a path that has routes, what comes later, or nothing at all. */

@@ -1,4 +1,4 @@
-import type { Caller } from '../access/authenticate.ts';
+import { type Access, accessOf, type Caller } from '../access/authenticate.ts';
 import { allows, describeNeed, type Need } from '../access/scopes.ts';
 import type { Trace } from '../events/trace.ts';
 import type { Guard } from './guard.ts';
@@ -53,4 +53,11 @@ export class Context {
     const names = needs.map((one) => describeNeed(one)).join(' or ');
     throw new Problem('forbidden', `The key "${this.caller.name}" lacks the scope ${names}.`);
   }
+}
+
+/** The isolate's access; whoever has a context was authenticated with it. */
+export function access(hub: Hub): Access {
+  const found = accessOf(hub);
+  if ('missing' in found) throw new Error(`${found.missing} went missing within a request.`);
+  return found;
 }

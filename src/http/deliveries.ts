@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TAIL_CLOSED } from '../events/attribute-rules.ts';
 import type { DeliveryView } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
@@ -15,12 +16,14 @@ import {
   placeOf,
   timeField,
   timeOrNull,
+  tokenField,
 } from './fields.ts';
 import { follow } from './follow.ts';
 import { acceptedTypes } from './headers.ts';
 import type { Hub } from './hub.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
+import { watchCaller } from './watch.ts';
 
 /** What became of one event, for each subscription that has its topic. */
 
@@ -118,10 +121,13 @@ const list = route({
     `As ${EVENT_STREAM} an event \`delivery\` for each row, all present ones first, then each that changes, until none ` +
     'is pending, held, delivering or retrying; of 1,000 subscriptions where `limit` does not say otherwise. A stream that ' +
     'lasts for 15 minutes ends before that. A comment line every 15 s keeps it open. The last line of a stream that is ' +
-    'done is `id: settled`; with `Last-Event-ID: settled` the answer is a 204, at which an EventSource comes back no more.',
+    'done is `id: settled`; with `Last-Event-ID: settled` the answer is a 204, at which an EventSource comes back no more. ' +
+    `Where the key or token expires or is revoked meanwhile, an event \`${TAIL_CLOSED}\` is the last.`,
   params: { topic: nameField, sequence: sequenceField },
+  queryToken: true,
   query: {
     ...listQuery,
+    token: tokenField,
     limit: countField
       .optional()
       .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}, ${LIST_LIMIT_DEFAULT} by default.` }),
@@ -133,7 +139,8 @@ const list = route({
   responses: { 200: listOf(deliveryAnswer), 204: null },
   produces: ['application/json', EVENT_STREAM],
   problems: ['unknown-topic', 'unknown-event', 'sequence-expired'],
-  handler: async ({ params: { topic, sequence }, query }, { hub, request, requestId }) => {
+  handler: async ({ params: { topic, sequence }, query }, context) => {
+    const { hub, request, requestId } = context;
     const streams = wantsStream(request);
     if (streams && request.headers.get('last-event-id') === SETTLED) return { status: 204, body: null };
     const log = hub.topic(topic);
@@ -146,12 +153,12 @@ const list = route({
     if (streams) {
       const first = await deliveries.at(page.slice(0, ROWS_AT_ONCE));
       const rest = page.slice(ROWS_AT_ONCE);
-      return eventStream((send, hungUp) =>
+      const run = (send: Send, hungUp: AbortSignal) =>
         deliveries.stream(first, rest, send, hungUp).catch((error: unknown) => {
           hub.log('warn', 'A stream of deliveries was cut off.', { requestId, topic, sequence, error });
           throw error;
-        }),
-      );
+        });
+      return eventStream(run, (ended) => watchCaller(context, ended));
     }
     const items = (await deliveries.at(page)).map(([name, view]) => deliveryOut(name, view));
     const last = page.at(-1);

@@ -1,3 +1,5 @@
+import { TAIL_CLOSED } from '../events/attribute-rules.ts';
+
 /** Answers as server-sent events (WHATWG HTML, 9.2). */
 
 export const EVENT_STREAM = 'text/event-stream';
@@ -6,6 +8,9 @@ export const EVENT_STREAM = 'text/event-stream';
 export const KEEP_ALIVE_MS = 15_000;
 /** How soon a browser whose stream has ended comes back. */
 const RECONNECT_MS = 1_000;
+export const RECONNECT = `retry: ${RECONNECT_MS}\n\n`;
+
+export const EVENT_STREAM_HEADERS = { 'content-type': EVENT_STREAM, 'cache-control': 'no-store' };
 
 export interface ServerSentEvent {
   id?: string;
@@ -19,8 +24,13 @@ export type Send = (event: ServerSentEvent) => void;
 /**
  * A stream of what `run` sends until it returns; what it throws cuts the stream off. It runs once the answer is read, and
  * `hungUp` aborts when nobody reads it any more. What is sent piles up if the reader is slow, so `run` has to bound it.
+ *
+ * @param watch begins to watch over who reads: `ended` says why they may no more; the answer ends the watch
  */
-export function eventStream(run: (send: Send, hungUp: AbortSignal) => Promise<void>): Response {
+export function eventStream(
+  run: (send: Send, hungUp: AbortSignal) => Promise<void>,
+  watch: (ended: (code: string) => void) => () => void,
+): Response {
   const hangUp = new AbortController();
   const encoder = new TextEncoder();
   let started = false;
@@ -33,14 +43,23 @@ export function eventStream(run: (send: Send, hungUp: AbortSignal) => Promise<vo
           if (!hangUp.signal.aborted) controller.enqueue(encoder.encode(text));
         };
         const beat = setInterval(() => write(':\n\n'), KEEP_ALIVE_MS);
-        hangUp.signal.addEventListener('abort', () => clearInterval(beat));
-        write(`retry: ${RECONNECT_MS}\n\n`);
+        const unwatch = watch((code) => {
+          write(textOf({ event: TAIL_CLOSED, data: JSON.stringify({ code }) }));
+          hangUp.abort();
+          controller.close();
+        });
+        const over = () => {
+          clearInterval(beat);
+          unwatch();
+        };
+        hangUp.signal.addEventListener('abort', over);
+        write(RECONNECT);
         run((event) => write(textOf(event)), hangUp.signal)
           .then(
             () => hangUp.signal.aborted || controller.close(),
             (error: unknown) => hangUp.signal.aborted || controller.error(error),
           )
-          .finally(() => clearInterval(beat));
+          .finally(over);
       },
       cancel() {
         hangUp.abort();
@@ -48,10 +67,11 @@ export function eventStream(run: (send: Send, hungUp: AbortSignal) => Promise<vo
     },
     { highWaterMark: 0 },
   );
-  return new Response(body, { headers: { 'content-type': EVENT_STREAM, 'cache-control': 'no-store' } });
+  return new Response(body, { headers: EVENT_STREAM_HEADERS });
 }
 
-function textOf(event: ServerSentEvent): string {
+/** One event, as the stream has it. */
+export function textOf(event: ServerSentEvent): string {
   const lines = (['id', 'event', 'data'] as const).flatMap((name) => {
     const value = event[name];
     return value === undefined ? [] : [`${name}: ${value}\n`];

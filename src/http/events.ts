@@ -1,21 +1,25 @@
 import { z } from 'zod';
+import { TAIL_CLOSED } from '../events/attribute-rules.ts';
 import { durationSchema } from '../events/durations.ts';
 import { STRUCTURED_CONTENT_TYPE } from '../events/encode.ts';
 import { type Position, parsePosition } from '../events/position.ts';
 import type { EventResult, ReadRequest, ReadResult } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
+import { EVENT_STREAM } from './event-stream.ts';
 import { celField } from './expression-fields.ts';
-import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, timeInput } from './fields.ts';
-import { acceptedTypes } from './headers.ts';
+import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, timeInput, tokenField } from './fields.ts';
+import { acceptedTypes, isWebSocket } from './headers.ts';
 import { Problem } from './problem.ts';
 import { filteredPage, type Page } from './read-filter.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
+import { tailResponse } from './tails.ts';
 import { unknownTopic } from './topics.ts';
 
 /** Reading: a page as JSON, a range as a stream, one event. Events go out as the log has them, unparsed. */
 
 const LINES = 'application/x-ndjson';
+const WEB_SOCKET = 'websocket';
 const WAIT_MAX_MS = 60_000;
 /** Values of one repeated parameter. */
 const VALUES_MAX = 100;
@@ -68,9 +72,13 @@ export const eventsRoutes: Route[] = [
     summary: 'Read events',
     description:
       `As application/json a page of at most ${LIST_LIMIT_MAX} events and 4 MiB; as ${LINES} the whole range as a stream, ` +
-      'one event a line.',
+      `one event a line; as ${EVENT_STREAM} the range and then what comes, with the sequence as \`id:\`, the type as \`event:\` ` +
+      'and the event as `data:`; a WebSocket at this URL the same, one event a text frame. What is live ends with a last word: ' +
+      `the event \`${TAIL_CLOSED}\`, or the reason of the close, \`{ "code", "after" }\`: come back with that \`after\`.`,
     params: { topic: nameField },
+    queryToken: true,
     query: {
+      token: tokenField,
       from: positionField.optional().meta({ description: 'A position; `earliest` by default.' }),
       after: afterField.optional().meta({ description: 'A sequence: start with the one after it.' }),
       since: timeInput.transform((time): Position => ({ kind: 'time', time })).optional(),
@@ -87,18 +95,21 @@ export const eventsRoutes: Route[] = [
         .optional()
         .meta({ description: 'How long to wait for a first event, at most 60s.' }),
     },
-    laterQuery: { token: z.string() },
     body: noBody,
-    laterAccept: ['text/event-stream', 'websocket'],
+    headers: {
+      'last-event-id': 'Of a stream that was cut off: it goes on behind this sequence, whatever the query says.',
+    },
     scopes: 'read:{topic}',
     needs: ({ topic }) => [{ scope: 'read', on: topic }],
-    responses: { 200: pageView },
-    produces: ['application/json', LINES],
+    responses: { 200: pageView, 101: null, 204: null },
+    produces: ['application/json', LINES, EVENT_STREAM],
     problems: ['unknown-topic', 'invalid-range', 'sequence-expired'],
-    handler: async ({ params: { topic }, query }, { hub, request }) => {
+    handler: async ({ params: { topic }, query }, context) => {
+      const { hub, request } = context;
       const starts = [query.from, query.after, query.since].filter((start) => start !== undefined);
       if (starts.length > 1) throw twoStarts(query);
-      const streams = preferred(request) === LINES;
+      const type = preferred(request);
+      const streams = type === LINES;
       const asked: ReadRequest = {
         v: 1,
         from: starts[0] ?? { kind: 'earliest' },
@@ -109,8 +120,13 @@ export const eventsRoutes: Route[] = [
         waitMs: query.wait ?? 0,
       };
       const log = hub.topic(topic);
-      const read = async (part: ReadRequest) =>
-        filteredPage(pageOrRefuse(topic, await log.read(part)), query.filter ?? null, part.order);
+      const filter = query.filter ?? null;
+      const look = async (part: ReadRequest) => pageOrRefuse(topic, await log.read(part));
+      if (type === EVENT_STREAM || type === WEB_SOCKET) {
+        const tail = { topic, asked, filter, limit: query.limit ?? null, overSocket: type === WEB_SOCKET };
+        return tailResponse(tail, look, context);
+      }
+      const read = async (part: ReadRequest) => filteredPage(await look(part), filter, part.order);
       const page = await read(asked);
       if (!streams) return pageResponse(page);
       return linesResponse(linesOf(read, asked, page, query.limit ?? Number.POSITIVE_INFINITY));
@@ -181,7 +197,9 @@ function twoStarts(query: { from?: unknown; after?: unknown; since?: unknown }):
 
 /** The first of the types asked for that there is; JSON for whoever asks for anything else. */
 function preferred(request: Request): string {
-  return acceptedTypes(request).find((type) => type === LINES || type === 'application/json') ?? 'application/json';
+  if (isWebSocket(request)) return WEB_SOCKET;
+  const types = [LINES, EVENT_STREAM, 'application/json'];
+  return acceptedTypes(request).find((type) => types.includes(type)) ?? 'application/json';
 }
 
 function pageResponse({ events, next, lastSequence }: Page): Response {

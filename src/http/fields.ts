@@ -53,6 +53,12 @@ export const limitField = countField
   .default(LIST_LIMIT_DEFAULT)
   .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}.` });
 
+/** Where a token may be in the query (see `queryToken` of a route). */
+export const tokenField = z
+  .string()
+  .optional()
+  .meta({ description: 'A token of POST /v1/tokens, where no header can be sent.' });
+
 /** The query parameters of every list. */
 export const listQuery = {
   limit: limitField,

@@ -1,4 +1,5 @@
 import type { DeliveryStatus, DeliveryView } from '../subscriptions/protocol.ts';
+import { sleep } from '../tails/waiting.ts';
 import { CALLS_AT_ONCE } from './bounded.ts';
 
 /** Following the deliveries of one event until none is open. Times are milliseconds. */
@@ -101,18 +102,4 @@ function takeFirst(waiting: Followed[]): Followed | undefined {
   );
   if (first !== undefined) waiting.splice(waiting.indexOf(first), 1);
   return first;
-}
-
-/** Until then, or until it is stopped. */
-function sleep(ms: number, stop: AbortSignal): Promise<void> {
-  if (ms <= 0 || stop.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    stop.addEventListener('abort', end);
-  });
 }

@@ -24,22 +24,14 @@ export function etagHeader(etag: string): Record<string, string> {
   return { etag: `"${etag}"` };
 }
 
-export function refuseLaterHeaders(request: Request, headers: readonly string[], accept: readonly string[]): void {
+export function refuseLaterHeaders(request: Request, headers: readonly string[]): void {
   for (const header of headers) {
     if (request.headers.has(header)) throw notSupportedYet(header);
   }
-  const accepted = acceptedTypes(request);
-  for (const type of accept) {
-    const wanted = type === 'websocket' ? isWebSocket(request) : accepted[0] === type;
-    if (wanted)
-      throw notSupportedYet(
-        type === 'websocket' ? 'upgrade' : 'accept',
-        `${type} is not supported by this version yet.`,
-      );
-  }
 }
 
-function isWebSocket(request: Request): boolean {
+/** Whether it asks for a WebSocket. */
+export function isWebSocket(request: Request): boolean {
   return request.headers.get('upgrade')?.toLowerCase() === 'websocket';
 }
 

@@ -1,11 +1,12 @@
 import { DEFAULT_RESOLVER } from '../deliveries/url-guard.ts';
 import type { Env } from '../env.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
-import { log, random } from '../platform-workers.ts';
+import { log, openSocket, random, upgrade } from '../platform-workers.ts';
 import { quotaName } from '../quotas/names.ts';
 import type { QuotaApi } from '../quotas/protocol.ts';
 import { subscriptionName } from '../subscriptions/names.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
+import type { Socket } from '../tails/ports.ts';
 import { topicLogName } from '../topics/names.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
 
@@ -13,6 +14,10 @@ import type { TopicLogApi } from '../topics/protocol.ts';
 export interface Hub {
   topic(name: string): TopicLogApi;
   subscription(name: string): SubscriptionApi;
+  /** A socket from a topic's log to whoever reads it live; null: there are too many. */
+  feed(topic: string): Promise<Socket | null>;
+  /** Answers a WebSocket upgrade; `take` gets the hub's end, open. */
+  upgrade(take: (socket: Socket) => void): Response;
   /** What counts the events of a key, by its id. */
   quota(keyId: string): QuotaApi;
   db: Database;
@@ -27,12 +32,15 @@ export interface Hub {
   webhookAllowHosts: string;
   hubHosts: string;
   dnsResolver: string;
+  corsOrigins: string;
 }
 
 export function hubOf(env: Env, ctx: ExecutionContext): Hub {
   return {
     topic: (name) => env.TOPIC_LOG.getByName(topicLogName(name)),
     subscription: (name) => env.SUBSCRIPTION.getByName(subscriptionName(name)),
+    feed: (topic) => feedOf(env.TOPIC_LOG.getByName(topicLogName(topic))),
+    upgrade,
     quota: (keyId) => env.QUOTA.getByName(quotaName(keyId)),
     db: env.DB,
     now: () => Date.now(),
@@ -45,5 +53,12 @@ export function hubOf(env: Env, ctx: ExecutionContext): Hub {
     webhookAllowHosts: env.WEBHOOK_ALLOW_HOSTS,
     hubHosts: env.HUB_HOSTS,
     dnsResolver: env.DNS_RESOLVER ?? DEFAULT_RESOLVER,
+    corsOrigins: env.CORS_ORIGINS ?? '',
   };
+}
+
+async function feedOf(log: Pick<Fetcher, 'fetch'>): Promise<Socket | null> {
+  const { webSocket } = await log.fetch('https://log/feed', { headers: { upgrade: 'websocket' } });
+  if (webSocket === null) return null;
+  return openSocket(webSocket);
 }

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { accessOf } from '../access/authenticate.ts';
 import { signKey, toBase64Url } from '../access/key-tokens.ts';
 import { addKey, deleteKey, keysAfter, type StoredKey } from '../access/keys.ts';
 import { isScope, SCOPE_FORMS } from '../access/scopes.ts';
 import { noBody } from './body.ts';
-import type { Needed } from './context.ts';
+import { access, type Needed } from './context.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
@@ -52,13 +51,6 @@ function viewOf(key: StoredKey): z.output<typeof keyView> {
     createdAt: timeOf(key.createdAt),
     ...(key.quota === null ? {} : { quota: quotaOut(key.quota) }),
   };
-}
-
-/** The isolate's access; whoever gets here was authenticated with it. */
-function access(hub: Hub) {
-  const found = accessOf(hub);
-  if ('missing' in found) throw new Error(`${found.missing} went missing within a request.`);
-  return found;
 }
 
 /** Never rejects: what stays behind is a row that nobody asks for. */

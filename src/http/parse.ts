@@ -24,14 +24,12 @@ export function parseFields<S extends z.ZodType>(
 }
 
 /** Query parameters by name; one whose schema is an array may be repeated. */
-export function parseQuery<S extends z.ZodObject>(schema: S, search: URLSearchParams, later: Later): z.output<S> {
+export function parseQuery<S extends z.ZodObject>(schema: S, search: URLSearchParams): z.output<S> {
   const values: Record<string, string | string[]> = Object.create(null);
   const errors: InputError[] = [];
   for (const name of new Set(search.keys())) {
     const given = search.getAll(name);
     const [first = ''] = given;
-    if (Object.hasOwn(later, name) && given.some((value) => later[name]?.safeParse(value).success))
-      throw notSupportedYet(name);
     if (isRepeatable(Object.hasOwn(schema.shape, name) ? schema.shape[name] : undefined)) {
       values[name] = given;
     } else if (given.length > 1) {

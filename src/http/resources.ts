@@ -16,6 +16,7 @@ import type { Route } from './route.ts';
 import { subscriptionActionRoutes } from './subscription-actions.ts';
 import { subscriptionPreviewRoutes } from './subscription-preview.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
+import { tokensRoutes } from './tokens.ts';
 import { topicsRoutes } from './topics.ts';
 
 /** Every route of the hub, in the order of the docs. */
@@ -32,6 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...replayRoutes,
   ...deadLetterRoutes,
   ...keysRoutes,
+  ...tokensRoutes,
   ...hubSecretsRoutes,
   ...auditRoutes,
   ...configRoutes,

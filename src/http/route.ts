@@ -49,12 +49,12 @@ export interface RouteDescription {
   description?: string;
   /** No key needed. */
   open?: true;
+  /** A token may come in the query, as `token`, instead of the `Authorization` header: where it reads, and nothing else. */
+  queryToken?: true;
   /** One zod type for each `{name}` of the path. */
   params: Shape;
   /** One zod type for each parameter, parsed from its string; a z.array for one that may be repeated. */
   query: Shape;
-  /** Query parameters refused as `not-supported-yet`. */
-  laterQuery?: Later;
   /** The JSON body: strict objects name unknown fields by themselves. `noBody` where there is none. */
   body: z.ZodType;
   /** The body is read by the handler, in one of these media types; `body` is then `noBody`. */
@@ -69,8 +69,6 @@ export interface RouteDescription {
   headers?: Record<string, string>;
   /** Request headers refused as `not-supported-yet`. */
   laterHeaders?: readonly string[];
-  /** Media types in `Accept` (and `websocket` for an upgrade) refused as `not-supported-yet`. */
-  laterAccept?: readonly string[];
   /** Takes `If-Match`: the handler must heed `context.guard`. */
   guarded?: true;
   /** In words, where it is not plain: `read:{topic}`. */
@@ -124,11 +122,11 @@ export function route<P extends Shape, Q extends Shape, B extends z.ZodType, R e
       const params = parseParams(exchange.pathParams);
       const context = new Context(exchange, guardOf(exchange.request, spec.guarded ?? false));
       for (const need of needs?.(params) ?? []) context.require(need);
-      refuseLaterHeaders(exchange.request, spec.laterHeaders ?? [], spec.laterAccept ?? []);
+      refuseLaterHeaders(exchange.request, spec.laterHeaders ?? []);
       const query =
         exchange.url.search === '' && emptyQuery.success
           ? emptyQuery.data
-          : parseQuery(querySchema, exchange.url.searchParams, spec.laterQuery ?? {});
+          : parseQuery(querySchema, exchange.url.searchParams);
       const input = { params, query, body: await readBody(exchange.request) };
       for (const need of needsOfInput?.(input) ?? []) context.require(need);
       const reply = await handler(input, context);

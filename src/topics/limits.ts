@@ -63,6 +63,25 @@ export const WAITING_READERS_MAX = 1000;
 /** The longest that a read waits. */
 export const WAIT_MAX_MS = 60 * SECOND_MS;
 
+/** Feeds of one topic at once. The platform ends at 32,768 sockets an object. */
+export const FEEDS_MAX = 10_000;
+/** Characters of events that a frame carries, at most; of more it only says that they are there. */
+export const FRAME_CHARS_MAX = 64 * KIB;
+/** Events that a frame carries, at most. */
+export const FRAME_EVENTS_MAX = 500;
+/** Characters sent to one feed whose reader has not said that it took them; from then on it is only told. */
+export const FEED_OPEN_CHARS_MAX = 256 * KIB;
+/** The same over all feeds of a topic. */
+export const FEEDS_OPEN_CHARS_MAX = 32 * MIB;
+/** Events wait for company this long for each feed that is to have them, so that a thousand feeds take four frames a second each. */
+export const FEED_GATHER_MS = 0.25;
+/** But no longer than this. */
+export const FEED_GATHER_MAX_MS = SECOND_MS;
+/** What is known of a feed is written to its socket, where it outlives a hibernation, once no event came for this long. */
+export const FEED_SETTLE_MS = SECOND_MS;
+/** Characters of a feed's filter as JSON: it lies beside the socket, where the platform allows 16 KiB. */
+export const FEED_MATCH_CHARS_MAX = 4 * KIB;
+
 /** Wakes under way at once. */
 export const WAKES_MAX = 32;
 /** Bytes of events a wake carries, at most. */

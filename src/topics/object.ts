@@ -4,28 +4,32 @@ import type { Env } from '../env.ts';
 import type { Position } from '../events/position.ts';
 import { clock, log, random } from '../platform-workers.ts';
 import { SYSTEM_TOPIC } from '../system/shapes.ts';
+import { FEEDS_MAX } from './limits.ts';
 import { topicLogName, topicOfLogName } from './names.ts';
-import type {
-  AppendRequest,
-  AppendResult,
-  AttachRequest,
-  AttachResult,
-  ConfigureResult,
-  EventResult,
-  LogEvent,
-  ReadKeysRequest,
-  ReadKeysResult,
-  ReadOrParkRequest,
-  ReadOrParkResult,
-  ReadRequest,
-  ReadResult,
-  RemoveResult,
-  ResolveResult,
-  Standing,
-  TopicConfig,
-  TopicDescription,
-  TopicLogApi,
-  TopicMetrics,
+import {
+  type AppendRequest,
+  type AppendResult,
+  type AttachRequest,
+  type AttachResult,
+  type ConfigureResult,
+  type EventResult,
+  FEED_CLOSED,
+  FEED_PING,
+  FEED_PONG,
+  type LogEvent,
+  type ReadKeysRequest,
+  type ReadKeysResult,
+  type ReadOrParkRequest,
+  type ReadOrParkResult,
+  type ReadRequest,
+  type ReadResult,
+  type RemoveResult,
+  type ResolveResult,
+  type Standing,
+  type TopicConfig,
+  type TopicDescription,
+  type TopicLogApi,
+  type TopicMetrics,
 } from './protocol.ts';
 import { TopicLog } from './topic-log.ts';
 
@@ -62,6 +66,7 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
         const log = env.TOPIC_LOG.getByName(topicLogName(SYSTEM_TOPIC));
         return { append: (request) => log.append(request) };
       },
+      feedSockets: () => ctx.getWebSockets(),
     });
   }
 
@@ -131,6 +136,35 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
 
   sweep(): Promise<void> {
     return this.#topicLog.sweep();
+  }
+
+  /** A feed: nothing but the hub's own Worker can ask for one. The object may hibernate while it is open. */
+  override async fetch(): Promise<Response> {
+    if (this.ctx.getWebSockets().length >= FEEDS_MAX) {
+      return new Response(null, { status: 503 });
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    // Answered by the platform, without waking the object.
+    this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(FEED_PING, FEED_PONG));
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    this.#topicLog.feedMessage(socket, typeof message === 'string' ? message : '');
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#topicLog.feedGone(socket);
+    try {
+      socket.close(FEED_CLOSED.again, 'gone');
+    } catch {
+      // The platform has closed it already.
+    }
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#topicLog.feedGone(socket);
   }
 
   override alarm(): Promise<void> {

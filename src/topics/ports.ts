@@ -1,6 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Background, Clock, Log, ObjectStorage, Random } from '../platform.ts';
-import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from './protocol.ts';
+import type { FeedSocket, OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from './protocol.ts';
 
 /** A subscription, as far as a log calls it. */
 export interface SubscriptionPort {
@@ -26,6 +26,8 @@ export interface TopicLogPorts {
   catalog: CatalogPort;
   subscriptions: (name: string) => SubscriptionPort;
   systemLog: () => SystemLogPort;
+  /** The sockets of feeds that a hibernation has left open; none unless told. */
+  feedSockets?: () => Iterable<FeedSocket>;
   /** From this size on the topic refuses events; `TOPIC_FULL_BYTES` unless told. */
   fullBytes?: number;
   /** From this size on it says that it fills up; `TOPIC_FILLING_BYTES` unless told. */

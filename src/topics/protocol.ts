@@ -271,3 +271,46 @@ export interface OvertakeRequest {
   from: number;
   to: number;
 }
+
+/**
+ * A feed: a WebSocket from a log to whoever reads it live, made by `fetch` with an upgrade. The reader says from where on,
+ * the log answers with frames, of which each begins where the one before ended. `took` gives back room: what was sent and not
+ * taken is bounded. A bare frame only says that there is more: then nothing follows until the reader has read that far by
+ * `read`, and says from where on again.
+ */
+export type FeedMessage =
+  | {
+      v: 1;
+      /** Everything up to here the reader has. */
+      after: number;
+      match: EventMatch;
+      /** Nothing behind this is wanted, and a frame has to say when it is reached. Null: no end. */
+      until: number | null;
+    }
+  /** Characters of frames taken. */
+  | { v: 1; took: number };
+
+/** The first line of a frame; then come its events, one a line. */
+export interface FrameHead {
+  /** Where the frame before ended. */
+  after: number;
+  /** Nothing up to here is missing. */
+  through: number;
+  /** Of the events in the frame, in order; null: a bare frame. */
+  sequences: number[] | null;
+}
+
+/** The codes with which a log ends a feed; for any other the reader makes a new one. */
+export const FEED_CLOSED = { unknownTopic: 4404, again: 4503 } as const;
+
+/** A reader that hears nothing asks whether anybody is there; the log's object answers without waking. */
+export const FEED_PING = 'ping';
+export const FEED_PONG = 'pong';
+
+/** The WebSocket of a feed, on the log's side. What is attached outlives a hibernation of the object. */
+export interface FeedSocket {
+  send(text: string): void;
+  close(code: number, reason: string): void;
+  serializeAttachment(value: unknown): void;
+  deserializeAttachment(): unknown;
+}

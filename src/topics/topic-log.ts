@@ -4,6 +4,7 @@ import { AlarmClock } from './alarm-clock.ts';
 import { announce, isUnannounced } from './announcing.ts';
 import { assertAppendable } from './append.ts';
 import { Chore } from './chore.ts';
+import { Feeds } from './feeds.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Identities } from './identities.ts';
 import { KeyIndex } from './key-index.ts';
@@ -29,6 +30,7 @@ import type {
   AttachResult,
   ConfigureResult,
   EventResult,
+  FeedSocket,
   LogEvent,
   ReadKeysRequest,
   ReadKeysResult,
@@ -66,6 +68,7 @@ export class TopicLog implements TopicLogApi {
   readonly #group: GroupCommit;
   readonly #wakes: Wakes;
   readonly #waiting: WaitingReaders;
+  readonly #feeds: Feeds;
   readonly #reading: Reading;
   readonly #subscribers: Subscribers;
   readonly #announcing: Chore;
@@ -93,6 +96,7 @@ export class TopicLog implements TopicLogApi {
     this.#parts = parts;
     this.#wakes = new Wakes(parts);
     this.#waiting = new WaitingReaders(clock);
+    this.#feeds = new Feeds(parts);
     this.#reading = new Reading(parts, this.#waiting);
     this.#subscribers = new Subscribers(parts, this.#wakes);
     this.#group = new GroupCommit({
@@ -150,6 +154,16 @@ export class TopicLog implements TopicLogApi {
     return this.#reading.readKeys(request);
   }
 
+  /** What the reader of a feed says. */
+  feedMessage(socket: FeedSocket, text: string): void {
+    this.#feeds.message(socket, text);
+  }
+
+  /** The reader of a feed is gone. */
+  feedGone(socket: FeedSocket): void {
+    this.#feeds.gone(socket);
+  }
+
   async describe(): Promise<TopicDescription | null> {
     return this.#describe();
   }
@@ -203,6 +217,7 @@ export class TopicLog implements TopicLogApi {
     state.changed(columns);
     await ports.storage.sync();
     this.#waiting.wakeAll();
+    this.#feeds.endAll();
     await this.#beside(this.#removing.run(), REMOVE_WAIT_MS);
     return { outcome: 'removed' };
   }
@@ -356,6 +371,7 @@ export class TopicLog implements TopicLogApi {
     this.#fresh = [];
     try {
       this.#waiting.arrived(fresh);
+      this.#feeds.arrived();
       this.#wakes.pump();
     } catch (error) {
       const { ports } = this.#parts;

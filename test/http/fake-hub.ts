@@ -102,6 +102,8 @@ export class FakeHub {
       topic: (name) => this.topic(name),
       subscription: (name) => this.subscription(name),
       quota: (keyId) => this.quota(keyId),
+      feed: async () => null,
+      upgrade: () => new Response(null),
       db: this.d1,
       now: () => this.now,
       random: { fraction: () => 0.5, bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
@@ -113,6 +115,7 @@ export class FakeHub {
       webhookAllowHosts: 'localhost',
       hubHosts: this.hubHosts,
       dnsResolver: '',
+      corsOrigins: '',
     };
   }
 

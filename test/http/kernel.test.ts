@@ -151,8 +151,6 @@ describe('P8 explained: every refusal says what to change', () => {
   });
 
   it.each([
-    ['GET', '/v1/topics/a/events', { accept: 'text/event-stream' }],
-    ['GET', '/v1/topics/a/events', { upgrade: 'websocket' }],
     ['POST', '/v1/topics/a/events', { 'deliver-after': '5m' }],
     ['POST', '/v1/topics/a/events', { 'deliver-at': '2030-01-01T00:00:00Z' }],
     ['POST', '/v1/topics/a/events', { 'expected-last-subject-sequence': '1' }],
@@ -165,7 +163,6 @@ describe('P8 explained: every refusal says what to change', () => {
     ['GET', '/v1/projections/a/state/k', {}],
     ['PUT', '/v1/schemas/t', {}],
     ['POST', '/v1/subscriptions/a/pull', {}],
-    ['POST', '/v1/tokens', {}],
     ['PUT', '/v1/routes/r', {}],
     ['POST', '/v1/sources/github', {}],
     ['GET', '/registry/subjects', {}],

@@ -7,7 +7,9 @@ import { QuotaCounter, type Used } from '../../src/quotas/counter.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
+import type { Socket } from '../../src/tails/ports.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
+import { type FakeSocket, fakeSocketPair } from '../support/fake-sockets.ts';
 import { NodeD1 } from '../support/node-d1.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
@@ -32,6 +34,11 @@ export class WholeHub implements Hub {
   webhookAllowHosts = 'localhost';
   hubHosts = '';
   dnsResolver = '';
+  corsOrigins = '';
+  /** The readers' ends of the WebSockets that were asked for. */
+  readonly sockets: FakeSocket[] = [];
+  /** Both ends of the feeds that were asked for. */
+  readonly feeds: { reader: FakeSocket; log: FakeSocket }[] = [];
   #tasks: Promise<unknown>[] = [];
   readonly #topics = new Map<string, TopicLog>();
   readonly #subscriptions = new Map<string, Subscription>();
@@ -76,6 +83,22 @@ export class WholeHub implements Hub {
     });
     this.#topics.set(name, made);
     return made;
+  }
+
+  async feed(topic: string): Promise<Socket | null> {
+    const log = this.topic(topic);
+    const [reader, atLog] = fakeSocketPair();
+    atLog.listen({ message: (text) => log.feedMessage(atLog, text), closed: () => log.feedGone(atLog) });
+    this.feeds.push({ reader, log: atLog });
+    return reader;
+  }
+
+  /** No Response in Node is a 101. */
+  upgrade(take: (socket: Socket) => void): Response {
+    const [reader, atHub] = fakeSocketPair();
+    this.sockets.push(reader);
+    take(atHub);
+    return new Response(null, { headers: { 'x-status': '101' } });
   }
 
   subscription(name: string): Subscription {

@@ -4,6 +4,7 @@ import type {
   AppendRequest,
   AppendResult,
   EventMatch,
+  FeedSocket,
   OvertakeRequest,
   ReadOrParkRequest,
   ReadRequest,
@@ -75,6 +76,8 @@ export class Harness {
   readonly overtaken: { name: string; request: OvertakeRequest }[] = [];
   readonly appeared: string[] = [];
   readonly logged: string[] = [];
+  /** The open sockets of feeds: they outlive a restart, as those of an object that hibernates do. */
+  readonly sockets = new Set<FeedSocket>();
   /** Called instead of keeping the wake for the test to answer. */
   onWake: ((name: string, request: WakeRequest) => Promise<WakeAnswer>) | null = null;
   onOvertake: (name: string) => Promise<void> = async () => {};
@@ -128,6 +131,7 @@ export class Harness {
         },
       }),
       systemLog: () => ({ append: (request) => this.#tell(request) }),
+      feedSockets: () => [...this.sockets].filter((socket) => socket.deserializeAttachment() !== null),
       ...(this.fillingBytes === null ? {} : { fillingBytes: this.fillingBytes }),
       ...(this.fullBytes === null ? {} : { fullBytes: this.fullBytes }),
       ...(this.youngEventsMax === null ? {} : { youngEventsMax: this.youngEventsMax }),

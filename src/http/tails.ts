@@ -1,0 +1,90 @@
+import type { ClosingCode } from '../tails/closing.ts';
+import { TAIL_LIFE_MS, TAIL_PAGE_EVENTS_MAX } from '../tails/limits.ts';
+import type { Page } from '../tails/ports.ts';
+import { tail } from '../tails/tail.ts';
+import { Turns } from '../tails/turns.ts';
+import type { ReadRequest } from '../topics/protocol.ts';
+import type { Context } from './context.ts';
+import { invalid, Problem } from './problem.ts';
+import { filteredPage } from './read-filter.ts';
+import { tailSocket } from './tail-socket.ts';
+import { DONE, tailStream } from './tail-stream.ts';
+import { watchCaller } from './watch.ts';
+
+export interface AskedTail {
+  topic: string;
+  asked: ReadRequest;
+  /** CEL; null: everything. */
+  filter: string | null;
+  /** Events at most; null: as many as come. */
+  limit: number | null;
+  /** One event a text frame, instead of server-sent events. */
+  overSocket: boolean;
+}
+
+/**
+ * A range and then what comes, as a stream.
+ *
+ * @param look a page of the topic, or the Problem of it
+ * @throws Problem
+ */
+export async function tailResponse(
+  { topic, asked, filter, limit, overSocket }: AskedTail,
+  look: (part: ReadRequest) => Promise<Page>,
+  context: Context,
+): Promise<Response | { status: 204; body: null }> {
+  const { hub, requestId, request } = context;
+  const after = resumedAfter(request, asked);
+  if (after === DONE) return { status: 204, body: null };
+  const { until, match } = asked;
+  const from = after === null ? asked.from : { kind: 'sequence' as const, sequence: after + 1 };
+  const first = await look({ ...asked, from, limit: TAIL_PAGE_EVENTS_MAX });
+
+  const stop = new AbortController();
+  const ports = {
+    topic,
+    read: (part: ReadRequest) => hub.topic(topic).read(part),
+    feed: () => hub.feed(topic),
+    filter: (page: Page) => filteredPage(page, filter, 'asc'),
+    now: () => hub.now(),
+    log: hub.log,
+  };
+  const failed = (error: unknown) => hub.log('error', 'A tail failed.', { requestId, topic, error });
+  const turns = new Turns(tail({ from, until, match, limit }, first, ports, stop.signal), stop, failed);
+  const startedAt = hub.now();
+  const life = setTimeout(() => turns.end('reconnect'), TAIL_LIFE_MS);
+  const unwatch = watchCaller(context, (code) => turns.end(code));
+  let isOver = false;
+  const over = (code: ClosingCode) => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(life);
+    unwatch();
+    hub.log('info', 'A tail has ended.', { requestId, topic, code, ms: hub.now() - startedAt });
+  };
+  if (!overSocket) return tailStream(turns, over);
+  return hub.upgrade((socket) => {
+    tailSocket(socket, turns, stop.signal, over).catch(failed);
+  });
+}
+
+/**
+ * The sequence that the reader has seen last, if it comes back; null: it begins.
+ *
+ * @throws Problem `invalid-request`, `invalid-range`
+ */
+function resumedAfter({ headers }: Request, { order, until, waitMs }: ReadRequest): number | typeof DONE | null {
+  if (order === 'desc') {
+    const errors = [{ path: 'order', message: 'must be asc for what is live' }];
+    throw new Problem('invalid-range', 'What is live goes on in the order in which it comes.', { errors });
+  }
+  if (waitMs > 0) throw invalid([{ path: 'wait', message: 'must be left out: what is live waits by itself' }]);
+  const id = headers.get('last-event-id')?.trim() ?? '';
+  if (id === '') return null;
+  if (id === DONE) return DONE;
+  if (!/^\d{1,16}$/.test(id)) {
+    throw invalid([{ path: 'last-event-id', message: `must be the id of an event of this stream: a sequence` }]);
+  }
+  const after = Number(id);
+  return until?.kind === 'sequence' && after >= until.sequence ? DONE : after;
+}

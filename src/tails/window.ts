@@ -1,0 +1,71 @@
+import {
+  SOCKET_BLIND_CHARS_MAX,
+  SOCKET_BLIND_CHARS_PER_SECOND,
+  SOCKET_WINDOW_CHARS,
+  SOCKET_WINDOW_EVENTS,
+  TAIL_STALL_MS,
+} from './limits.ts';
+import { sleep } from './waiting.ts';
+
+/**
+ * What went out over a WebSocket and may not have been taken. The runtime does not say how much of it lies in its memory
+ * still, so only the reader can: by sending back the sequence of an event it has taken, now and then. Of one that never does
+ * nothing is known; so much goes to it over one connection, at such a pace, and no more.
+ */
+export class Window {
+  /** Ascending: sequences sent, each with the characters. */
+  #open: { sequence: number; characters: number }[] = [];
+  #characters = 0;
+  #acknowledges = false;
+  #wake: () => void = () => {};
+
+  sent(sequence: number, characters: number): void {
+    this.#open.push({ sequence, characters });
+    this.#characters += characters;
+  }
+
+  /** The reader has taken everything up to there. */
+  acknowledged(sequence: number): void {
+    this.#acknowledges = true;
+    const kept = this.#open.findIndex((one) => one.sequence > sequence);
+    const taken = this.#open.splice(0, kept < 0 ? this.#open.length : kept);
+    for (const { characters } of taken) this.#characters -= characters;
+    this.#wake();
+  }
+
+  /**
+   * Resolves when more may be sent, or with why nothing more may.
+   *
+   * @param justSent characters since the last time
+   */
+  async room(justSent: number, stop: AbortSignal): Promise<'too-slow' | 'reconnect' | null> {
+    if (!this.#acknowledges) {
+      if (this.#characters > SOCKET_BLIND_CHARS_MAX) return 'reconnect';
+      const paceMs = (justSent / SOCKET_BLIND_CHARS_PER_SECOND) * 1000;
+      // What is sent now and then needs no pace.
+      if (paceMs >= 1) await sleep(paceMs, stop);
+      return null;
+    }
+    while (this.#isFull() && !stop.aborted) {
+      const before = this.#characters;
+      await this.#acknowledgement(stop);
+      if (this.#isFull() && this.#characters === before) return stop.aborted ? null : 'too-slow';
+    }
+    return null;
+  }
+
+  #isFull(): boolean {
+    return this.#characters > SOCKET_WINDOW_CHARS || this.#open.length > SOCKET_WINDOW_EVENTS;
+  }
+
+  /** Waits for one, as long as a reader may take nothing. */
+  async #acknowledgement(stop: AbortSignal): Promise<void> {
+    const early = new AbortController();
+    const wake = () => early.abort();
+    this.#wake = wake;
+    stop.addEventListener('abort', wake);
+    await sleep(TAIL_STALL_MS, early.signal);
+    stop.removeEventListener('abort', wake);
+    this.#wake = () => {};
+  }
+}
