@@ -3,6 +3,7 @@ import type { LogEvent } from '../topics/protocol.ts';
 import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
+import { eventsPerRequest, isBatch } from './delivery-kinds.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import {
@@ -63,6 +64,7 @@ export class Claiming {
     if (!lease) return { outcome: 'void' };
     const token = this.#core.token(16);
     const target = this.target();
+    if (target.kind === 'pull') return { outcome: 'void' };
     const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token));
     this.#leases.send(send);
     if (claimed.length === 0) return { outcome: 'void' };
@@ -131,7 +133,7 @@ export class Claiming {
   }
 
   get #isBatch(): boolean {
-    return this.#core.document.delivery.format === 'batch';
+    return isBatch(this.#core.document.delivery);
   }
 
   /** What goes into one request, where a lease is one: of one key. A batch that was sent before keeps its members. */
@@ -141,7 +143,7 @@ export class Claiming {
     const [first] = events;
     const alike = events.filter((event) => first !== undefined && keyOf(event) === keyOf(first));
     let bytes = 0;
-    return alike.slice(0, this.#core.document.delivery.maxBatch).filter(({ json }, index) => {
+    return alike.slice(0, eventsPerRequest(this.#core.document.delivery)).filter(({ json }, index) => {
       bytes += json.length;
       return index === 0 || bytes <= BATCH_BYTES_MAX;
     });
@@ -257,9 +259,19 @@ export class Claiming {
   /** Where and how requests go at present. @throws if there is no subscription */
   target(): DeliveryTarget {
     const { delivery, transform } = this.#core.document;
-    const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
-    const origin = this.#core.present && originOf(this.#core.present);
-    const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
-    return origin === null ? target : { ...target, origin };
+    switch (delivery.kind) {
+      case 'webhook': {
+        const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
+        const origin = this.#core.present && originOf(this.#core.present);
+        const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
+        return origin === null ? target : { ...target, origin };
+      }
+      case 'queue':
+        return { kind: 'queue', binding: delivery.binding, confirm: delivery.confirm, transform };
+      case 'service':
+        return { kind: 'service', binding: delivery.binding, timeoutMs: delivery.timeoutMs, transform };
+      case 'pull':
+        return { kind: 'pull', transform };
+    }
   }
 }

@@ -4,6 +4,7 @@ import { CatchingUp } from './catching-up.ts';
 import { Company } from './company.ts';
 import type { Core } from './core.ts';
 import type { Death, Deaths } from './deaths.ts';
+import { isBatch } from './delivery-kinds.ts';
 import { examine, filtersOf } from './filtering.ts';
 import type { Leases } from './leases.ts';
 import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
@@ -132,8 +133,8 @@ export class Lanes {
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
-    const { format, maxBatch } = this.#core.document.delivery;
-    const size = format === 'batch' ? maxBatch : this.#leases.retriesMax;
+    const { delivery } = this.#core.document;
+    const size = isBatch(delivery) ? delivery.maxBatch : this.#leases.retriesMax;
     const sent: number[] = [];
     for (;;) {
       const limit = Math.min(size, this.#slots.forRetries(now));

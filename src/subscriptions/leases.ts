@@ -1,6 +1,7 @@
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf } from './decisions.ts';
+import { attemptMaxMs, isBatch, leaseEventsMax } from './delivery-kinds.ts';
 import { groupsOf } from './grouping.ts';
 import { LeaseCache } from './lease-cache.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf, WHOLE_TOPIC } from './lease-content.ts';
@@ -21,7 +22,6 @@ import { obstacleWait } from './obstacle.ts';
 import type { Run } from './picking.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
-import { leaseSize } from './retry.ts';
 import type { ExceptionRow, LaneRow, LeaseRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 
@@ -48,8 +48,8 @@ export class Leases {
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
   get #size(): number {
-    const { timeoutMs } = this.#core.document.delivery;
-    return Math.min(this.swift ? LEASE_EVENTS_MAX : leaseSize(timeoutMs), this.#pacedSize);
+    const size = leaseEventsMax(this.#core.document.delivery);
+    return Math.min(this.swift ? LEASE_EVENTS_MAX : size, this.#pacedSize);
   }
 
   /** Has the present target answered swiftly of late? */
@@ -59,7 +59,7 @@ export class Leases {
 
   /** How many retries a lease may hold. */
   get retriesMax(): number {
-    return Math.min(leaseSize(this.#core.document.delivery.timeoutMs), this.#pacedSize);
+    return Math.min(leaseEventsMax(this.#core.document.delivery), this.#pacedSize);
   }
 
   /**
@@ -68,8 +68,8 @@ export class Leases {
    */
   get #pacedSize(): number {
     const { distance } = this.#throttle;
-    const latency = this.#present?.latencyMs ?? this.#core.document.delivery.timeoutMs;
-    return distance === null || latency <= POOL_SIZE * distance ? LEASE_EVENTS_MAX : POOL_SIZE;
+    const latency = this.#present?.latencyMs ?? attemptMaxMs(this.#core.document.delivery);
+    return distance === null || latency <= POOL_SIZE * distance ? Number.POSITIVE_INFINITY : POOL_SIZE;
   }
 
   /** What was learned of the present target. */
@@ -82,8 +82,10 @@ export class Leases {
    * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
    */
   get share(): number {
-    const { format, maxBatch } = this.#core.document.delivery;
-    if (format === 'batch') return maxBatch;
+    const { delivery } = this.#core.document;
+    if (isBatch(delivery)) return delivery.maxBatch;
+    // Nobody sends it: it is as large as what somebody asks for.
+    if (delivery.kind === 'pull') return this.#size;
     const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
     const share = Math.floor(this.#core.concurrency / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
@@ -102,8 +104,7 @@ export class Leases {
    * leases all alike. Only inside `tx`; send them after.
    */
   leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
-    const isBatch = this.#core.document.delivery.format === 'batch';
-    return groupsOf(runs, this.share, isBatch).map((events) => {
+    return groupsOf(runs, this.share, isBatch(this.#core.document.delivery)).map((events) => {
       const id = this.#add(
         lane.id,
         false,

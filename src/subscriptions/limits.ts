@@ -27,6 +27,9 @@ export const LEASE_EVENTS_MIN = 16;
 export const POOL_SIZE = 6;
 export const LEASE_WORK_MS = 60_000;
 
+/** Deliveries handed out in one pull; all together have as many bytes as a lease, unless the first has more. */
+export const PULL_EVENTS_MAX = 1_000;
+
 /** Events of one key in a lease: they go one after the other. */
 export const KEY_RUN_MAX = 16;
 /** Keys held at which a subscription stops taking new events. */

@@ -20,9 +20,11 @@ import type {
   DeliveryWaitRequest,
   LetterJob,
   Locked,
+  NoWebhook,
   PutRequest,
   PutResult,
   ReplayView,
+  RotatedSecret,
   SecretView,
   SeekResult,
   SettleRequest,
@@ -95,14 +97,11 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.topics();
   }
 
-  secret(): Promise<SecretView | Locked | null> {
+  secret(): Promise<SecretView | NoWebhook | Locked | null> {
     return this.#subscription.secret();
   }
 
-  rotateSecret(
-    overlapMs: number,
-    scheme?: SignatureScheme,
-  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+  rotateSecret(overlapMs: number, scheme?: SignatureScheme): Promise<RotatedSecret | NoWebhook | Locked | null> {
     return this.#subscription.rotateSecret(overlapMs, scheme);
   }
 

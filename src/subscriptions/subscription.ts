@@ -31,9 +31,11 @@ import type {
   DeliveryWaitRequest,
   LetterJob,
   Locked,
+  NoWebhook,
   PutRequest,
   PutResult,
   ReplayView,
+  RotatedSecret,
   SecretView,
   SeekResult,
   SettleRequest,
@@ -229,14 +231,11 @@ export class Subscription implements SubscriptionApi {
     return this.#views.topics();
   }
 
-  async secret(): Promise<SecretView | Locked | null> {
+  async secret(): Promise<SecretView | NoWebhook | Locked | null> {
     return this.#secrets.view();
   }
 
-  async rotateSecret(
-    overlapMs: number,
-    scheme?: SignatureScheme,
-  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+  async rotateSecret(overlapMs: number, scheme?: SignatureScheme): Promise<RotatedSecret | NoWebhook | Locked | null> {
     return this.#secrets.rotate(overlapMs, scheme);
   }
 

@@ -1,5 +1,6 @@
 import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import type { Position } from '../../src/events/position.ts';
+import { rateLimitOf } from '../../src/subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument, Transform } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import type { Configure } from '../history/operations.ts';
@@ -205,7 +206,7 @@ export class Administrator {
     this.asked.set(name, before);
     const change: RateChange = {
       subscription: name,
-      limit: document.delivery.rateLimit,
+      limit: rateLimitOf(document.delivery),
       from: this.#world.scheduler.elapsed,
       madeAt: Number.POSITIVE_INFINITY,
     };
