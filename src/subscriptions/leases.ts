@@ -33,6 +33,8 @@ export class Leases {
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
   readonly #throttle: Throttle;
+  /** Told of leases that are committed, where somebody pulls them. */
+  offered: (leases: number[]) => void = () => undefined;
   /** How a target has answered of late. */
   #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
 
@@ -219,6 +221,10 @@ export class Leases {
 
   /** Tells the queue about leases that are committed. A message that is lost is sent again when its lease is due. */
   send(leases: number[]): void {
+    if (this.#core.isPulled) {
+      this.offered(leases);
+      return;
+    }
     const { deliveries, retries, name, background } = this.#core.ports;
     const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
     const queue = isHeldUp ? retries : deliveries;
@@ -236,13 +242,14 @@ export class Leases {
     const send: number[] = [];
     this.#core.tx(() => {
       for (const lease of this.#core.sql.leases()) {
+        if (lease.held_since !== null) continue;
         const claimed = lease.token !== null;
         const latest = now + (claimed ? CLAIM_LIFE_MS : Math.max(RESEND_MS, obstacleWait(this.#core)));
         // It lies further away than any is set: the clock has jumped back since.
         if (lease.due > latest) this.#core.sql.setLease(lease.id, { due: latest });
         if (lease.due > now) continue;
         if (claimed) send.push(...this.#expire(lease));
-        else if (this.#core.running) {
+        else if (this.#core.running && this.#core.isWanted) {
           this.#core.sql.setLease(lease.id, { sends: lease.sends + 1, due: now + RESEND_MS });
           send.push(lease.id);
         }
@@ -367,5 +374,6 @@ function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): Exceptio
     last_error: null,
     key: key === WHOLE_TOPIC ? null : key,
     batch,
+    token: null,
   };
 }

@@ -9,6 +9,8 @@ import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from '../t
 import type { RateLimit } from './document.ts';
 import { subscriptionOfName } from './names.ts';
 import type {
+  AckRequest,
+  AckResult,
   AttemptsQuery,
   AttemptView,
   ClaimResult,
@@ -18,9 +20,13 @@ import type {
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
+  ExtendRequest,
   LetterJob,
   Locked,
+  NackRequest,
   NoWebhook,
+  PullRequest,
+  PullResult,
   PutRequest,
   PutResult,
   ReplayView,
@@ -155,6 +161,22 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   settle(request: SettleRequest): Promise<SettleResult> {
     return this.#subscription.settle(request);
+  }
+
+  pull(request: PullRequest): Promise<PullResult> {
+    return this.#subscription.pull(request);
+  }
+
+  ack(request: AckRequest): Promise<AckResult> {
+    return this.#subscription.ack(request);
+  }
+
+  nack(request: NackRequest): Promise<AckResult> {
+    return this.#subscription.nack(request);
+  }
+
+  extend(request: ExtendRequest): Promise<AckResult> {
+    return this.#subscription.extend(request);
   }
 
   startReplay(request: StartReplayRequest): Promise<StartReplayResult> {

@@ -12,7 +12,7 @@ import type { Totals } from './stats.ts';
 import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
-export interface SubscriptionApi {
+export interface SubscriptionApi extends Acknowledging {
   // Configuration
   put(request: PutRequest): Promise<PutResult>;
   describe(): Promise<SubscriptionView | null>;
@@ -420,7 +420,8 @@ export type DeliveryOutcome =
       sequence: number;
       at: number;
       latencyMs: number;
-      status: number;
+      /** Null where there is none: it was settled by its ack id. */
+      status: number | null;
       response: string;
       request?: RequestDifference | null;
     }
@@ -434,8 +435,10 @@ export type DeliveryOutcome =
       status: number | null;
       response: string;
       error: string | null;
-      /** From `Retry-After`: wait at least this long. */
+      /** From `Retry-After`, or from who could not do it: wait at least this long. */
       retryAfterMs: number | null;
+      /** It is never to be tried again. */
+      rejected?: true;
       request?: RequestDifference | null;
     }
   /** No request could be made of it: its transform failed, and would fail again. */
