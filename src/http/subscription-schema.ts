@@ -25,6 +25,8 @@ const DEFAULT_DISABLE_AFTER = '5d';
 const DEFAULT_ATTEMPTS = 10_000;
 const DEFAULT_ATTEMPTS_AGE = '7d';
 const DEFAULT_IN_FLIGHT = 64;
+/** Several workers hold a hundred each, for as long as their work takes. */
+const DEFAULT_PULLED_OUT = 1_000;
 const DEFAULT_SCHEDULE = ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
 const DEFAULT_JITTER = 0.2;
 
@@ -58,7 +60,7 @@ export const READ_ONLY_FIELDS = [
 
 /** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
-  'delivery.kind': z.enum(['queue', 'service', 'pull']),
+  'delivery.kind': z.enum(['queue', 'service']),
 };
 
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
@@ -83,7 +85,14 @@ export const subscriptionBody = z
       .describe(
         '`key`: at most one delivery under way of a `partitionkey` (else `subject`), in order within it; `topic`: one after the other.',
       ),
-    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
+    maxInFlight: z
+      .int()
+      .min(1)
+      .max(IN_FLIGHT_MAX)
+      .optional()
+      .describe(
+        `Deliveries under way: ${DEFAULT_IN_FLIGHT} by default; of the kind \`pull\`, those handed out, ${DEFAULT_PULLED_OUT}.`,
+      ),
     retry: z
       .strictObject({
         schedule: z
@@ -125,7 +134,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     filter: toFilter(body.filter),
     transform: toTransform(body.transform),
     ordering: body.ordering,
-    maxInFlight: body.maxInFlight,
+    maxInFlight: body.maxInFlight ?? (body.delivery.kind === 'pull' ? DEFAULT_PULLED_OUT : DEFAULT_IN_FLIGHT),
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
     disableAfterMs: body.disableAfter,
     attempts: { maxCount: body.attempts.maxCount, maxAgeMs: body.attempts.maxAge },

@@ -180,7 +180,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ]);
   });
 
-  it.each([['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }]])(
+  it.each([['delivery.kind', { ...MINIMAL, delivery: { kind: 'service', binding: 'BILLING' } }]])(
     'says of %s that it is not supported yet',
     async (path, body) => {
       const refused = await put(body);
