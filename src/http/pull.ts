@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { toBase64Url } from '../access/key-tokens.ts';
 import { transformedEvent } from '../deliveries/transforming.ts';
 import { durationSchema, formatDuration } from '../events/durations.ts';
 import type { DeliveryKind } from '../subscriptions/document.ts';
@@ -25,6 +26,8 @@ const needs = ({ name }: { name: string }) => [{ scope: 'subscriptions' as const
 export const ACK_ID_LENGTH_MAX = 200;
 export const NACK_REASON_LENGTH_MAX = 1_024;
 const DEFAULT_PULL = 100;
+/** Of a pull's name. */
+const PULLER_BYTES = 12;
 
 const pullAnswer = z.object({
   deliveries: z.array(
@@ -77,13 +80,22 @@ const pull = route({
   responses: { 200: pullAnswer },
   problems: ['unknown-subscription', 'wrong-delivery-kind'],
   handler: async ({ params: { name }, body }, context) => {
-    const subscription = context.hub.subscription(name);
+    const { hub, request } = context;
+    const subscription = hub.subscription(name);
     const view = await subscription.configuration();
     if (view === null) throw unknownSubscription(name);
     for (const on of view.document.topics) context.require({ scope: 'read', on });
-    const pulled = pulledOrRefuse(await subscription.pull({ v: 1, max: body.max, waitMs: body.wait }), name);
-    const deliveries = await transformed(pulled, subscription);
-    return pullResponse(deliveries, pulled.ackDeadlineMs);
+    const puller = toBase64Url(hub.random.bytes(PULLER_BYTES));
+    // Who hangs up while he waits takes no events with him.
+    const hangUp = () => hub.background(subscription.hangUp(puller));
+    request.signal.addEventListener('abort', hangUp);
+    try {
+      const asked = { v: 1 as const, puller, max: body.max, waitMs: body.wait };
+      const pulled = pulledOrRefuse(await subscription.pull(asked), name);
+      return pullResponse(await transformed(pulled, subscription), pulled.ackDeadlineMs);
+    } finally {
+      request.signal.removeEventListener('abort', hangUp);
+    }
   },
 });
 

@@ -92,9 +92,11 @@ export class Held {
 
   /** The alarm's part: the time for some is over. */
   handleDue(): void {
+    const { sql } = this.#core;
     const now = this.#core.now();
+    const due = sql.nextHeldDue();
+    if (due === null || (due > now && due <= now + HELD_MAX_MS)) return;
     this.#core.tx(() => {
-      const { sql } = this.#core;
       sql.clampHeld(now + HELD_MAX_MS);
       for (const lease of sql.heldDue(now)) {
         const lane = sql.lane(lease.lane);

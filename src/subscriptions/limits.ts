@@ -35,6 +35,8 @@ export const PULL_WAIT_MAX_MS = 60_000;
 export const PULL_LOOK_MAX_MS = 5_000;
 /** How long a pull that has something waits for what is on its way to it. */
 export const PULL_GATHER_MS = 25;
+/** Deliveries in one pull where each has to be transformed before it is answered. */
+export const PULL_TRANSFORMED_MAX = 100;
 /** Ids in one request that settles. */
 export const ACK_IDS_MAX = 1_000;
 /** How long a delivery may be held by its ack id in all, however often it is extended. */

@@ -167,6 +167,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.pull(request);
   }
 
+  hangUp(puller: string): Promise<void> {
+    return this.#subscription.hangUp(puller);
+  }
+
   ack(request: AckRequest): Promise<AckResult> {
     return this.#subscription.ack(request);
   }

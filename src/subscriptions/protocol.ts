@@ -77,6 +77,8 @@ export interface SubscriptionApi extends Acknowledging {
 export interface Acknowledging {
   /** Hands out what there is, at most `max`; waits for the first if there is nothing yet. */
   pull(request: PullRequest): Promise<PullResult>;
+  /** Who pulls under this name does not wait for the answer any more. */
+  hangUp(puller: string): Promise<void>;
   /** Done. What ran out and was not handed out again yet may still be acknowledged. */
   ack(request: AckRequest): Promise<AckResult>;
   /** Not done: comes again, or is a dead letter `rejected`. */
@@ -470,6 +472,8 @@ export type SettleResult =
 
 export interface PullRequest {
   v: 1;
+  /** Names this pull, for `hangUp`; nobody else's. */
+  puller: string;
   max: number;
   /** For the first, if there is none yet. */
   waitMs: number;

@@ -4,7 +4,14 @@ import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
 import type { Lanes } from './lanes.ts';
 import type { Leases } from './leases.ts';
-import { LEASE_BYTES_MAX, PULL_GATHER_MS, PULL_LOOK_MAX_MS, PULLERS_MAX, VIEW_CONCURRENCY } from './limits.ts';
+import {
+  LEASE_BYTES_MAX,
+  PULL_GATHER_MS,
+  PULL_LOOK_MAX_MS,
+  PULL_TRANSFORMED_MAX,
+  PULLERS_MAX,
+  VIEW_CONCURRENCY,
+} from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { PulledDelivery, PullRequest, PullResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
@@ -33,7 +40,7 @@ export class Pulling {
   readonly #claiming: Claiming;
   readonly #lanes: Lanes;
   readonly #configuration: Configuration;
-  readonly #pullers = new Set<Puller>();
+  readonly #pullers = new Map<string, Puller>();
   /** Leases on their way to somebody. */
   #handing = 0;
   /** Those who want to know when nothing more is on its way. */
@@ -49,39 +56,55 @@ export class Pulling {
   }
 
   /** Hands out what there is; waits for the first delivery if there is none. @throws only if storage fails */
-  async pull({ max, waitMs }: PullRequest): Promise<PullResult> {
+  async pull({ puller: name, max, waitMs }: PullRequest): Promise<PullResult> {
     const { present } = this.#core;
     if (present === null) return { outcome: 'unknown-subscription' };
     const { delivery, transform } = present.document;
     if (delivery.kind !== 'pull') return { outcome: 'not-pulled', kind: delivery.kind };
-    const isCrowded = this.#pullers.size >= PULLERS_MAX;
+    const events = transform?.data == null ? max : Math.min(max, PULL_TRANSFORMED_MAX);
     const puller: Puller = {
-      wanted: { events: max, bytes: LEASE_BYTES_MAX, isFirst: true },
+      wanted: { events, bytes: LEASE_BYTES_MAX, isFirst: true },
       deliveries: [],
       first: Promise.withResolvers(),
     };
-    this.#pullers.add(puller);
+    const waits = waitMs > 0 && this.#pullers.size < PULLERS_MAX;
+    this.#pullers.set(name, puller);
     this.#count();
-    this.#start();
-    const { clock } = this.#core.ports;
-    const { promise } = puller.first;
-    if (waitMs > 0 && !isCrowded) await settledWithin(clock, promise, waitMs);
-    else await settledWithin(clock, Promise.race([promise, this.#nothingMore()]), PULL_LOOK_MAX_MS);
-    if (puller.deliveries.length > 0 && puller.wanted.events > 0)
-      await settledWithin(clock, this.#atRest(), PULL_GATHER_MS);
-    this.#leave(puller);
+    try {
+      this.#start();
+      await this.#wait(puller, waits ? waitMs : 0);
+    } finally {
+      this.#leave(name);
+    }
     const { ackDeadlineMs } = delivery;
     return { outcome: 'pulled', deliveries: puller.deliveries, ackDeadlineMs, target: { kind: 'pull', transform } };
   }
 
+  async #wait(puller: Puller, waitMs: number): Promise<void> {
+    const { clock } = this.#core.ports;
+    const { promise } = puller.first;
+    if (waitMs > 0) await settledWithin(clock, promise, waitMs);
+    else await settledWithin(clock, Promise.race([promise, this.#nothingMore()]), PULL_LOOK_MAX_MS);
+    if (puller.deliveries.length > 0 && puller.wanted.events > 0)
+      await settledWithin(clock, this.#atRest(), PULL_GATHER_MS);
+  }
+
+  /** Who waited under this name is gone: what comes is for others. */
+  hangUp(name: string): void {
+    const puller = this.#pullers.get(name);
+    this.#leave(name);
+    puller?.first.resolve();
+  }
+
   /** Nobody is to wait any more for what will not come: it is gone, or of another kind. */
   answerAll(): void {
-    for (const { first } of this.#pullers) first.resolve();
+    for (const { first } of this.#pullers.values()) first.resolve();
   }
 
   #start(): void {
     // What was leased for somebody who is gone comes first.
-    const left = this.#core.sql.leases().flatMap(({ id, token }) => (token === null ? [id] : []));
+    const { sql } = this.#core;
+    const left = sql.unclaimed() === 0 ? [] : sql.leases().flatMap(({ id, token }) => (token === null ? [id] : []));
     if (left.length > 0) this.#offer(left);
     this.#lanes.pump();
     // While somebody waits, what is due is due to somebody.
@@ -89,13 +112,13 @@ export class Pulling {
   }
 
   /** From here on it gets nothing more. */
-  #leave(puller: Puller): void {
-    this.#pullers.delete(puller);
+  #leave(name: string): void {
+    this.#pullers.delete(name);
     this.#count();
   }
 
   #count(): void {
-    this.#core.asked = [...this.#pullers].reduce((sum, { wanted }) => sum + wanted.events, 0);
+    this.#core.asked = [...this.#pullers.values()].reduce((sum, { wanted }) => sum + wanted.events, 0);
   }
 
   /** Gives leases to those who wait, as far as they want them; the rest waits for the next who asks. */
@@ -108,10 +131,10 @@ export class Pulling {
   /** Never throws: a lease that could not be handed out is offered again. */
   async #hand(leases: number[]): Promise<void> {
     try {
-      for (let id = leases.shift(); id !== undefined; id = leases.shift()) {
+      for (let id = leases.shift(); id !== undefined && this.#next !== undefined; id = leases.shift()) {
         let first: Puller | undefined;
         const held = await this.#claiming.hold(id, () => {
-          first = [...this.#pullers].find(({ wanted }) => wanted.events > 0);
+          first = this.#next;
           return first?.wanted ?? null;
         });
         if (held === null || first === undefined) continue;
@@ -122,8 +145,13 @@ export class Pulling {
       this.#core.warn('a lease could not be handed out', { error: String(error) });
     }
     this.#handing -= 1;
-    for (const { deliveries, first } of this.#pullers) if (deliveries.length > 0) first.resolve();
+    for (const { deliveries, first } of this.#pullers.values()) if (deliveries.length > 0) first.resolve();
     this.#tellWhoRests();
+  }
+
+  /** Who has waited longest and wants more. */
+  get #next(): Puller | undefined {
+    return [...this.#pullers.values()].find(({ wanted }) => wanted.events > 0);
   }
 
   #give(puller: Puller, deliveries: PulledDelivery[], isFull: boolean): void {

@@ -328,8 +328,13 @@ export class Subscription implements SubscriptionApi {
 
   // By ack ids
 
-  pull(request: PullRequest): Promise<PullResult> {
+  async pull(request: PullRequest): Promise<PullResult> {
+    this.#held.handleDue();
     return this.#pulling.pull(request);
+  }
+
+  async hangUp(puller: string): Promise<void> {
+    this.#pulling.hangUp(puller);
   }
 
   async ack(request: AckRequest): Promise<AckResult> {

@@ -34,6 +34,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   claim = vi.fn<SubscriptionApi['claim']>();
   settle = vi.fn<SubscriptionApi['settle']>();
   pull = vi.fn<SubscriptionApi['pull']>();
+  hangUp = vi.fn<SubscriptionApi['hangUp']>();
   ack = vi.fn<SubscriptionApi['ack']>();
   nack = vi.fn<SubscriptionApi['nack']>();
   extend = vi.fn<SubscriptionApi['extend']>();

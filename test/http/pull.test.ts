@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { serve } from '../../src/http/app.ts';
 import type { PullDelivery } from '../../src/subscriptions/document.ts';
 import type { PulledDelivery } from '../../src/subscriptions/protocol.ts';
 import { FakeHub } from './fake-hub.ts';
@@ -56,9 +57,14 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
       },
     });
     expect(headers.get('cache-control')).toBe('no-store');
-    expect(hub.subscription('billing').pull).toHaveBeenLastCalledWith({ v: 1, max: 7, waitMs: 20_000 });
+    expect(hub.subscription('billing').pull).toHaveBeenLastCalledWith({
+      v: 1,
+      puller: expect.stringMatching(/^[\w-]{16}$/),
+      max: 7,
+      waitMs: 20_000,
+    });
     await post('pull');
-    expect(hub.subscription('billing').pull).toHaveBeenLastCalledWith({ v: 1, max: 100, waitMs: 0 });
+    expect(hub.subscription('billing').pull).toHaveBeenLastCalledWith(expect.objectContaining({ max: 100, waitMs: 0 }));
   });
 
   it.each([
@@ -89,6 +95,31 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
       status: 200,
     });
     expect(await post('ack', { ackIds: [ACK_ID] }, hub.keyWith('subscriptions:email'))).toMatchObject(forbidden);
+  });
+
+  it('tells the subscription of a caller that has hung up', async () => {
+    const billing = hub.subscription('billing');
+    const asked = Promise.withResolvers<string>();
+    const answered = Promise.withResolvers<void>();
+    billing.pull.mockImplementation(async ({ puller }) => {
+      asked.resolve(puller);
+      await answered.promise;
+      return { outcome: 'pulled', deliveries: [], ackDeadlineMs: 1, target: { kind: 'pull', transform: null } };
+    });
+    billing.hangUp.mockResolvedValue();
+    const caller = new AbortController();
+    const request = new Request('https://hub.example.com/v1/subscriptions/billing/pull', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${hub.hub.adminKey}` },
+      signal: caller.signal,
+    });
+    const response = serve(request, hub.hub);
+    const puller = await asked.promise;
+    expect(billing.hangUp).not.toHaveBeenCalled();
+    caller.abort();
+    expect(billing.hangUp).toHaveBeenCalledExactlyOnceWith(puller);
+    answered.resolve();
+    expect((await response).status).toBe(200);
   });
 
   it('gives out what the transform makes; what it fails on becomes a dead letter and is not given out', async () => {

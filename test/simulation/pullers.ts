@@ -61,7 +61,9 @@ export class Pullers {
   /** Null: nothing can be pulled, or the answer was lost. */
   async #pull(party: Party, name: string, max: number, waitMs: number): Promise<PulledDelivery[] | null> {
     try {
-      const result = await this.#world.subscription(party, name).pull({ v: 1, max, waitMs });
+      const puller = `${party.life.name} ${this.#world.scheduler.steps}`;
+      if (waitMs > 0 && !this.isHealthy && this.#random.chance(0.1)) void this.#hangUp(party, name, puller);
+      const result = await this.#world.subscription(party, name).pull({ v: 1, puller, max, waitMs });
       if (result.outcome !== 'pulled') return null;
       if (result.deliveries.length > max)
         throw new TypeError(`${result.deliveries.length} were pulled instead of ${max}.`);
@@ -70,6 +72,15 @@ export class Pullers {
       if (error instanceof TypeError) throw error;
       return null;
     }
+  }
+
+  /** It asks no more for what it was waiting for; what has come meanwhile it works on. */
+  async #hangUp(party: Party, name: string, puller: string): Promise<void> {
+    await this.#world.scheduler.sleep('hangs up', party.life, this.#random.between(0, ZOMBIE_MAX_MS));
+    await this.#world
+      .subscription(party, name)
+      .hangUp(puller)
+      .catch(() => undefined);
   }
 
   async #handle(party: Party, name: string, delivery: PulledDelivery): Promise<void> {

@@ -5,6 +5,9 @@ import { booked, Hub, WEBHOOK } from './harness.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 3 };
 
+/** Pulls have names of their own. */
+let names = 0;
+
 async function pulled(changes: Partial<SubscriptionDocument> = {}, events = 0): Promise<Hub> {
   const hub = new Hub();
   await hub.subscribe('billing', { delivery: PULL, maxInFlight: 1_000, ...changes });
@@ -13,7 +16,7 @@ async function pulled(changes: Partial<SubscriptionDocument> = {}, events = 0): 
 }
 
 async function pull(hub: Hub, max = 100, waitMs = 0): Promise<PulledDelivery[]> {
-  const result = await hub.awaiting(hub.subscription('billing').pull({ v: 1, max, waitMs }));
+  const result = await hub.awaiting(hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs }));
   if (result.outcome !== 'pulled') throw new Error(result.outcome);
   return result.deliveries;
 }
@@ -71,7 +74,7 @@ describe('P4: a pull', () => {
 
   test('waits for the first, woken by its log, and no longer than it wants', async () => {
     const hub = await pulled();
-    const waiting = hub.subscription('billing').pull({ v: 1, max: 10, waitMs: 20_000 });
+    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000 });
     await hub.clock.advance(5_000);
     const before = hub.clock.now();
     await hub.publish('orders', 3);
@@ -79,7 +82,7 @@ describe('P4: a pull', () => {
       deliveries: [{ sequence: 1 }, { sequence: 2 }, { sequence: 3 }],
     });
     expect(hub.clock.now() - before).toBeLessThan(50);
-    const vain = hub.subscription('billing').pull({ v: 1, max: 10, waitMs: 20_000 });
+    const vain = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000 });
     const since = hub.clock.now();
     expect(await hub.awaiting(vain)).toMatchObject({ deliveries: [] });
     expect(hub.clock.now() - since).toBeGreaterThanOrEqual(20_000);
@@ -88,7 +91,9 @@ describe('P4: a pull', () => {
 
   test('gives each who waits his part, in the order in which they came', async () => {
     const hub = await pulled();
-    const waiting = [2, 3, 10].map((max) => hub.subscription('billing').pull({ v: 1, max, waitMs: 20_000 }));
+    const waiting = [2, 3, 10].map((max) =>
+      hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs: 20_000 }),
+    );
     await hub.clock.advance(10);
     await hub.publish('orders', 6);
     const results = await hub.awaiting(Promise.all(waiting));
@@ -132,7 +137,7 @@ describe('P4: a pull', () => {
     await hub.awaiting(hub.subscription('billing').pause());
     expect(await pull(hub)).toEqual([]);
     expect(await ack(hub, out)).toEqual([true]);
-    const waiting = hub.subscription('billing').pull({ v: 1, max: 10, waitMs: 60_000 });
+    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 60_000 });
     await hub.clock.advance(1_000);
     await hub.awaiting(hub.subscription('billing').resume());
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 2 }] });
@@ -145,23 +150,38 @@ describe('P4: a pull', () => {
       () => hub.awaiting(hub.subscription('billing').remove()),
     ]) {
       await hub.subscribe('billing', { delivery: PULL });
-      const waiting = hub.subscription('billing').pull({ v: 1, max: 1, waitMs: 60_000 });
+      const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000 });
       await hub.clock.advance(1_000);
       const since = hub.clock.now();
       await change();
       expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [] });
       expect(hub.clock.now() - since).toBeLessThan(1_000);
     }
-    expect(await hub.subscription('billing').pull({ v: 1, max: 1, waitMs: 0 })).toEqual({
+    expect(await hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0 })).toEqual({
       outcome: 'unknown-subscription',
     });
+  });
+
+  test('that nobody waits for any more takes nothing with it', async () => {
+    const hub = await pulled();
+    const gone = hub.subscription('billing').pull({ v: 1, puller: 'gone', max: 10, waitMs: 60_000 });
+    const there = hub.subscription('billing').pull({ v: 1, puller: 'there', max: 10, waitMs: 60_000 });
+    await hub.clock.advance(1_000);
+    await hub.subscription('billing').hangUp('gone');
+    await hub.subscription('billing').hangUp('unknown');
+    await hub.publish('orders', 1);
+    expect(await hub.awaiting(there)).toMatchObject({ deliveries: [{ sequence: 1, attempt: 1 }] });
+    expect(await hub.awaiting(gone)).toMatchObject({ deliveries: [] });
   });
 
   test('is not for other kinds', async () => {
     const hub = new Hub();
     await hub.subscribe('billing');
     const subscription = hub.subscription('billing');
-    expect(await subscription.pull({ v: 1, max: 1, waitMs: 0 })).toEqual({ outcome: 'not-pulled', kind: 'webhook' });
+    expect(await subscription.pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0 })).toEqual({
+      outcome: 'not-pulled',
+      kind: 'webhook',
+    });
     expect(await subscription.ack({ v: 1, ackIds: ['x'] })).toEqual({ outcome: 'not-acknowledged', kind: 'webhook' });
   });
 
@@ -211,7 +231,7 @@ describe('P4: what is held by an ack id', () => {
     const hub = await pulled({}, 1);
     await pull(hub);
     const since = hub.clock.now();
-    const waiting = hub.subscription('billing').pull({ v: 1, max: 1, waitMs: 60_000 });
+    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000 });
     await hub.advance(30_100);
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 1, attempt: 2 }] });
     expect(hub.clock.now() - since).toBeLessThan(31_000);
@@ -232,7 +252,7 @@ describe('P4: what is held by an ack id', () => {
     });
     expect(await hub.subscription('billing').delivery('orders', 2, json)).toMatchObject({ status: 'retrying' });
     await ack(hub, again);
-    const waiting = hub.subscription('billing').pull({ v: 1, max: 1, waitMs: 60_000 });
+    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000 });
     await hub.advance(29_000);
     await hub.advance(1_100);
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 2, attempt: 2 }] });
@@ -322,7 +342,9 @@ describe('P4: what is held by an ack id', () => {
     const hub = await pulled({}, 1);
     await hub.subscribe('email', { delivery: PULL, from: { kind: 'earliest' } });
     const [mine] = await pull(hub);
-    const theirs = await hub.awaiting(hub.subscription('email').pull({ v: 1, max: 1, waitMs: 0 }));
+    const theirs = await hub.awaiting(
+      hub.subscription('email').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0 }),
+    );
     if (!mine || theirs.outcome !== 'pulled') throw new Error('Both were pulled.');
     const forged = mine.ackId.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
     const ackIds = [...idsOf(theirs.deliveries), forged, '', 'x', '1-1', `${mine.ackId}0`, mine.ackId.toUpperCase()];

@@ -141,6 +141,27 @@ describe('a pull subscription', () => {
   });
 });
 
+describe('who hangs up while he waits', () => {
+  it('takes nothing with him for longer than its deadline', async () => {
+    await subscribe('left', {}, { ackDeadline: '1s' });
+    const hangUp = new AbortController();
+    const gone = fetch(`${hub.url}/v1/subscriptions/left/pull`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${hub.adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ wait: '60s' }),
+      signal: hangUp.signal,
+    });
+    gone.catch(() => undefined);
+    // By the time that this is answered the hub has heard of him.
+    expect(await pull('left', { wait: '1s' })).toEqual([]);
+    hangUp.abort();
+    await expect(gone).rejects.toThrow();
+    await me.publish('left', { type: 'order.created' });
+    // `wrangler dev` does not tell a Worker that its caller is gone; Cloudflare does, and the attempt is the first then.
+    expect(await pull('left', { wait: '30s' })).toHaveLength(1);
+  });
+});
+
 describe('P4, P5: several workers share the work, and everything is killed meanwhile', () => {
   it('each event is done at least once, in order by key, and the books balance', async () => {
     const events = 600;
