@@ -112,10 +112,19 @@ export class Claiming {
     const token = this.#core.token(TOKEN_BYTES);
     const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, most));
     this.#leases.cache.delete(id);
+    for (const left of send) this.#keepLoaded(left, loaded);
     const deliveries = claimed.flatMap(({ key: _key, notBefore: _slot, ackId, ...delivery }) =>
       ackId === undefined ? [] : [{ ackId, ...delivery }],
     );
     return { deliveries, left: send };
+  }
+
+  /** What is left over of a lease need not be read again, if all of it was. */
+  #keepLoaded(id: number, loaded: Loaded): void {
+    const lease = this.#core.sql.lease(id);
+    const sequences = new Set(lease === null ? [] : sequencesOf(lease));
+    const events = loaded.events.filter(({ sequence }) => sequences.has(sequence));
+    if (events.length === sequences.size) this.#leases.cache.put(id, events);
   }
 
   /** The lease, if it may be claimed now. */

@@ -87,6 +87,8 @@ export class Core {
   readingHeld = false;
   /** Where it is pulled: how many events those who wait ask for. */
   asked = 0;
+  /** And how many of them he who is served next. */
+  askedNext = 0;
   /** Told of every transition once it is committed. */
   onCommitted: () => void = () => undefined;
 

@@ -29,8 +29,7 @@ interface DueParts {
 export function nextDue(core: Core, parts: DueParts, chores: number | null): number | null {
   const { consent, throttle } = parts;
   const now = core.now();
-  const lease = core.sql.nextLeaseDue(!core.running || !core.isWanted);
-  const held = core.sql.nextHeldDue();
+  const { lease, held } = leaseDues(core);
   // No lease's moment lies further away, whatever the clock has done.
   const latest = now + Math.max(CLAIM_LIFE_MS, obstacleWait(core));
   const leases = [
@@ -108,12 +107,17 @@ function hasMore(core: Core): boolean {
   return core.sql.hasUnread() || core.sql.lanesWithOpenHolds().length > 0;
 }
 
+/** When the first lease has to be sent again or taken back, and the first that is held by ack ids. */
+function leaseDues(core: Core): { lease: number | null; held: number | null } {
+  const { unclaimed, claimed, held } = core.sql.leaseDues();
+  return { lease: earliest(core.running && core.isWanted ? [unclaimed, claimed] : [claimed]), held };
+}
+
 /** Is there something that an alarm should have done long ago? Then it was lost. */
 export function isOverdue(core: Core, throttle: Throttle): boolean {
   const long = core.now() - STALLED_MS;
-  const held = core.sql.nextHeldDue();
+  const { lease, held } = leaseDues(core);
   if (held !== null && held < long) return true;
-  const lease = core.sql.nextLeaseDue(!core.running || !core.isWanted);
   if (lease !== null) return lease < long;
   const exception = core.running && core.isWanted && !core.failing ? core.sql.firstDue() : null;
   return exception !== null && Math.max(exception.due, throttle.readyAt ?? 0) < long;

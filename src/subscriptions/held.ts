@@ -94,7 +94,7 @@ export class Held {
   handleDue(): void {
     const { sql } = this.#core;
     const now = this.#core.now();
-    const due = sql.nextHeldDue();
+    const { held: due } = sql.leaseDues();
     if (due === null || (due > now && due <= now + HELD_MAX_MS)) return;
     this.#core.tx(() => {
       sql.clampHeld(now + HELD_MAX_MS);

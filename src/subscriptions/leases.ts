@@ -87,7 +87,7 @@ export class Leases {
     const { delivery } = this.#core.document;
     if (isBatch(delivery)) return delivery.maxBatch;
     // Nobody sends it: it is as large as what somebody asks for.
-    if (delivery.kind === 'pull') return this.#size;
+    if (delivery.kind === 'pull') return Math.max(1, this.#core.askedNext);
     const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
     const share = Math.floor(this.#core.concurrency / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));

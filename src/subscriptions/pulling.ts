@@ -119,6 +119,7 @@ export class Pulling {
 
   #count(): void {
     this.#core.asked = [...this.#pullers.values()].reduce((sum, { wanted }) => sum + wanted.events, 0);
+    this.#core.askedNext = this.#next?.wanted.events ?? 0;
   }
 
   /** Gives leases to those who wait, as far as they want them; the rest waits for the next who asks. */

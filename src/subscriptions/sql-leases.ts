@@ -85,19 +85,16 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         sql.exec<{ events: number }>('SELECT coalesce(sum(count), 0) AS events FROM leases WHERE token IS NULL').one()
           .events,
     ),
-    nextLeaseDue: leases.remembered(
-      (claimedOnly: boolean) =>
-        sql
-          .exec<{ due: number | null }>(
-            `SELECT min(due) AS due FROM leases
-             WHERE held_since IS NULL ${claimedOnly ? 'AND token IS NOT NULL' : ''}`,
-          )
-          .one().due,
-    ),
-    /** When the first of those that are held by ack ids runs out. */
-    nextHeldDue: leases.remembered(
-      () =>
-        sql.exec<{ due: number | null }>('SELECT min(due) AS due FROM leases WHERE held_since IS NOT NULL').one().due,
+    /** When the first is due of those that nobody has claimed, that somebody has, and that are held by ack ids. */
+    leaseDues: leases.remembered(() =>
+      sql
+        .exec<{ unclaimed: number | null; claimed: number | null; held: number | null }>(
+          `SELECT min(CASE WHEN token IS NULL THEN due END) AS unclaimed,
+                  min(CASE WHEN token IS NOT NULL AND held_since IS NULL THEN due END) AS claimed,
+                  min(CASE WHEN held_since IS NOT NULL THEN due END) AS held
+           FROM leases`,
+        )
+        .one(),
     ),
     heldDue: (now: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE held_since IS NOT NULL AND due <= ?', now).toArray(),
