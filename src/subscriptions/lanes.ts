@@ -311,12 +311,14 @@ export class Lanes {
     this.#core.progressAt = now;
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
     this.#company.tellOf(lane.id, request.lastSequence);
-    const idle = this.#core.isPulled || this.#core.sql.inFlight().leases === 0;
+    // Who pulls has waited long enough.
+    const isAlone = this.#core.sql.inFlight().leases === 0 && !this.#company.isBusy(lane, now);
+    const goesAtOnce = this.#core.isPulled || isAlone;
     const { running, isWanted, failing, readingHeld, tooManyExceptions } = this.#core;
     const takes = running && isWanted && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
     const room = takes ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
-    if (idle && follows && !this.#company.isBusy(lane, now) && room > 0 && fresh.length <= room) {
+    if (goesAtOnce && follows && room > 0 && fresh.length <= room) {
       this.#company.reads(lane.id);
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
