@@ -92,31 +92,30 @@ export class Claiming {
    * Hands a lease, or as much of it as is wanted, out to whoever pulls.
    *
    * @param wanted how much that is, asked for once it can be handed out; null: nobody wants it any more
-   * @returns the deliveries, and the lease of what is left over: the same if nothing of it fits; null: it stays as it is
+   * @param give takes the deliveries, in the same turn: whoever wanted them is still there
+   * @returns the leases of what is left over: the same if nothing of it fits
    * @throws if the log can't be read
    */
-  async hold(
-    id: number,
-    wanted: () => Wanted | null,
-  ): Promise<{ deliveries: PulledDelivery[]; left: number[] } | null> {
+  async hold(id: number, wanted: () => Wanted | null, give: (deliveries: PulledDelivery[]) => void): Promise<number[]> {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
-    if (!before || !lane) return null;
+    if (!before || !lane) return [];
     const loaded = this.#leases.cache.get(id) ?? (await this.#load(lane, before));
     const lease = this.#claimable(id);
     const most = lease && this.#core.isPulled ? wanted() : null;
-    if (!lease || most === null) return null;
+    if (!lease || most === null) return [];
     const content = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
-    if (loaded.events.length > 0 && asked(loaded.events, content, most).length === 0)
-      return { deliveries: [], left: [id] };
+    if (loaded.events.length > 0 && asked(loaded.events, content, most).length === 0) return [id];
     const token = this.#core.token(TOKEN_BYTES);
     const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, most));
+    give(
+      claimed.flatMap(({ key: _key, notBefore: _slot, ackId, ...delivery }) =>
+        ackId === undefined ? [] : [{ ackId, ...delivery }],
+      ),
+    );
     this.#leases.cache.delete(id);
     for (const left of send) this.#keepLoaded(left, loaded);
-    const deliveries = claimed.flatMap(({ key: _key, notBefore: _slot, ackId, ...delivery }) =>
-      ackId === undefined ? [] : [{ ackId, ...delivery }],
-    );
-    return { deliveries, left: send };
+    return send;
   }
 
   /** What is left over of a lease need not be read again, if all of it was. */

@@ -134,13 +134,20 @@ export class Pulling {
     try {
       for (let id = leases.shift(); id !== undefined && this.#next !== undefined; id = leases.shift()) {
         let first: Puller | undefined;
-        const held = await this.#claiming.hold(id, () => {
-          first = this.#next;
-          return first?.wanted ?? null;
-        });
-        if (held === null || first === undefined) continue;
-        this.#give(first, held.deliveries, held.left[0] === id);
-        leases.unshift(...held.left);
+        const left = await this.#claiming.hold(
+          id,
+          () => {
+            first = this.#next;
+            return first?.wanted ?? null;
+          },
+          (deliveries) => first && this.#give(first, deliveries),
+        );
+        // Nothing more fits into what he gets.
+        if (left[0] === id && first !== undefined) {
+          first.wanted = { ...first.wanted, events: 0 };
+          this.#count();
+        }
+        leases.unshift(...left);
       }
     } catch (error) {
       this.#core.warn('a lease could not be handed out', { error: String(error) });
@@ -155,10 +162,10 @@ export class Pulling {
     return [...this.#pullers.values()].find(({ wanted }) => wanted.events > 0);
   }
 
-  #give(puller: Puller, deliveries: PulledDelivery[], isFull: boolean): void {
+  #give(puller: Puller, deliveries: PulledDelivery[]): void {
     puller.deliveries.push(...deliveries);
     const bytes = puller.wanted.bytes - deliveries.reduce((sum, { json }) => sum + json.length, 0);
-    const events = isFull ? 0 : puller.wanted.events - deliveries.length;
+    const events = puller.wanted.events - deliveries.length;
     puller.wanted = { events, bytes, isFirst: puller.deliveries.length === 0 };
     this.#count();
   }

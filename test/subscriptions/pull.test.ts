@@ -396,6 +396,47 @@ describe('P4: what is held by an ack id', () => {
   });
 });
 
+describe('P4: what goes through a queue and has to be confirmed', () => {
+  const QUEUE = { kind: 'queue', binding: 'Q', confirm: true, ackDeadlineMs: 20_000, rateLimit: null } as const;
+
+  test('is held by ack ids too: settled by these, and tried again by the schedule when its time is over', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { delivery: QUEUE, retry: { scheduleMs: [5_000], jitter: 0 } });
+    await hub.publish('orders', 3);
+    const { events } = await hub.claim(hub.take());
+    const ackIds = events.map(({ ackId }) => ackId ?? '');
+    const subscription = hub.subscription('billing');
+    expect(told(await subscription.ack({ v: 1, ackIds: ackIds.slice(0, 1) }))).toEqual([true]);
+    const nacked = { v: 1, ackIds: ackIds.slice(1, 2), delayMs: null, reason: 'no', dead: null } as const;
+    expect(told(await subscription.nack(nacked))).toEqual([true]);
+    await hub.advance(19_000);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 1, pending: 2 });
+    await hub.advance(8_000);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 1, failed: 2, health: { state: 'healthy' } });
+    expect(told(await subscription.ack({ v: 1, ackIds: ackIds.slice(1) }))).toContain('stale-ack-id');
+    const again: string[] = [];
+    for (const message of [...hub.deliveries.splice(0), ...hub.retries.splice(0)]) {
+      const claim = await subscription.claim(message.lease);
+      if (claim.outcome === 'claimed') again.push(...claim.events.map(({ ackId }) => ackId ?? ''));
+    }
+    expect(told(await subscription.ack({ v: 1, ackIds: again })).every((each) => each === true)).toBe(true);
+    expect(booked(await hub.view('billing'))).toBe(3);
+  });
+
+  test('may be given back by its claimer, who could not send it', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { delivery: QUEUE });
+    await hub.publish('orders', 1);
+    const message = hub.take();
+    const { token, events } = await hub.claim(message);
+    const outcomes = events.map((event) => hub.failed(event));
+    await hub.subscription('billing').settle({ v: 1, lease: message.lease, token, outcomes });
+    expect(await hub.view('billing')).toMatchObject({ failed: 1, retrying: 1, inFlight: 0 });
+    const ackIds = events.map(({ ackId }) => ackId ?? '');
+    expect(told(await hub.subscription('billing').ack({ v: 1, ackIds }))).toEqual(['stale-ack-id']);
+  });
+});
+
 describe('P2: order where it is pulled', () => {
   test('by key one of a key is out at a time, whoever pulls', async () => {
     const hub = await pulled({ ordering: 'key' });
