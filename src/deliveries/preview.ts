@@ -54,7 +54,7 @@ function shownBody(body: WebhookRequest['body']): Pick<ShownRequest, 'body' | 'b
 const CREDENTIAL = /authorization|cookie|key|token|secret|passw|signature/;
 
 /** Headers of a request to be looked at, without the configured credentials. */
-function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
+function shown(headers: Record<string, string>, target: WebhookTarget): Record<string, string> {
   const configured = new Set(Object.keys(target.headers).map((name) => name.toLowerCase()));
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
