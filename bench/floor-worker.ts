@@ -2,8 +2,9 @@ import { DurableObject } from 'cloudflare:workers';
 
 /**
  * The floor: the least that the same runtime does for the same payload. A Worker that hands the body to a Durable Object,
- * which stores it in one transaction; and a queue consumer that POSTs what its message carries. No checks, no receipts
- * worth the name, nothing delivered again: whatever the hub does on top of this is its price.
+ * which stores it in one transaction; a queue consumer that POSTs what its message carries; and a long poll that gives away
+ * what it has stored. No checks, no receipts worth the name, nothing delivered again: whatever the hub does on top of this is
+ * its price.
  */
 
 interface FloorEnv {
@@ -31,12 +32,38 @@ export interface FloorOrder {
 }
 
 export class FloorStore extends DurableObject<FloorEnv> {
+  /** Whoever waits for something to take. */
+  #waiting: (() => void)[] = [];
+
   constructor(ctx: DurableObjectState, env: FloorEnv) {
     super(ctx, env);
     ctx.storage.sql.exec('CREATE TABLE IF NOT EXISTS events (sequence INTEGER PRIMARY KEY, json TEXT NOT NULL)');
   }
 
+  /** Takes up to so many events away, as a JSON array; waits until there is one. */
+  async take(max: number): Promise<string> {
+    for (;;) {
+      const taken = this.ctx.storage.transactionSync(() =>
+        this.ctx.storage.sql
+          .exec<{ json: string }>(
+            'DELETE FROM events WHERE sequence IN (SELECT sequence FROM events ORDER BY sequence LIMIT ?) RETURNING json',
+            max,
+          )
+          .toArray(),
+      );
+      if (taken.length > 0) return `[${taken.map(({ json }) => json).join(',')}]`;
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
   one(json: string): number {
+    this.#wake();
     return this.ctx.storage.transactionSync(
       () =>
         this.ctx.storage.sql
@@ -47,6 +74,7 @@ export class FloorStore extends DurableObject<FloorEnv> {
 
   /** `json` is an array of events; a row each. */
   many(json: string): number {
+    this.#wake();
     return this.ctx.storage.transactionSync(
       () => this.ctx.storage.sql.exec('INSERT INTO events (json) SELECT value FROM json_each(?)', json).rowsWritten,
     );
@@ -82,9 +110,12 @@ export default {
       await enqueue(await request.json<FloorOrder>(), env.WEBHOOKS);
       return new Response(null, { status: 202 });
     }
-    const store = env.STORE.get(env.STORE.idFromName('floor'));
+    // What is taken away is kept apart.
+    const isPolled = pathname.startsWith('/polled/');
+    const store = env.STORE.get(env.STORE.idFromName(isPolled ? 'polled' : 'floor'));
     const body = await request.text();
-    const sequence = pathname === '/many' ? await store.many(body) : await store.one(body);
+    if (pathname === '/polled/take') return new Response(await store.take(Number(body)));
+    const sequence = pathname.endsWith('/many') ? await store.many(body) : await store.one(body);
     return Response.json({ sequence }, { status: 201 });
   },
 

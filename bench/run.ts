@@ -10,11 +10,12 @@ import { growth } from './sections/growth.ts';
 import { latency } from './sections/latency.ts';
 import { orderings } from './sections/orderings.ts';
 import { publish } from './sections/publish.ts';
+import { pull } from './sections/pull.ts';
 import type { Section } from './sections/section.ts';
 import { webhooks } from './sections/webhooks.ts';
 import { circumstances, line, type Row, table } from './table.ts';
 
-const SECTIONS: Section[] = [publish, latency, webhooks, orderings, fanOut, growth, billing, fanOutCost];
+const SECTIONS: Section[] = [publish, latency, webhooks, pull, orderings, fanOut, growth, billing, fanOutCost];
 const BEGIN = '<!-- bench: begin -->';
 const END = '<!-- bench: end -->';
 const USAGE = `npm run bench [-- [--quick] [--markdown FILE] [section …]]

@@ -46,7 +46,11 @@ export async function startFloor(): Promise<Running> {
 /** `entry` is src/worker.ts, or what wraps it. Everything else is as wrangler.toml and `npm run dev` have it. */
 export async function startHub(entry: 'src/worker.ts' | 'bench/worker-counted.ts'): Promise<Running> {
   const { miniflare, running } = await start(entry, {
-    compatibilityFlags: ['global_fetch_strictly_public', 'queue_consumer_no_wait_for_wait_until'],
+    compatibilityFlags: [
+      'global_fetch_strictly_public',
+      'enable_request_signal',
+      'queue_consumer_no_wait_for_wait_until',
+    ],
     bindings: { ADMIN_KEY, HUB_SECRET, WEBHOOK_ALLOW_HOSTS: '127.0.0.1', HUB_HOSTS: '', DNS_RESOLVER: '' },
     durableObjects: {
       TOPIC_LOG: { className: 'TopicLogObject', useSQLite: true },

@@ -3,11 +3,13 @@ import type { Log } from '../platform.ts';
 import { CLAIM_LIFE_MS, LEASE_WORK_MS, POOL_SIZE } from '../subscriptions/limits.ts';
 import { pushesBack } from '../subscriptions/pressure.ts';
 import type {
+  Claim,
   ClaimedEvent,
   ClaimResult,
   DeliveryOutcome,
   LeaseMessage,
   SubscriptionApi,
+  WebhookTarget,
 } from '../subscriptions/protocol.ts';
 import { canStart, Pace, type Slot } from './pace.ts';
 import type { Batch } from './request.ts';
@@ -23,7 +25,7 @@ export interface ConsumerPorts extends WebhookPorts {
   log: Log;
 }
 
-type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
+type Claimed = Claim<WebhookTarget>;
 type FailedOutcome = Extract<DeliveryOutcome, { kind: 'failed' }>;
 
 /** A settle that throws is repeated after each of these. */
@@ -57,9 +59,26 @@ export async function deliverLease(message: unknown, ports: ConsumerPorts): Prom
   }
   if (claim.outcome !== 'claimed') return;
   try {
-    await new LeaseRun(message, claim, claimedAt, holder, ports).run();
+    await deliverClaim(message, claim, claimedAt, holder, ports);
   } catch (error) {
     ports.log('error', 'A lease was given up; its claim will run out.', { subscription, lease, error });
+  }
+}
+
+async function deliverClaim(
+  message: LeaseMessage,
+  claim: Claim,
+  claimedAt: number,
+  holder: LeaseHolder,
+  ports: ConsumerPorts,
+): Promise<void> {
+  const { target } = claim;
+  switch (target.kind) {
+    case 'webhook':
+      return new LeaseRun(message, { ...claim, target }, claimedAt, holder, ports).run();
+    case 'queue':
+    case 'service':
+      throw new Error(`Nothing delivers to a ${target.kind}.`);
   }
 }
 

@@ -1,7 +1,5 @@
 import { RATE_AHEAD_MS } from '../subscriptions/limits.ts';
-import type { ClaimResult } from '../subscriptions/protocol.ts';
-
-type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
+import type { Claim, WebhookTarget } from '../subscriptions/protocol.ts';
 
 /** A rate slot: one request may start from the one moment to the other, in milliseconds since the epoch. */
 export interface Slot {
@@ -18,7 +16,7 @@ export class Pace {
   /** When the last slot is over; null: there is no limit. */
   readonly end: number | null;
 
-  constructor({ events, target, slotLifeMs }: Claimed) {
+  constructor({ events, target, slotLifeMs }: Claim<WebhookTarget>) {
     // A batch is one request.
     const starts = target.format === 'batch' ? events.slice(0, 1) : events;
     this.#slots = starts.flatMap(({ notBefore }) =>

@@ -1,7 +1,7 @@
 import { toBase64 } from '../base64.ts';
 import { judge } from '../expressions/filter.ts';
 import type { SubscriptionFilter } from '../subscriptions/document.ts';
-import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
 import { type WebhookRequest, webhookRequest } from './request.ts';
 import { transformed } from './transforming.ts';
 import type { WebhookPorts } from './webhook.ts';
@@ -25,7 +25,7 @@ export interface Preview {
 /** What would become of an event at a subscription. Sends nothing. @throws if a secret of the target is none. */
 export async function preview(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   filter: SubscriptionFilter,
   event: ClaimedEvent,
   ports: Pick<WebhookPorts, 'clock' | 'guard' | 'version'>,
@@ -54,7 +54,7 @@ function shownBody(body: WebhookRequest['body']): Pick<ShownRequest, 'body' | 'b
 const CREDENTIAL = /authorization|cookie|key|token|secret|passw|signature/;
 
 /** Headers of a request to be looked at, without the configured credentials. */
-function shown(headers: Record<string, string>, target: DeliveryTarget): Record<string, string> {
+function shown(headers: Record<string, string>, target: WebhookTarget): Record<string, string> {
   const configured = new Set(Object.keys(target.headers).map((name) => name.toLowerCase()));
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [

@@ -2,7 +2,7 @@ import { batch, binary, type Content, dataOnly, structured } from '../events/enc
 import { messageId } from '../events/ids.ts';
 import { type Trace, traceIn } from '../events/trace.ts';
 import type { WebhookFormat } from '../subscriptions/document.ts';
-import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
 import { headerProblem } from './headers.ts';
 import { type Signer, signer } from './signature.ts';
 import type { Outgoing } from './transforming.ts';
@@ -27,7 +27,7 @@ export interface WebhookRequest {
  */
 export function webhookRequest(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   event: ClaimedEvent,
   at: number,
   version: string,
@@ -59,7 +59,7 @@ export type Batch = readonly [ClaimedEvent, ...ClaimedEvent[]];
  */
 export function batchRequest(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   events: Batch,
   at: number,
   version: string,
@@ -94,7 +94,7 @@ interface Subject {
   about: Record<string, string>;
 }
 
-function signed(target: DeliveryTarget, at: number, version: string, subject: Subject): WebhookRequest {
+function signed(target: WebhookTarget, at: number, version: string, subject: Subject): WebhookRequest {
   const { id, content } = subject;
   const timestamp = Math.floor(at / 1000);
   const { headers, signers } = prepared(target);
@@ -133,9 +133,9 @@ interface Prepared {
 }
 
 /** What is the same for every event of a claim. A target is one claim's, so it is forgotten with it. */
-const PREPARED = new WeakMap<DeliveryTarget, Prepared>();
+const PREPARED = new WeakMap<WebhookTarget, Prepared>();
 
-function prepared(target: DeliveryTarget): Prepared {
+function prepared(target: WebhookTarget): Prepared {
   const known = PREPARED.get(target);
   if (known !== undefined) return known;
   const fresh = { headers: configuredHeaders(target), signers: target.secrets.map(signer) };
@@ -144,7 +144,7 @@ function prepared(target: DeliveryTarget): Prepared {
 }
 
 /** Without those that may not be set: the HTTP interface refuses them, an older version may have stored one. */
-function configuredHeaders(target: DeliveryTarget): Record<string, string> {
+function configuredHeaders(target: WebhookTarget): Record<string, string> {
   return Object.fromEntries(
     Object.entries(target.headers)
       .filter(([name, value]) => headerProblem(name, value) === null)

@@ -1,5 +1,5 @@
 import { messageId } from '../events/ids.ts';
-import type { ClaimedEvent, DeliveryTarget, SentRequest } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, SentRequest, WebhookTarget } from '../subscriptions/protocol.ts';
 import { webhookRequest } from './request.ts';
 import { toldRequest } from './told-request.ts';
 import { transformed } from './transforming.ts';
@@ -24,7 +24,7 @@ export interface TestResult {
 /** @throws if a secret of the target is none. */
 export async function sendTestEvent(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   ports: WebhookPorts,
 ): Promise<TestResult> {
   const at = ports.clock.now();

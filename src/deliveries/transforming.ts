@@ -2,7 +2,8 @@ import { EVENT_BYTES_MAX } from '../events/limits.ts';
 import { parseStored, type StoredEvent } from '../events/stored.ts';
 import { keptJsonata } from '../expressions/jsonata.ts';
 import { TRANSFORM_HEADER_CHARACTERS_MAX, TRANSFORM_HEADERS_MAX } from '../expressions/limits.ts';
-import type { ClaimedEvent, DeliveryTarget } from '../subscriptions/protocol.ts';
+import type { Transform } from '../subscriptions/document.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
 import { headerProblem } from './headers.ts';
 import { WEBHOOK_URL_LENGTH_MAX } from './url-rules.ts';
 
@@ -20,7 +21,10 @@ export type TransformResult =
   | { ok: false; error: string };
 
 /** Never throws. Each expression is over the event as it was published; without one, what is configured goes out. */
-export async function transformed({ url, transform }: DeliveryTarget, event: ClaimedEvent): Promise<TransformResult> {
+export async function transformed(
+  { url, transform }: Pick<WebhookTarget, 'url' | 'transform'>,
+  event: ClaimedEvent,
+): Promise<TransformResult> {
   if (transform === null) return { ok: true, outgoing: { event, url, headers: {} } };
   const stored = parseStored(event.json);
   const input = { ...stored, sequence: event.sequence };
@@ -39,6 +43,24 @@ export async function transformed({ url, transform }: DeliveryTarget, event: Cla
   }
 }
 
+/** The event as it goes out in other ways than by a webhook: with the data that the transform makes. Never throws. */
+export async function transformedEvent<Event extends EventToSend>(
+  transform: Transform | null,
+  event: Event,
+): Promise<{ ok: true; event: Event } | { ok: false; error: string }> {
+  if (transform?.data == null) return { ok: true, event };
+  const stored = parseStored(event.json);
+  try {
+    const data = await run('data', transform.data, { ...stored, sequence: event.sequence });
+    return { ok: true, event: withData(event, stored, data) };
+  } catch (error) {
+    if (!(error instanceof Failed)) throw error;
+    return { ok: false, error: error.message };
+  }
+}
+
+type EventToSend = Pick<ClaimedEvent, 'sequence' | 'json'>;
+
 /** What an expression of a transform made can't be sent. */
 class Failed extends Error {
   constructor(member: 'data' | 'headers' | 'path', problem: string) {
@@ -54,7 +76,7 @@ async function run(member: 'data' | 'headers' | 'path', expression: string, inpu
 }
 
 /** The event with other data. What JSONata does not find is null. A schema speaks of the data that was published. */
-function withData(event: ClaimedEvent, stored: StoredEvent, data: unknown): ClaimedEvent {
+function withData<Event extends EventToSend>(event: Event, stored: StoredEvent, data: unknown): Event {
   const { data: _data, data_base64: _bytes, dataschema: _schema, datacontenttype: _type, ...attributes } = stored;
   const json = JSON.stringify({ ...attributes, datacontenttype: 'application/json', data: data ?? null });
   if (new TextEncoder().encode(json).length > EVENT_BYTES_MAX)

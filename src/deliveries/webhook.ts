@@ -1,5 +1,5 @@
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget, SharedRequest } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, SharedRequest, WebhookTarget } from '../subscriptions/protocol.ts';
 import { RequestBook, type Telling } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
 import { canStart, type Slot } from './pace.ts';
@@ -29,9 +29,9 @@ export interface WebhookPorts {
 }
 
 /** What was sent to the target of a claim, to be told of. A target is one claim's, so it is forgotten with it. */
-const BOOKS = new WeakMap<DeliveryTarget, { book: RequestBook; telling: Telling }>();
+const BOOKS = new WeakMap<WebhookTarget, { book: RequestBook; telling: Telling }>();
 
-function bookOf(target: DeliveryTarget) {
+function bookOf(target: WebhookTarget) {
   const known = BOOKS.get(target);
   if (known !== undefined) return known;
   const fresh = { book: new RequestBook(), telling: telling(Object.keys(target.headers)) };
@@ -40,7 +40,7 @@ function bookOf(target: DeliveryTarget) {
 }
 
 /** What the requests to a claim's target had in common; undefined: none was sent. */
-export function sharedRequest(target: DeliveryTarget): SharedRequest | undefined {
+export function sharedRequest(target: WebhookTarget): SharedRequest | undefined {
   return BOOKS.get(target)?.book.shared ?? undefined;
 }
 
@@ -64,7 +64,7 @@ type Unnamed<Outcome> = Omit<Outcome, 'topic' | 'sequence'>;
  */
 export async function sendWebhook(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   event: ClaimedEvent,
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
@@ -81,7 +81,7 @@ export async function sendWebhook(
 /** {@link sendWebhook} for several events at once, of which the same becomes, but for those whose transform fails. */
 export async function sendBatch(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   events: Batch,
   ports: WebhookPorts,
   timeouts = new Timeouts(ports.clock, target.timeoutMs),
@@ -114,7 +114,7 @@ interface Sent {
 }
 
 async function send(
-  target: DeliveryTarget,
+  target: WebhookTarget,
   build: (at: number) => WebhookRequest,
   ports: WebhookPorts,
   timeouts: Timeouts,
@@ -137,7 +137,7 @@ async function send(
 /** What became of one event, with what has to be remembered of its request. `own`: headers that its transform made. */
 function noted(
   subscription: string,
-  target: DeliveryTarget,
+  target: WebhookTarget,
   event: ClaimedEvent,
   { at, request, made }: Sent,
   own: string[],
@@ -156,7 +156,7 @@ function noted(
 
 /** Sends one request, from its guard to the start of its answer's body. `at` is when it was made. */
 export async function attempt(
-  target: DeliveryTarget,
+  target: WebhookTarget,
   request: WebhookRequest,
   at: number,
   ports: WebhookPorts,
@@ -168,7 +168,7 @@ export async function attempt(
 
 /** From the request to the start of its answer's body, at the URL as it was checked. */
 async function exchange(
-  target: DeliveryTarget,
+  target: WebhookTarget,
   url: string,
   request: WebhookRequest,
   at: number,
@@ -219,7 +219,7 @@ export function abandon(fetched: Promise<Response>, abort: AbortController): voi
 }
 
 /** What an error's text must not repeat: secrets, header values, and what the URL holds beyond its host. */
-function sensitiveIn(target: DeliveryTarget, request: WebhookRequest | null): string[] {
+function sensitiveIn(target: WebhookTarget, request: WebhookRequest | null): string[] {
   const urls = [target.url, request?.url ?? target.url];
   const paths = urls.flatMap((text) => {
     const url = URL.parse(text);

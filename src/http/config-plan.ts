@@ -1,4 +1,5 @@
 import { hasWildcard } from '../events/names.ts';
+import { secretGiven } from '../subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import type { ConfigurationView } from '../subscriptions/protocol.ts';
 import type { TopicConfig, TopicDescription } from '../topics/protocol.ts';
@@ -24,7 +25,7 @@ import {
   toTopicConfig,
 } from './topic-schema.ts';
 import { refuseReserved } from './topics.ts';
-import { checkUrl } from './webhook-guard.ts';
+import { checkDelivery } from './webhook-guard.ts';
 
 /** What a document asks for, judged as a whole and held against what is there, before anything is changed. */
 
@@ -112,13 +113,13 @@ async function planSubscription(
   const subscription = context.hub.subscription(name);
   const present = await subscription.configuration();
   const body = parseDocument(subscriptionBody, withSecrets(entry, sealed, present), READ_ONLY_FIELDS, LATER_FIELDS);
-  await checkUrl(body.delivery.url, 'delivery.url', context);
+  await checkDelivery(body.delivery, 'delivery.url', context);
   await checkStarts(body, present, context);
   const document = toDocument(body);
-  const { secret } = document.delivery;
+  const secret = secretGiven(document.delivery);
   // One that can't be opened any more is there to be replaced.
   const held = present === null || secret === null ? null : await subscription.secret();
-  const heldSecret = held === null || 'locked' in held ? null : held.secret;
+  const heldSecret = held !== null && 'secret' in held ? held.secret : null;
   const wanted = shapeOf(document, secret, paused ?? present?.paused ?? false);
   const change = changeOf(present && shapeOf(present.document, heldSecret, present.paused), wanted);
   return { name, document, paused, present, change };

@@ -78,6 +78,7 @@ export function topicEntryOut({ name, config }: TopicDescription) {
 /** Without its secrets: headers keep their names. */
 export function subscriptionEntryOut(name: string, { document, paused }: ConfigurationView) {
   const config = configOut(document, null);
+  if (config.delivery.kind !== 'webhook') return { name, paused, ...config };
   const headers = Object.fromEntries(Object.keys(config.delivery.headers).map((header) => [header, null]));
   return { name, paused, ...config, delivery: { ...config.delivery, headers } };
 }
@@ -129,7 +130,8 @@ export function withSecrets(
 ): Record<string, unknown> {
   const { delivery } = entry;
   if (!isObject(delivery)) return entry;
-  const known = { ...present?.document.delivery.headers, ...held?.headers };
+  const stored = present?.document.delivery;
+  const known = { ...(stored?.kind === 'webhook' ? stored.headers : {}), ...held?.headers };
   const filled = { ...delivery };
   if (isObject(delivery.headers)) {
     const headers = Object.entries(delivery.headers);

@@ -19,7 +19,7 @@ import type { Context, Needed } from './context.ts';
 import type { Hub } from './hub.ts';
 import { Problem, problemOf } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { unlocked } from './subscription-problems.ts';
+import { ofWebhook } from './subscription-problems.ts';
 import { putOrRefuse } from './subscriptions.ts';
 
 /** Export and import of the whole configuration. */
@@ -87,10 +87,10 @@ async function exportOne(name: string, withSecrets: boolean, hub: Hub) {
   if (view === null) return null;
   const entry = subscriptionEntryOut(name, view);
   if (!withSecrets) return { entry, held: null };
+  const { delivery } = view.document;
+  if (delivery.kind !== 'webhook') return { entry, held: null };
   const found = await subscription.secret();
-  return (
-    found && { entry, held: { name, secret: unlocked(found, name).secret, headers: view.document.delivery.headers } }
-  );
+  return found && { entry, held: { name, secret: ofWebhook(found, name).secret, headers: delivery.headers } };
 }
 
 async function allNames(catalog: Catalog): Promise<[topics: string[], subscriptions: string[]]> {
@@ -204,7 +204,8 @@ async function applySubscription(plan: SubscriptionPlan, hub: Hub): Promise<Part
   }
   putOrRefuse(result);
   if (paused === false && present?.paused === true) await subscription.resume();
-  return present === null && document.delivery.secret === null ? { secretMade: true } : {};
+  const { delivery } = document;
+  return present === null && delivery.kind === 'webhook' && delivery.secret === null ? { secretMade: true } : {};
 }
 
 export const configRoutes: Route[] = [exported, applied];

@@ -15,10 +15,6 @@ export const LATER_PATHS: readonly LaterPath[] = [
   { path: '/v1/topics/{topic}/erase' },
   { path: '/v1/topics/{topic}/erasures' },
   { path: '/v1/projections/**' },
-  { path: '/v1/subscriptions/{name}/pull' },
-  { path: '/v1/subscriptions/{name}/ack' },
-  { path: '/v1/subscriptions/{name}/nack' },
-  { path: '/v1/subscriptions/{name}/extend' },
   { path: '/v1/schemas/**' },
   { path: '/v1/routes/**' },
   // Whoever sends to a source proves itself by its signature, so a POST needs no key.

@@ -28,6 +28,8 @@ export const PROBLEMS = {
   'subscription-exists': { status: 409, title: 'Another subscription has this name' },
   'topic-has-subscriptions': { status: 409, title: 'Subscriptions name this topic' },
   'topic-not-subscribed': { status: 409, title: 'The subscription does not have this topic' },
+  'wrong-delivery-kind': { status: 409, title: 'The subscription delivers in another way' },
+  'no-webhook': { status: 409, title: 'The subscription delivers in another way than by webhooks' },
   'not-redrivable': { status: 409, title: 'The dead letter is settled already' },
   'replay-ended': { status: 409, title: 'The replay has ended' },
   'sequence-expired': { status: 410, title: 'The sequence is older than what is retained' },

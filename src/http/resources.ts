@@ -11,6 +11,7 @@ import { hubSecretsRoutes } from './hub-secrets.ts';
 import { keysRoutes } from './keys.ts';
 import { metricsRoutes } from './metrics.ts';
 import { publishRoutes } from './publish.ts';
+import { pullRoutes } from './pull.ts';
 import { replayRoutes } from './replays.ts';
 import type { Route } from './route.ts';
 import { subscriptionActionRoutes } from './subscription-actions.ts';
@@ -28,6 +29,7 @@ export const ROUTES: readonly Route[] = [
   ...subscriptionRoutes,
   ...subscriptionActionRoutes,
   ...subscriptionPreviewRoutes,
+  ...pullRoutes,
   ...handshakeRoutes,
   ...alertRoutes,
   ...replayRoutes,

@@ -11,7 +11,7 @@ import { etagHeader } from './headers.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
-import { positionProblem, unknownSubscription, unlocked } from './subscription-problems.ts';
+import { ofWebhook, positionProblem, unknownSubscription, webhookTarget } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
 import { webhookPorts } from './webhook-ports.ts';
 
@@ -127,10 +127,10 @@ const test = route({
         .describe('As it was sent; `…` stands for what may be secret, as in the attempts.'),
     }),
   },
-  problems: ['unknown-subscription', 'secret-unreadable'],
+  problems: ['unknown-subscription', 'no-webhook', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.test', target: input.params.name }),
   handler: async ({ params: { name } }, context) => {
-    const target = unlocked(await context.hub.subscription(name).target(), name);
+    const target = webhookTarget(await context.hub.subscription(name).target(), name);
     return { status: 200, body: await sendTestEvent(name, target, webhookPorts(context)) };
   },
 });
@@ -162,9 +162,9 @@ const secret = route({
       previous: z.object({ ...keyAnswer, expiresAt: timeField }).optional(),
     }),
   },
-  problems: ['unknown-subscription', 'secret-unreadable'],
+  problems: ['unknown-subscription', 'no-webhook', 'secret-unreadable'],
   handler: async ({ params: { name } }, { hub }) => {
-    const view = unlocked(await hub.subscription(name).secret(), name);
+    const view = ofWebhook(await hub.subscription(name).secret(), name);
     const { previous } = view;
     const old =
       previous === null ? {} : { previous: { ...keyOut(previous.secret), expiresAt: timeOf(previous.expiresAt) } };
@@ -192,10 +192,10 @@ const rotateSecret = route({
   needs,
   scopes,
   responses: { 200: z.object({ ...keyAnswer, previousExpiresAt: timeField }) },
-  problems: ['unknown-subscription', 'secret-unreadable'],
+  problems: ['unknown-subscription', 'no-webhook', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.rotate-secret', target: input.params.name }),
   handler: async ({ params: { name }, body }, { hub }) => {
-    const rotated = unlocked(await hub.subscription(name).rotateSecret(body.overlap, body.signature), name);
+    const rotated = ofWebhook(await hub.subscription(name).rotateSecret(body.overlap, body.signature), name);
     const answer = { ...keyOut(rotated.secret), previousExpiresAt: timeOf(rotated.previousExpiresAt) };
     return { status: 200, body: answer, headers: { 'cache-control': 'no-store' } };
   },

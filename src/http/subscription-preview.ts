@@ -12,7 +12,7 @@ import { foundOrRefuse } from './events.ts';
 import { nameField } from './fields.ts';
 import { invalid } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { unknownSubscription, unlocked } from './subscription-problems.ts';
+import { unknownSubscription, webhookTarget } from './subscription-problems.ts';
 import { clockOf, urlGuardOf } from './webhook-guard.ts';
 
 /** What would go out for an event, unsent. */
@@ -57,7 +57,14 @@ export const subscriptionPreviewRoutes: Route[] = [
     needsOfInput: ({ body }) => ('topic' in body ? [{ scope: 'read', on: body.topic }] : []),
     scopes: 'subscriptions:{name}, and read on the topic of a stored event',
     responses: { 200: previewAnswer },
-    problems: ['unknown-subscription', 'secret-unreadable', 'unknown-topic', 'unknown-event', 'sequence-expired'],
+    problems: [
+      'unknown-subscription',
+      'no-webhook',
+      'secret-unreadable',
+      'unknown-topic',
+      'unknown-event',
+      'sequence-expired',
+    ],
     handler: async ({ params: { name }, body }, context) => {
       const subscription = context.hub.subscription(name);
       const [view, target] = await Promise.all([subscription.describe(), subscription.target()]);
@@ -66,7 +73,7 @@ export const subscriptionPreviewRoutes: Route[] = [
       const event = 'event' in body ? given(body.event, topics, context) : await stored(body, context);
       return {
         status: 200,
-        body: await preview(name, unlocked(target, name), filter, event, {
+        body: await preview(name, webhookTarget(target, name), filter, event, {
           clock: clockOf(context.hub),
           guard: urlGuardOf(context),
           version: VERSION,

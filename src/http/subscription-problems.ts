@@ -1,4 +1,4 @@
-import type { Locked } from '../subscriptions/protocol.ts';
+import type { DeliveryTarget, Locked, NoWebhook, WebhookTarget } from '../subscriptions/protocol.ts';
 import { type DeclaredProblem, Problem } from './problem.ts';
 
 /** The refusals that several resources share because a subscription gives them. */
@@ -17,6 +17,27 @@ export function unlocked<T extends object>(answer: T | Locked | null, name: stri
   if (answer === null) throw unknownSubscription(name);
   if ('locked' in answer) throw secretUnreadable(answer.locked);
   return answer;
+}
+
+/** @throws Problem unless there is such a subscription, it is a webhook's, and its secret can be opened */
+export function ofWebhook<T extends object>(answer: T | NoWebhook | Locked | null, name: string): T {
+  const known = unlocked(answer, name);
+  if ('noWebhook' in known) throw noWebhook(name, known.noWebhook);
+  return known;
+}
+
+/** @throws Problem unless there is such a subscription, it is a webhook's, and its secret can be opened */
+export function webhookTarget(answer: DeliveryTarget | Locked | null, name: string): WebhookTarget {
+  const target = unlocked(answer, name);
+  if (target.kind !== 'webhook') throw noWebhook(name, target.kind);
+  return target;
+}
+
+function noWebhook(name: string, kind: NoWebhook['noWebhook']): Problem {
+  return new Problem(
+    'no-webhook',
+    `The subscription "${name}" is of the kind ${kind}: it has no secret and no request.`,
+  );
 }
 
 /** {@link subscriptionGone}, for the routes that declare it. */

@@ -1,14 +1,11 @@
 import { z } from 'zod';
-import { headerProblem } from '../deliveries/headers.ts';
 import { durationSchema } from '../events/durations.ts';
 import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
-import { BATCH_EVENTS_MAX } from '../subscriptions/limits.ts';
-import { parseSecret } from '../subscriptions/webhook-keys.ts';
+import { deliveryBody, toDelivery } from './delivery-schema.ts';
 import { filterField, toFilter, toTransform, transformField } from './expression-fields.ts';
 import { nameField, patternField } from './fields.ts';
 import type { Later } from './parse.ts';
-import { rateLimitBody, toRateLimit } from './replay-schema.ts';
 
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
@@ -16,11 +13,6 @@ export const TOPICS_MAX = 100;
 export const IN_FLIGHT_MAX = 1_000;
 export const SCHEDULE_ENTRIES_MAX = 100;
 export const SCHEDULE_ENTRY_MAX_MS = 7 * 24 * 3_600_000;
-export const TIMEOUT_MIN_MS = 100;
-export const TIMEOUT_MAX_MS = 30_000;
-export const HEADERS_MAX = 20;
-export const HEADER_NAME_LENGTH_MAX = 100;
-export const HEADER_VALUE_LENGTH_MAX = 2_048;
 
 export const DISABLE_AFTER_MIN_MS = 60_000;
 export const DISABLE_AFTER_MAX_MS = 90 * 24 * 3_600_000;
@@ -33,35 +25,10 @@ const DEFAULT_DISABLE_AFTER = '5d';
 const DEFAULT_ATTEMPTS = 10_000;
 const DEFAULT_ATTEMPTS_AGE = '7d';
 const DEFAULT_IN_FLIGHT = 64;
+/** Several workers hold a hundred each, for as long as their work takes. */
+const DEFAULT_PULLED_OUT = 1_000;
 const DEFAULT_SCHEDULE = ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
 const DEFAULT_JITTER = 0.2;
-const DEFAULT_TIMEOUT = '15s';
-
-const headers = z
-  .preprocess(
-    (value, context) => {
-      // zod passes over this one name in silence.
-      if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
-        context.addIssue('__proto__ is no header name.');
-      }
-      return value;
-    },
-    z.record(z.string().max(HEADER_NAME_LENGTH_MAX), z.string().max(HEADER_VALUE_LENGTH_MAX)),
-  )
-  .superRefine((value, context) => {
-    const names = Object.keys(value).map((name) => name.toLowerCase());
-    if (names.length > HEADERS_MAX) context.addIssue(`At most ${HEADERS_MAX} headers.`);
-    if (new Set(names).size < names.length) context.addIssue('Header names differ in more than upper and lower case.');
-    for (const [name, text] of Object.entries(value)) {
-      const message = headerProblem(name, text);
-      if (message !== null) context.addIssue({ code: 'custom', path: [name], message });
-    }
-  });
-
-const secret = z.string().superRefine((value, context) => {
-  const parsed = parseSecret(value);
-  if (!parsed.ok) context.addIssue(parsed.detail);
-});
 
 /** What a `GET` returns beside the configuration; ignored when it is sent back. */
 export const READ_ONLY_FIELDS = [
@@ -93,7 +60,7 @@ export const READ_ONLY_FIELDS = [
 
 /** The values that api.md promises and that come later. */
 export const LATER_FIELDS: Later = {
-  'delivery.kind': z.enum(['queue', 'service', 'pull']),
+  'delivery.kind': z.enum(['queue', 'service']),
 };
 
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
@@ -118,7 +85,14 @@ export const subscriptionBody = z
       .describe(
         '`key`: at most one delivery under way of a `partitionkey` (else `subject`), in order within it; `topic`: one after the other.',
       ),
-    maxInFlight: z.int().min(1).max(IN_FLIGHT_MAX).default(DEFAULT_IN_FLIGHT),
+    maxInFlight: z
+      .int()
+      .min(1)
+      .max(IN_FLIGHT_MAX)
+      .optional()
+      .describe(
+        `Deliveries under way: ${DEFAULT_IN_FLIGHT} by default; of the kind \`pull\`, those handed out, ${DEFAULT_PULLED_OUT}.`,
+      ),
     retry: z
       .strictObject({
         schedule: z
@@ -139,52 +113,14 @@ export const subscriptionBody = z
       })
       .prefault({})
       .describe('How many attempts are kept to be looked at, and how long.'),
-    delivery: z
-      .strictObject({
-        kind: z.literal('webhook').optional(),
-        url: z.string().describe('An absolute https URL of a public host.'),
-        format: z
-          .enum(['structured', 'binary', 'batch', 'data'])
-          .default('structured')
-          .describe(
-            'A CloudEvent in JSON; one with its attributes in `ce-` headers; several in JSON; or the data alone.',
-          ),
-        timeout: durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT),
-        headers: headers.default({}),
-        secret: secret
-          .optional()
-          .describe(
-            '`whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.',
-          ),
-        rateLimit: rateLimitBody
-          .nullable()
-          .default(null)
-          .describe(
-            'At most so many requests started in any such span: of live events, retries, redrives and replays together.',
-          ),
-        maxBatch: z
-          .int()
-          .min(1)
-          .max(BATCH_EVENTS_MAX)
-          .default(1)
-          .describe('Events in a request of the format `batch`.'),
-        handshake: z
-          .boolean()
-          .default(false)
-          .describe(
-            'Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.',
-          ),
-      })
-      .superRefine(({ format, maxBatch }, context) => {
-        if (format === 'batch' || maxBatch <= 1) return;
-        context.addIssue({ code: 'custom', path: ['maxBatch'], message: 'is for the format batch alone' });
-      }),
+    delivery: deliveryBody,
   })
   .superRefine(({ transform, delivery }, context) => {
-    if (delivery.format !== 'batch' || typeof transform === 'string') return;
+    const isOneRequest = delivery.kind === 'webhook' && delivery.format !== 'batch';
+    if (isOneRequest || typeof transform === 'string') return;
+    const message = delivery.kind === 'webhook' ? 'is of one event, and a batch has many' : 'is for webhooks alone';
     for (const part of ['headers', 'path'] as const) {
-      if (transform?.[part] == null) continue;
-      context.addIssue({ code: 'custom', path: ['transform', part], message: 'is of one event, and a batch has many' });
+      if (transform?.[part] != null) context.addIssue({ code: 'custom', path: ['transform', part], message });
     }
   })
   .meta({ id: 'SubscriptionConfig' });
@@ -198,20 +134,10 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     filter: toFilter(body.filter),
     transform: toTransform(body.transform),
     ordering: body.ordering,
-    maxInFlight: body.maxInFlight,
+    maxInFlight: body.maxInFlight ?? (body.delivery.kind === 'pull' ? DEFAULT_PULLED_OUT : DEFAULT_IN_FLIGHT),
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
     disableAfterMs: body.disableAfter,
     attempts: { maxCount: body.attempts.maxCount, maxAgeMs: body.attempts.maxAge },
-    delivery: {
-      kind: 'webhook',
-      url: body.delivery.url,
-      format: body.delivery.format,
-      timeoutMs: body.delivery.timeout,
-      headers: body.delivery.headers,
-      secret: body.delivery.secret ?? null,
-      rateLimit: toRateLimit(body.delivery.rateLimit),
-      maxBatch: body.delivery.maxBatch,
-      handshake: body.delivery.handshake,
-    },
+    delivery: toDelivery(body.delivery),
   };
 }

@@ -3,9 +3,9 @@ import { formatDuration } from '../events/durations.ts';
 import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import type { AttemptView, HealthView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
+import { deliveryAnswer, deliveryOut } from './delivery-schema.ts';
 import { filterOut } from './expression-fields.ts';
 import { timeField, timeOf, timeOrNull } from './fields.ts';
-import { rateLimitBody, rateLimitOut } from './replay-schema.ts';
 
 /** Subscriptions, their topics and attempts as they are answered. */
 
@@ -30,17 +30,7 @@ export const subscriptionAnswer = z.object({
   retry: z.object({ schedule: z.array(z.string()), jitter: z.number() }),
   disableAfter: z.string(),
   attempts: z.object({ maxCount: z.int(), maxAge: z.string() }),
-  delivery: z.object({
-    kind: z.literal('webhook'),
-    url: z.string(),
-    format: z.enum(['structured', 'binary', 'batch', 'data']),
-    timeout: z.string(),
-    headers: z.record(z.string(), z.string()),
-    secret: z.string().optional().describe('Only in the 201.'),
-    rateLimit: rateLimitBody.nullable(),
-    maxBatch: z.int(),
-    handshake: z.boolean(),
-  }),
+  delivery: deliveryAnswer,
   status: z
     .enum(['attaching', 'pending', 'active', 'paused', 'disabled', 'error'])
     .describe('`pending`: the receiver has not consented.'),
@@ -141,17 +131,7 @@ export function configOut(document: SubscriptionDocument, secret: string | null)
     retry: { schedule: retry.scheduleMs.map(formatDuration), jitter: retry.jitter },
     disableAfter: formatDuration(document.disableAfterMs),
     attempts: { maxCount: document.attempts.maxCount, maxAge: formatDuration(document.attempts.maxAgeMs) },
-    delivery: {
-      kind: delivery.kind,
-      url: delivery.url,
-      format: delivery.format,
-      timeout: formatDuration(delivery.timeoutMs),
-      headers: delivery.headers,
-      ...(secret === null ? {} : { secret }),
-      rateLimit: rateLimitOut(delivery.rateLimit),
-      maxBatch: delivery.maxBatch,
-      handshake: delivery.handshake,
-    },
+    delivery: deliveryOut(delivery, secret),
   };
 }
 

@@ -19,7 +19,7 @@ import {
   toDocument,
 } from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
-import { checkUrl } from './webhook-guard.ts';
+import { checkDelivery } from './webhook-guard.ts';
 
 /** Subscriptions: their configuration and where they stand. */
 
@@ -126,7 +126,7 @@ export async function putSubscription(
   context: Context,
   urlField = 'delivery.url',
 ) {
-  await checkUrl(body.delivery.url, urlField, context);
+  await checkDelivery(body.delivery, urlField, context);
   const subscription = context.hub.subscription(name);
   const current = async () => (await subscription.describe())?.etag ?? null;
   const request = { v: 1 as const, name, document: toDocument(body) };

@@ -3,6 +3,7 @@ import type { Clock } from '../platform.ts';
 import type { Context } from './context.ts';
 import type { Hub } from './hub.ts';
 import { invalid, unavailable } from './problem.ts';
+import type { SubscriptionBody } from './subscription-schema.ts';
 
 /** What a webhook's URL is judged by within a request: the request's own host is the hub's, whatever HUB_HOSTS says. */
 export function urlGuardOf({ hub, url }: Context): UrlGuard {
@@ -13,6 +14,15 @@ export function urlGuardOf({ hub, url }: Context): UrlGuard {
 
 export function clockOf(hub: Hub): Clock {
   return { now: () => hub.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
+}
+
+/** Refuses a delivery whose URL a webhook may not be sent to. @throws Problem as {@link checkUrl} */
+export async function checkDelivery(
+  delivery: SubscriptionBody['delivery'],
+  path: string,
+  context: Context,
+): Promise<void> {
+  if (delivery.kind === 'webhook') await checkUrl(delivery.url, path, context);
 }
 
 /**

@@ -24,6 +24,10 @@ export function wording(issue: z.core.$ZodRawIssue): string {
       return `must ${isCounted(issue.origin) ? 'have' : 'be'} at least ${issue.minimum}${unitOf(issue.origin)}`;
     case 'too_big':
       return `must ${isCounted(issue.origin) ? 'have' : 'be'} at most ${issue.maximum}${unitOf(issue.origin)}`;
+    case 'invalid_union':
+      return 'options' in issue && Array.isArray(issue.options)
+        ? mustBe(issue.options.filter((option) => option !== undefined).map((option) => JSON.stringify(option)))
+        : 'is not valid';
     case 'invalid_key':
       return 'has a name that is not valid';
     default:

@@ -46,6 +46,10 @@ export class CatchingUp {
     return this.#reading.values();
   }
 
+  get isBusy(): boolean {
+    return this.#reading.size > 0;
+  }
+
   /** Is this lane being read, for what it holds? */
   isReading(lane: number): boolean {
     return this.#reading.has(lane);

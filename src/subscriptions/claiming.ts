@@ -1,8 +1,10 @@
 import { orderingKey } from '../events/ordering-key.ts';
 import type { LogEvent } from '../topics/protocol.ts';
+import { ackIdOf, TOKEN_BYTES } from './ack-ids.ts';
 import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
+import { ackDeadlineOf, eventsPerRequest, isBatch } from './delivery-kinds.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import {
@@ -14,7 +16,7 @@ import {
   RENEW_REPLAY_EVERY_MS,
 } from './limits.ts';
 import type { Order } from './order.ts';
-import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
+import type { ClaimedEvent, ClaimResult, DeliveryTarget, PulledDelivery } from './protocol.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 import type { Given, Throttle } from './throttle.ts';
@@ -23,6 +25,14 @@ import type { Given, Throttle } from './throttle.ts';
 interface Loaded {
   events: LogEvent[];
   gone: number[];
+}
+
+/** How much of a lease somebody asks for. */
+export interface Wanted {
+  events: number;
+  bytes: number;
+  /** He has nothing yet: one event may have more bytes. */
+  isFirst: boolean;
 }
 
 interface ClaimingParts {
@@ -61,9 +71,10 @@ export class Claiming {
     // Everything may have changed meanwhile; from here on nothing else runs.
     const lease = this.#claimable(id);
     if (!lease) return { outcome: 'void' };
-    const token = this.#core.token(16);
+    const token = this.#core.token(TOKEN_BYTES);
     const target = this.target();
-    const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token));
+    if (target.kind === 'pull') return { outcome: 'void' };
+    const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, null));
     this.#leases.send(send);
     if (claimed.length === 0) return { outcome: 'void' };
     return {
@@ -75,6 +86,44 @@ export class Claiming {
       target,
       slotLifeMs,
     };
+  }
+
+  /**
+   * Hands a lease, or as much of it as is wanted, out to whoever pulls.
+   *
+   * @param wanted how much that is, asked for once it can be handed out; null: nobody wants it any more
+   * @param give takes the deliveries, in the same turn: whoever wanted them is still there
+   * @returns the leases of what is left over: the same if nothing of it fits
+   * @throws if the log can't be read
+   */
+  async hold(id: number, wanted: () => Wanted | null, give: (deliveries: PulledDelivery[]) => void): Promise<number[]> {
+    const before = this.#claimable(id);
+    const lane = before && this.#core.sql.lane(before.lane);
+    if (!before || !lane) return [];
+    const loaded = this.#leases.cache.get(id) ?? (await this.#load(lane, before));
+    const lease = this.#claimable(id);
+    const most = lease && this.#core.isPulled ? wanted() : null;
+    if (!lease || most === null) return [];
+    const content = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
+    if (loaded.events.length > 0 && asked(loaded.events, content, most).length === 0) return [id];
+    const token = this.#core.token(TOKEN_BYTES);
+    const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, most));
+    give(
+      claimed.flatMap(({ key: _key, notBefore: _slot, ackId, ...delivery }) =>
+        ackId === undefined ? [] : [{ ackId, ...delivery }],
+      ),
+    );
+    this.#leases.cache.delete(id);
+    for (const left of send) this.#keepLoaded(left, loaded);
+    return send;
+  }
+
+  /** What is left over of a lease need not be read again, if all of it was. */
+  #keepLoaded(id: number, loaded: Loaded): void {
+    const lease = this.#core.sql.lease(id);
+    const sequences = new Set(lease === null ? [] : sequencesOf(lease));
+    const events = loaded.events.filter(({ sequence }) => sequences.has(sequence));
+    if (events.length === sequences.size) this.#leases.cache.put(id, events);
   }
 
   /** The lease, if it may be claimed now. */
@@ -89,6 +138,7 @@ export class Claiming {
     lease: LeaseRow,
     loaded: Loaded,
     token: string,
+    most: Wanted | null,
   ): { claimed: ClaimedEvent[]; slotLifeMs: number; send: number[] } {
     const { sql } = this.#core;
     const wanted = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
@@ -99,7 +149,9 @@ export class Claiming {
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
     const content = new Map<LogEvent, Leased>();
-    for (const event of this.#fitting(lease, loaded.events, wanted)) {
+    for (const event of most === null
+      ? this.#fitting(lease, loaded.events, wanted)
+      : asked(loaded.events, wanted, most)) {
       const entry = wanted.get(event.sequence);
       if (entry === undefined) continue;
       const turn = this.#turnOf(lane, lease, event, entry);
@@ -107,31 +159,40 @@ export class Claiming {
       content.set(event, turn);
       wanted.delete(event.sequence);
     }
+    // What is wanted of a key goes one after the other; that less is wanted than there is puts nothing behind anything.
+    const keys = new Set([...content.values()].map(({ key }) => key));
+    const isBehind = (key: string) => most === null || keys.has(key);
     // Before what has no slot yet goes back: a cursor that steps back steps over all that was passed after.
-    const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], () => true) : [];
+    const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], isBehind) : [];
     const { events, given } = this.#inTime(lane, lease, content);
     if (events.length === 0) {
       this.#leases.drop(lease);
       this.#deaths.endIfDone(lane.id);
       return { claimed: [], slotLifeMs: 0, send };
     }
+    const now = this.#core.now();
+    const ackDeadlineMs = ackDeadlineOf(this.#core.document.delivery);
     sql.setLease(lease.id, {
       ...columnsOf(events.flatMap((event) => content.get(event) ?? [])),
       token,
       claims: lease.claims + 1,
-      due: this.#core.now() + CLAIM_LIFE_MS,
+      due: now + (ackDeadlineMs ?? CLAIM_LIFE_MS),
+      held_since: ackDeadlineMs === null ? null : now,
       target_version: this.#core.row?.target_version ?? 0,
       batch: this.#isBatch ? (lease.batch ?? lease.id) : null,
       paced: given === null ? 0 : 1,
     });
-    const claimed = events.map((event, index) =>
-      this.#claimedEvent(lane, lease, event, content.get(event)?.key ?? null, given && this.#slotOf(given, index)),
-    );
+    const claimed = events.map((event, index) => {
+      const key = content.get(event)?.key ?? null;
+      const plain = this.#claimedEvent(lane, lease, event, key, given && this.#slotOf(given, index));
+      if (ackDeadlineMs === null) return plain;
+      return { ...plain, ackId: ackIdOf({ lane: lane.id, sequence: event.sequence, token }) };
+    });
     return { claimed, slotLifeMs: given?.lifeMs ?? 0, send };
   }
 
   get #isBatch(): boolean {
-    return this.#core.document.delivery.format === 'batch';
+    return isBatch(this.#core.document.delivery);
   }
 
   /** What goes into one request, where a lease is one: of one key. A batch that was sent before keeps its members. */
@@ -141,7 +202,7 @@ export class Claiming {
     const [first] = events;
     const alike = events.filter((event) => first !== undefined && keyOf(event) === keyOf(first));
     let bytes = 0;
-    return alike.slice(0, this.#core.document.delivery.maxBatch).filter(({ json }, index) => {
+    return alike.slice(0, eventsPerRequest(this.#core.document.delivery)).filter(({ json }, index) => {
       bytes += json.length;
       return index === 0 || bytes <= BATCH_BYTES_MAX;
     });
@@ -257,9 +318,33 @@ export class Claiming {
   /** Where and how requests go at present. @throws if there is no subscription */
   target(): DeliveryTarget {
     const { delivery, transform } = this.#core.document;
-    const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
-    const origin = this.#core.present && originOf(this.#core.present);
-    const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
-    return origin === null ? target : { ...target, origin };
+    switch (delivery.kind) {
+      case 'webhook': {
+        const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
+        const origin = this.#core.present && originOf(this.#core.present);
+        const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
+        return origin === null ? target : { ...target, origin };
+      }
+      case 'queue':
+        return { kind: 'queue', binding: delivery.binding, confirm: delivery.confirm, transform };
+      case 'service':
+        return { kind: 'service', binding: delivery.binding, timeoutMs: delivery.timeoutMs, transform };
+      case 'pull':
+        return { kind: 'pull', transform };
+    }
   }
+}
+
+/** The first of each key that the lease holds, as far as they are wanted. */
+function asked(events: readonly LogEvent[], content: ReadonlyMap<number, Leased>, most: Wanted): LogEvent[] {
+  const keys = new Set<string>();
+  let bytes = 0;
+  const first = events.filter(({ sequence }) => {
+    const key = content.get(sequence)?.key ?? null;
+    return key === null || (!keys.has(key) && keys.add(key));
+  });
+  return first.slice(0, most.events).filter(({ json }, index) => {
+    bytes += json.length;
+    return (index === 0 && most.isFirst) || bytes <= most.bytes;
+  });
 }

@@ -55,7 +55,8 @@ export class Company {
    */
   isWorthReading(lane: LaneRow, free: number, now: number): boolean {
     const known = this.#known.get(lane.id);
-    if (known === undefined) return true;
+    // Who pulls has waited long enough.
+    if (known === undefined || this.#core.isPulled) return true;
     const company = this.#comingWithin(known.flow.events);
     if (company === null && this.#core.sql.inFlight().leases === 0) return true;
     const waiting = known.last - lane.next + 1;

@@ -3,6 +3,7 @@ import type { Attached, Attaching } from './attaching.ts';
 import { type Consent, NO_CONSENT } from './consent.ts';
 import type { Core, Present } from './core.ts';
 import { decideFrom } from './decisions.ts';
+import { isSameTarget, withoutSecret } from './delivery-kinds.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
@@ -41,20 +42,20 @@ export class Configuration {
     const before = this.#core.present;
     if (request.ifMatch !== null && request.ifMatch !== etag(before)) return { outcome: 'precondition-failed' };
     const { locked } = this.#core;
-    if (locked !== null && document.delivery.secret === null) return { outcome: 'locked', detail: locked };
+    if (locked !== null && this.#secrets.isKept(document.delivery)) return { outcome: 'locked', detail: locked };
     const attached = await this.#attachNamed(document);
     if (!Array.isArray(attached)) return attached;
-    let secret: string;
+    let secret: string | null;
     try {
       if (before && !sameFilter(before.document, document)) await this.#unparkAll();
-      const wanted = this.#secrets.wanted(document.delivery.secret);
+      const wanted = this.#secrets.wanted(document.delivery);
       this.#core.tx(() => this.#commit(document, attached, wanted.sealed, request.paused ?? false));
       secret = wanted.plain;
     } finally {
       this.#core.readingHeld = false;
     }
-    // A new url ends a failing and a disabling, a new secret that one could not be opened: what waited goes out.
-    if (before && (before.document.delivery.url !== document.delivery.url || locked !== null)) {
+    // A new target ends a failing and a disabling, a new secret that one could not be opened: what waited goes out.
+    if (before && (!isSameTarget(before.document.delivery, document.delivery) || locked !== null)) {
       this.#leases.send(this.#core.tx(() => (this.#core.running ? this.#leases.resendAll() : [])));
     }
     const late = await this.#followPatterns(document);
@@ -114,31 +115,33 @@ export class Configuration {
     });
   }
 
-  #commit(given: SubscriptionDocument, attached: Attached[], secret: string, pause: boolean): void {
+  #commit(given: SubscriptionDocument, attached: Attached[], secret: string | null, pause: boolean): void {
     const { sql } = this.#core;
     const now = this.#core.now();
     const before = this.#core.present;
-    const document = { ...given, delivery: { ...given.delivery, secret: null } };
-    const sameUrl = before?.document.delivery.url === document.delivery.url;
+    const document = { ...given, delivery: withoutSecret(given.delivery) };
+    const sameTarget = before !== null && isSameTarget(before.document.delivery, document.delivery);
     const base = before?.row ?? freshRow(this.#core.row, now);
     this.#core.putRow({
       ...base,
       // One that can't be opened would go on to stand in the way.
-      previous_secret: this.#core.locked === null ? base.previous_secret : null,
+      previous_secret: this.#core.locked === null && secret !== null ? base.previous_secret : null,
       document: JSON.stringify(document),
       version: base.version + 1,
-      target_version: base.target_version + (sameUrl ? 0 : 1),
+      target_version: base.target_version + (sameTarget ? 0 : 1),
       updated_at: now,
       secret,
       ...(pause ? { paused: 1 } : {}),
       ordering: before ? base.ordering : document.ordering,
-      ...(sameUrl ? {} : { disabled_reason: null, ...HEALTHY }),
+      ...(sameTarget ? {} : { disabled_reason: null, ...HEALTHY }),
       ...this.#consent.columns(before, document),
       mirror_version: base.mirror_version + 1,
       mirror_dirty: 1,
       attach_after: document.topics.some(hasWildcard) ? '' : null,
       patterns_since: JSON.stringify(patternsSince(document, before, now)),
     });
+    // Who holds something by an ack id of another kind can't settle it any more.
+    if (!sameTarget) sql.freeHeld();
     const { present } = this.#core;
     const [oldRate, newRate] = [before, present].map((state) => state && effectiveRate(state));
     this.#core.setRow({ rate_cursor: cursorOf(base.rate_cursor, oldRate ?? null, newRate ?? null) });

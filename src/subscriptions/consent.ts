@@ -1,4 +1,5 @@
 import type { Core, Present } from './core.ts';
+import { isSameTarget } from './delivery-kinds.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Leases } from './leases.ts';
 import { CONSENT_DELAY_FIRST_MS, CONSENT_DELAY_MAX_MS } from './limits.ts';
@@ -39,9 +40,9 @@ export class Consent {
 
   /** What a new configuration means for it: a url that has not consented yet is asked. */
   columns(before: Present | null, document: SubscriptionDocument): Partial<ConsentColumns> {
-    const { url, handshake } = document.delivery;
-    if (!handshake) return NO_CONSENT;
-    const stays = before?.row.consent != null && before.document.delivery.url === url;
+    const { delivery } = document;
+    if (delivery.kind !== 'webhook' || !delivery.handshake) return NO_CONSENT;
+    const stays = before?.row.consent != null && isSameTarget(before.document.delivery, delivery);
     if (stays) return before.row.consent === 'pending' ? this.#soon() : {};
     const consent_token = this.#core.token(TOKEN_BYTES);
     const consent_reason = 'The receiver has not been asked for its consent yet.';
@@ -88,8 +89,10 @@ export class Consent {
   request(hub: string | null): ConsentRequest | null {
     const present = this.#core.present;
     if (present?.row.consent !== 'pending') return null;
+    const { delivery } = present.document;
+    if (delivery.kind !== 'webhook') return null;
     if (hub !== null && hub !== present.row.hub) this.#core.tx(() => this.#core.setRow({ hub }));
-    const { url, rateLimit } = present.document.delivery;
+    const { url, rateLimit } = delivery;
     const perMinute = rateLimit && Math.max(1, Math.floor((rateLimit.count * MINUTE_MS) / rateLimit.spanMs));
     return { token: present.row.consent_token ?? '', url, hub: hub ?? present.row.hub, perMinute };
   }

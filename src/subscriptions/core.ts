@@ -15,6 +15,7 @@ import {
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
+  HELD_MAX_MS,
   HOLD_MAX_MS,
   PROBE_WITHIN_MS,
   STALLED_MS,
@@ -84,6 +85,10 @@ export class Core {
   progressAt: number;
   /** While a filter changes, no lane reads or parks by the old one. */
   readingHeld = false;
+  /** Where it is pulled: how many events those who wait ask for. */
+  asked = 0;
+  /** And how many of them he who is served next. */
+  askedNext = 0;
   /** Told of every transition once it is committed. */
   onCommitted: () => void = () => undefined;
 
@@ -107,6 +112,7 @@ export class Core {
     this.tx(() => {
       if (!this.#row) return;
       this.sql.restartLeases(now + FIRST_RESEND_MS, now + CLAIM_LIFE_MS);
+      this.sql.clampHeld(now + HELD_MAX_MS);
       if (this.#document) this.sql.clampDue(now + longestDelay(this.#document.retry));
     });
   }
@@ -241,6 +247,16 @@ export class Core {
   get concurrency(): number {
     const { maxInFlight } = this.document;
     return Math.min(maxInFlight, Math.floor(this.#row?.concurrency ?? maxInFlight));
+  }
+
+  /** Nothing is sent: it waits until somebody asks for it. */
+  get isPulled(): boolean {
+    return this.#document?.delivery.kind === 'pull';
+  }
+
+  /** Is there somebody to give deliveries to? */
+  get isWanted(): boolean {
+    return !this.isPulled || this.asked > 0;
   }
 
   /** New events wait in the log, one probe at a time goes out. */

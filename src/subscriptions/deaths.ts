@@ -147,6 +147,7 @@ export class Deaths {
       last_error: row.last_error,
       key: orderingKey(letter.event),
       batch: null,
+      token: null,
     });
   }
 

@@ -17,7 +17,7 @@ export interface SubscriptionDocument {
   disableAfterMs: number;
   /** How long attempts are told of, and how many of them. */
   attempts: { maxCount: number; maxAgeMs: number };
-  delivery: WebhookDelivery;
+  delivery: Delivery;
 }
 
 /** An event has to match one of the types, where there are any, and the CEL expression, where there is one. */
@@ -48,6 +48,11 @@ export interface RateLimit {
 
 export type WebhookFormat = 'structured' | 'binary' | 'batch' | 'data';
 
+/** Where deliveries go, and how they are taken. */
+export type Delivery = WebhookDelivery | QueueDelivery | ServiceDelivery | PullDelivery;
+
+export type DeliveryKind = Delivery['kind'];
+
 export interface WebhookDelivery {
   kind: 'webhook';
   url: string;
@@ -61,4 +66,34 @@ export interface WebhookDelivery {
   maxBatch: number;
   /** Asks the receiver for its consent first (CloudEvents web-hook specification). */
   handshake: boolean;
+}
+
+/** A consumer Worker on a Cloudflare Queue of its own. */
+export interface QueueDelivery {
+  kind: 'queue';
+  /** The name under which the hub's Worker has the queue. */
+  binding: string;
+  /** An event is delivered once the consumer says so; else once the queue has taken it. */
+  confirm: boolean;
+  /** With `confirm`: what the consumer has not settled after this is leased again. */
+  ackDeadlineMs: number;
+  rateLimit: RateLimit | null;
+}
+
+/** A consumer Worker called through a service binding. */
+export interface ServiceDelivery {
+  kind: 'service';
+  /** The name under which the hub's Worker has the other. */
+  binding: string;
+  timeoutMs: number;
+  rateLimit: RateLimit | null;
+}
+
+/** Any program that asks for events over HTTP, and settles each by its ack id. */
+export interface PullDelivery {
+  kind: 'pull';
+  /** What was pulled and is not settled after this is leased again. */
+  ackDeadlineMs: number;
+  /** What was not acknowledged after so many deliveries is a dead letter. */
+  maxDeliveries: number;
 }

@@ -1,6 +1,14 @@
 import type { Consent } from './consent.ts';
 import type { Core } from './core.ts';
-import { CLAIM_LIFE_MS, LOCKED_LOOK_MS, PROBE_WITHIN_MS, RATE_WAIT_MAX_MS, STALLED_MS, WATCHDOG_MS } from './limits.ts';
+import {
+  CLAIM_LIFE_MS,
+  HELD_MAX_MS,
+  LOCKED_LOOK_MS,
+  PROBE_WITHIN_MS,
+  RATE_WAIT_MAX_MS,
+  STALLED_MS,
+  WATCHDOG_MS,
+} from './limits.ts';
 import { obstacleWait } from './obstacle.ts';
 import type { Throttle } from './throttle.ts';
 
@@ -21,12 +29,17 @@ interface DueParts {
 export function nextDue(core: Core, parts: DueParts, chores: number | null): number | null {
   const { consent, throttle } = parts;
   const now = core.now();
-  const lease = core.sql.nextLeaseDue(!core.running);
+  const { lease, held } = leaseDues(core);
   // No lease's moment lies further away, whatever the clock has done.
   const latest = now + Math.max(CLAIM_LIFE_MS, obstacleWait(core));
-  const dues = [chores, consent.nextDue(now), lease === null ? null : Math.min(lease, latest), disableDue(core)];
-  if (core.running) dues.push(core.failing ? probeDue(core, throttle, now) : workDue(core, parts, now));
-  else if (core.enabled) dues.push(core.locked === null ? core.retryAfter : now + LOCKED_LOOK_MS);
+  const leases = [
+    lease === null ? null : Math.min(lease, latest),
+    held === null ? null : Math.min(held, now + HELD_MAX_MS),
+  ];
+  const dues = [chores, consent.nextDue(now), ...leases, disableDue(core)];
+  if (core.running && core.isWanted)
+    dues.push(core.failing ? probeDue(core, throttle, now) : workDue(core, parts, now));
+  else if (core.enabled && !core.running) dues.push(core.locked === null ? core.retryAfter : now + LOCKED_LOOK_MS);
   if (core.row?.stalled_at != null) dues.push(now + WATCHDOG_MS);
   return earliest(dues);
 }
@@ -94,11 +107,18 @@ function hasMore(core: Core): boolean {
   return core.sql.hasUnread() || core.sql.lanesWithOpenHolds().length > 0;
 }
 
+/** When the first lease has to be sent again or taken back, and the first that is held by ack ids. */
+function leaseDues(core: Core): { lease: number | null; held: number | null } {
+  const { unclaimed, claimed, held } = core.sql.leaseDues();
+  return { lease: earliest(core.running && core.isWanted ? [unclaimed, claimed] : [claimed]), held };
+}
+
 /** Is there something that an alarm should have done long ago? Then it was lost. */
 export function isOverdue(core: Core, throttle: Throttle): boolean {
   const long = core.now() - STALLED_MS;
-  const lease = core.sql.nextLeaseDue(!core.running);
+  const { lease, held } = leaseDues(core);
+  if (held !== null && held < long) return true;
   if (lease !== null) return lease < long;
-  const exception = core.running && !core.failing ? core.sql.firstDue() : null;
+  const exception = core.running && core.isWanted && !core.failing ? core.sql.firstDue() : null;
   return exception !== null && Math.max(exception.due, throttle.readyAt ?? 0) < long;
 }

@@ -4,6 +4,7 @@ import { CatchingUp } from './catching-up.ts';
 import { Company } from './company.ts';
 import type { Core } from './core.ts';
 import type { Death, Deaths } from './deaths.ts';
+import { isBatch } from './delivery-kinds.ts';
 import { examine, filtersOf } from './filtering.ts';
 import type { Leases } from './leases.ts';
 import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
@@ -48,6 +49,8 @@ export class Lanes {
   #lingering = false;
   /** Lanes and what waits behind keys go first in turns. */
   #keysFirst = false;
+  /** Told when it has looked for what can be started. */
+  looked: () => void = () => undefined;
   /** Which kind of lane took something last. */
   #lastTaken: 'live' | 'replay' = 'replay';
 
@@ -64,13 +67,18 @@ export class Lanes {
 
   /** Starts whatever can be started: due retries first, then reads. Cheap to call when there is nothing. */
   pump(): void {
+    this.#pump();
+    this.looked();
+  }
+
+  #pump(): void {
     if (!this.#core.running) return;
     const now = this.#core.now();
     for (const [lane, reading] of this.#reading) {
       // An answer that never comes must not hold its lane, nor the slots kept for it.
       if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
     }
-    if (!this.#order.isSettled()) return;
+    if (!this.#order.isSettled() || !this.#core.isWanted) return;
     const first = this.#core.sql.firstDue();
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
     if (this.#core.readingHeld) return;
@@ -83,6 +91,11 @@ export class Lanes {
   /** How many due retries may be leased now. */
   roomForRetries(now: number): number {
     return this.#slots.forRetries(now);
+  }
+
+  /** Is nothing being read? */
+  get areAtRest(): boolean {
+    return this.#reading.size === 0 && !this.#catchingUp.isBusy;
   }
 
   /** Live lanes first; where whole topics are in order they take turns with replays, which would never have one else. */
@@ -132,8 +145,8 @@ export class Lanes {
 
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
-    const { format, maxBatch } = this.#core.document.delivery;
-    const size = format === 'batch' ? maxBatch : this.#leases.retriesMax;
+    const { delivery } = this.#core.document;
+    const size = isBatch(delivery) ? delivery.maxBatch : this.#leases.retriesMax;
     const sent: number[] = [];
     for (;;) {
       const limit = Math.min(size, this.#slots.forRetries(now));
@@ -298,12 +311,14 @@ export class Lanes {
     this.#core.progressAt = now;
     const fresh = (request.events ?? []).filter((event) => event.sequence >= lane.next);
     this.#company.tellOf(lane.id, request.lastSequence);
-    const idle = this.#core.sql.inFlight().leases === 0;
-    const { running, failing, readingHeld, tooManyExceptions } = this.#core;
-    const takes = running && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
+    // Who pulls has waited long enough.
+    const isAlone = this.#core.sql.inFlight().leases === 0 && !this.#company.isBusy(lane, now);
+    const goesAtOnce = this.#core.isPulled || isAlone;
+    const { running, isWanted, failing, readingHeld, tooManyExceptions } = this.#core;
+    const takes = running && isWanted && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
     const room = takes ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
-    if (idle && follows && !this.#company.isBusy(lane, now) && room > 0 && fresh.length <= room) {
+    if (goesAtOnce && follows && room > 0 && fresh.length <= room) {
       this.#company.reads(lane.id);
       const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);

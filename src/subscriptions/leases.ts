@@ -1,6 +1,7 @@
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf } from './decisions.ts';
+import { attemptMaxMs, isBatch, leaseEventsMax } from './delivery-kinds.ts';
 import { groupsOf } from './grouping.ts';
 import { LeaseCache } from './lease-cache.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf, WHOLE_TOPIC } from './lease-content.ts';
@@ -21,7 +22,6 @@ import { obstacleWait } from './obstacle.ts';
 import type { Run } from './picking.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
-import { leaseSize } from './retry.ts';
 import type { ExceptionRow, LaneRow, LeaseRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 
@@ -33,6 +33,8 @@ export class Leases {
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
   readonly #throttle: Throttle;
+  /** Told of leases that are committed, where somebody pulls them. */
+  offered: (leases: number[]) => void = () => undefined;
   /** How a target has answered of late. */
   #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
 
@@ -48,8 +50,8 @@ export class Leases {
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
   get #size(): number {
-    const { timeoutMs } = this.#core.document.delivery;
-    return Math.min(this.swift ? LEASE_EVENTS_MAX : leaseSize(timeoutMs), this.#pacedSize);
+    const size = leaseEventsMax(this.#core.document.delivery);
+    return Math.min(this.swift ? LEASE_EVENTS_MAX : size, this.#pacedSize);
   }
 
   /** Has the present target answered swiftly of late? */
@@ -59,7 +61,7 @@ export class Leases {
 
   /** How many retries a lease may hold. */
   get retriesMax(): number {
-    return Math.min(leaseSize(this.#core.document.delivery.timeoutMs), this.#pacedSize);
+    return Math.min(leaseEventsMax(this.#core.document.delivery), this.#pacedSize);
   }
 
   /**
@@ -68,8 +70,8 @@ export class Leases {
    */
   get #pacedSize(): number {
     const { distance } = this.#throttle;
-    const latency = this.#present?.latencyMs ?? this.#core.document.delivery.timeoutMs;
-    return distance === null || latency <= POOL_SIZE * distance ? LEASE_EVENTS_MAX : POOL_SIZE;
+    const latency = this.#present?.latencyMs ?? attemptMaxMs(this.#core.document.delivery);
+    return distance === null || latency <= POOL_SIZE * distance ? Number.POSITIVE_INFINITY : POOL_SIZE;
   }
 
   /** What was learned of the present target. */
@@ -82,8 +84,10 @@ export class Leases {
    * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
    */
   get share(): number {
-    const { format, maxBatch } = this.#core.document.delivery;
-    if (format === 'batch') return maxBatch;
+    const { delivery } = this.#core.document;
+    if (isBatch(delivery)) return delivery.maxBatch;
+    // Nobody sends it: it is as large as what somebody asks for.
+    if (delivery.kind === 'pull') return Math.max(1, this.#core.askedNext);
     const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
     const share = Math.floor(this.#core.concurrency / wanted);
     return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
@@ -102,8 +106,7 @@ export class Leases {
    * leases all alike. Only inside `tx`; send them after.
    */
   leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
-    const isBatch = this.#core.document.delivery.format === 'batch';
-    return groupsOf(runs, this.share, isBatch).map((events) => {
+    return groupsOf(runs, this.share, isBatch(this.#core.document.delivery)).map((events) => {
       const id = this.#add(
         lane.id,
         false,
@@ -218,6 +221,10 @@ export class Leases {
 
   /** Tells the queue about leases that are committed. A message that is lost is sent again when its lease is due. */
   send(leases: number[]): void {
+    if (this.#core.isPulled) {
+      this.offered(leases);
+      return;
+    }
     const { deliveries, retries, name, background } = this.#core.ports;
     const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
     const queue = isHeldUp ? retries : deliveries;
@@ -235,13 +242,14 @@ export class Leases {
     const send: number[] = [];
     this.#core.tx(() => {
       for (const lease of this.#core.sql.leases()) {
+        if (lease.held_since !== null) continue;
         const claimed = lease.token !== null;
         const latest = now + (claimed ? CLAIM_LIFE_MS : Math.max(RESEND_MS, obstacleWait(this.#core)));
         // It lies further away than any is set: the clock has jumped back since.
         if (lease.due > latest) this.#core.sql.setLease(lease.id, { due: latest });
         if (lease.due > now) continue;
         if (claimed) send.push(...this.#expire(lease));
-        else if (this.#core.running) {
+        else if (this.#core.running && this.#core.isWanted) {
           this.#core.sql.setLease(lease.id, { sends: lease.sends + 1, due: now + RESEND_MS });
           send.push(lease.id);
         }
@@ -366,5 +374,6 @@ function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): Exceptio
     last_error: null,
     key: key === WHOLE_TOPIC ? null : key,
     batch,
+    token: null,
   };
 }

@@ -27,6 +27,28 @@ export const LEASE_EVENTS_MIN = 16;
 export const POOL_SIZE = 6;
 export const LEASE_WORK_MS = 60_000;
 
+/** Who waits to pull at the same time; more are answered at once. */
+export const PULLERS_MAX = 200;
+/** How long a pull waits for its first delivery. */
+export const PULL_WAIT_MAX_MS = 60_000;
+/** A pull that does not want to wait is answered after this at the latest, whatever a log does. */
+export const PULL_LOOK_MAX_MS = 5_000;
+/** How long a pull that has something waits for what is on its way to it. */
+export const PULL_GATHER_MS = 25;
+/** Deliveries in one pull where each has to be transformed before it is answered. */
+export const PULL_TRANSFORMED_MAX = 100;
+/** Ids in one request that settles. */
+export const ACK_IDS_MAX = 1_000;
+/** How long a delivery may be held by its ack id in all, however often it is extended. */
+export const HELD_MAX_MS = 12 * 3_600_000;
+/** The longest that what could not be done may be put off. */
+export const NACK_DELAY_MAX_MS = 12 * 3_600_000;
+/** Ids acknowledged of late that are kept in memory, so that one told again is no surprise. */
+export const ACKED_KEPT = 10_000;
+
+/** Deliveries handed out in one pull; all together have as many bytes as a lease, unless the first has more. */
+export const PULL_EVENTS_MAX = 1_000;
+
 /** Events of one key in a lease: they go one after the other. */
 export const KEY_RUN_MAX = 16;
 /** Keys held at which a subscription stops taking new events. */

@@ -288,4 +288,13 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE leases ADD COLUMN paced INTEGER NOT NULL DEFAULT 0;
     `,
   },
+  {
+    name: 'ack ids',
+    sql: `
+      -- Since when its deliveries are held by their ack ids, until due; null: whoever claimed it settles.
+      ALTER TABLE leases ADD COLUMN held_since INTEGER;
+      -- Under which it was held last, while it may still be acknowledged though that time is over.
+      ALTER TABLE exceptions ADD COLUMN token TEXT;
+    `,
+  },
 ];

@@ -9,6 +9,8 @@ import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from '../t
 import type { RateLimit } from './document.ts';
 import { subscriptionOfName } from './names.ts';
 import type {
+  AckRequest,
+  AckResult,
   AttemptsQuery,
   AttemptView,
   ClaimResult,
@@ -18,11 +20,17 @@ import type {
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
+  ExtendRequest,
   LetterJob,
   Locked,
+  NackRequest,
+  NoWebhook,
+  PullRequest,
+  PullResult,
   PutRequest,
   PutResult,
   ReplayView,
+  RotatedSecret,
   SecretView,
   SeekResult,
   SettleRequest,
@@ -95,14 +103,11 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
     return this.#subscription.topics();
   }
 
-  secret(): Promise<SecretView | Locked | null> {
+  secret(): Promise<SecretView | NoWebhook | Locked | null> {
     return this.#subscription.secret();
   }
 
-  rotateSecret(
-    overlapMs: number,
-    scheme?: SignatureScheme,
-  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+  rotateSecret(overlapMs: number, scheme?: SignatureScheme): Promise<RotatedSecret | NoWebhook | Locked | null> {
     return this.#subscription.rotateSecret(overlapMs, scheme);
   }
 
@@ -156,6 +161,26 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   settle(request: SettleRequest): Promise<SettleResult> {
     return this.#subscription.settle(request);
+  }
+
+  pull(request: PullRequest): Promise<PullResult> {
+    return this.#subscription.pull(request);
+  }
+
+  hangUp(puller: string): Promise<void> {
+    return this.#subscription.hangUp(puller);
+  }
+
+  ack(request: AckRequest): Promise<AckResult> {
+    return this.#subscription.ack(request);
+  }
+
+  nack(request: NackRequest): Promise<AckResult> {
+    return this.#subscription.nack(request);
+  }
+
+  extend(request: ExtendRequest): Promise<AckResult> {
+    return this.#subscription.extend(request);
   }
 
   startReplay(request: StartReplayRequest): Promise<StartReplayResult> {

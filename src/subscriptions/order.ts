@@ -1,5 +1,6 @@
 import { orderingKey } from '../events/ordering-key.ts';
 import type { Core } from './core.ts';
+import { ackDeadlineOf, attemptMaxMs, isBatch } from './delivery-kinds.ts';
 import { contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LEASE_EVENTS_MAX, LEASE_WORK_MS } from './limits.ts';
 import { type Page, type Picked, pickByKey, pickFreely, pickInTurn } from './picking.ts';
@@ -35,10 +36,12 @@ export class Order {
 
   /** How many events of one key a lease may hold: those of a batch, or that the consumer finishes in its time, one by one. */
   runMax(swift: boolean): number {
-    const { format, maxBatch } = this.#core.document.delivery;
-    if (format === 'batch') return maxBatch;
+    const { delivery } = this.#core.document;
+    if (isBatch(delivery)) return delivery.maxBatch;
+    // Where each is settled by itself nobody sees to it that they go one after the other.
+    if (ackDeadlineOf(delivery) !== null) return 1;
     const most = this.#core.ordering === 'topic' ? LEASE_EVENTS_MAX : KEY_RUN_MAX;
-    const timely = Math.floor(LEASE_WORK_MS / this.#core.document.delivery.timeoutMs);
+    const timely = Math.floor(LEASE_WORK_MS / attemptMaxMs(delivery));
     return swift ? most : Math.max(1, Math.min(most, timely));
   }
 
@@ -71,12 +74,12 @@ export class Order {
   /** Retries that are due and whose turn it is, all of one lane; where they go in batches, those of one. */
   dueRetries(now: number, limit: number, swift: boolean): Due | null {
     const { sql, ordering } = this.#core;
-    const isBatch = this.#core.document.delivery.format === 'batch';
+    const inBatches = isBatch(this.#core.document.delivery);
     if (ordering === 'none') {
       const first = sql.firstDue();
       if (!first || first.due > now) return null;
       const rows = sql.dueIn(first.lane, now, limit);
-      if (isBatch) return this.#batchOf(first.lane, rows, () => null);
+      if (inBatches) return this.#batchOf(first.lane, rows, () => null);
       return { lane: first.lane, content: rows.map(({ sequence }) => ({ sequence, key: null })), batch: null };
     }
     const busy = [...sql.underWay()].flatMap(([topic, keys]) =>
@@ -86,7 +89,7 @@ export class Order {
     const [first] = rows;
     if (!first) return null;
     const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key);
-    if (isBatch) return this.#batchOf(first.lane, rows, keyOf);
+    if (inBatches) return this.#batchOf(first.lane, rows, keyOf);
     const runMax = this.runMax(swift);
     const counts = new Map<string, number>();
     const content = rows.flatMap((row): Leased[] => {

@@ -1,11 +1,18 @@
 import type { Position } from '../events/position.ts';
 import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
-import type { RateLimit, SubscriptionDocument, SubscriptionFilter, Transform, WebhookFormat } from './document.ts';
+import type {
+  DeliveryKind,
+  RateLimit,
+  SubscriptionDocument,
+  SubscriptionFilter,
+  Transform,
+  WebhookFormat,
+} from './document.ts';
 import type { Totals } from './stats.ts';
 import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
-export interface SubscriptionApi {
+export interface SubscriptionApi extends Acknowledging {
   // Configuration
   put(request: PutRequest): Promise<PutResult>;
   describe(): Promise<SubscriptionView | null>;
@@ -16,12 +23,9 @@ export interface SubscriptionApi {
   resume(): Promise<SubscriptionView | null>;
   seek(request: { topic: string | null; to: Position }): Promise<SeekResult>;
   topics(): Promise<TopicStanding[] | null>;
-  secret(): Promise<SecretView | Locked | null>;
+  secret(): Promise<SecretView | NoWebhook | Locked | null>;
   /** Without a scheme: of the present secret's kind. */
-  rotateSecret(
-    overlapMs: number,
-    scheme?: SignatureScheme,
-  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null>;
+  rotateSecret(overlapMs: number, scheme?: SignatureScheme): Promise<RotatedSecret | NoWebhook | Locked | null>;
   /** Seals its secret under the hub secret that seals now. Null: the subscription is gone. */
   reseal(): Promise<{ resealed: boolean } | Locked | null>;
   /** What a `test` would be sent with: the present target, whatever the status. */
@@ -69,6 +73,20 @@ export interface SubscriptionApi {
   sweep(): Promise<boolean>;
 }
 
+/** What a consumer settles by ack ids: what it pulled, or was sent through its queue and has to confirm. */
+export interface Acknowledging {
+  /** Hands out what there is, at most `max`; waits for the first if there is nothing yet. */
+  pull(request: PullRequest): Promise<PullResult>;
+  /** Who pulls under this name does not wait for the answer any more. */
+  hangUp(puller: string): Promise<void>;
+  /** Done. What ran out and was not handed out again yet may still be acknowledged. */
+  ack(request: AckRequest): Promise<AckResult>;
+  /** Not done: comes again, or is a dead letter `rejected`. */
+  nack(request: NackRequest): Promise<AckResult>;
+  /** Needs longer: its deadline moves, never to an earlier moment. */
+  extend(request: ExtendRequest): Promise<AckResult>;
+}
+
 export interface PutRequest {
   v: 1;
   name: string;
@@ -79,7 +97,7 @@ export interface PutRequest {
 }
 
 export type PutResult =
-  | { outcome: 'created' | 'replaced'; view: SubscriptionView; secret: string }
+  | { outcome: 'created' | 'replaced'; view: SubscriptionView; secret: string | null }
   | { outcome: 'precondition-failed' }
   | { outcome: 'position-ahead'; topic: string; lastSequence: number }
   | { outcome: 'sequence-expired'; topic: string; firstSequence: number }
@@ -195,6 +213,11 @@ export interface TopicStanding {
   pending: number;
 }
 
+/** It is of another kind, and so has no secret, url and request. */
+export interface NoWebhook {
+  noWebhook: Exclude<DeliveryKind, 'webhook'>;
+}
+
 /** The stored secret can't be opened, so nothing can be signed: why, and what to change. */
 export interface Locked {
   locked: string;
@@ -203,6 +226,11 @@ export interface Locked {
 export interface SecretView {
   secret: string;
   previous: { secret: string; expiresAt: number } | null;
+}
+
+export interface RotatedSecret {
+  secret: string;
+  previousExpiresAt: number;
 }
 
 export interface AttemptsQuery {
@@ -313,7 +341,10 @@ export interface ConsentAnswer {
 /** `perMinute`: how many requests are allowed; null: as many as were asked for. */
 export type Consented = { given: true; perMinute: number | null } | { given: false; reason: string };
 
-export interface DeliveryTarget {
+/** Where and how deliveries go at present. */
+export type DeliveryTarget = WebhookTarget | QueueTarget | ServiceTarget | PullTarget;
+
+export interface WebhookTarget {
   kind: 'webhook';
   url: string;
   format: WebhookFormat;
@@ -325,6 +356,27 @@ export interface DeliveryTarget {
   transform: Transform | null;
   /** The name under which the hub has asked for the receiver's consent. */
   origin?: string;
+}
+
+export interface QueueTarget {
+  kind: 'queue';
+  binding: string;
+  /** Each event has an `ackId`, and is settled by that. */
+  confirm: boolean;
+  transform: Transform | null;
+}
+
+export interface ServiceTarget {
+  kind: 'service';
+  binding: string;
+  timeoutMs: number;
+  transform: Transform | null;
+}
+
+/** Nothing goes anywhere: it is asked for. */
+export interface PullTarget {
+  kind: 'pull';
+  transform: Transform | null;
 }
 
 export interface ClaimedEvent {
@@ -341,20 +393,23 @@ export interface ClaimedEvent {
   key: string | null;
   /** A rate slot: a request may start from then on, this event's or one's before it that missed its own. */
   notBefore: number | null;
+  /** By which its consumer settles it; absent where the claimer does. */
+  ackId?: string;
 }
 
-export type ClaimResult =
-  | { outcome: 'void' }
-  | {
-      outcome: 'claimed';
-      token: string;
-      renewEveryMs: number;
-      subscription: string;
-      events: ClaimedEvent[];
-      target: DeliveryTarget;
-      /** For how long after its moment a rate slot may still be used. */
-      slotLifeMs: number;
-    };
+export type ClaimResult = { outcome: 'void' } | Claim;
+
+/** Of what goes through the queue: nobody sends what is pulled. */
+export interface Claim<Target extends DeliveryTarget = Exclude<DeliveryTarget, PullTarget>> {
+  outcome: 'claimed';
+  token: string;
+  renewEveryMs: number;
+  subscription: string;
+  events: ClaimedEvent[];
+  target: Target;
+  /** For how long after its moment a rate slot may still be used. */
+  slotLifeMs: number;
+}
 
 /**
  * What became of one event of a lease. Times are milliseconds since the epoch, latencies milliseconds. `request`: where its
@@ -367,7 +422,8 @@ export type DeliveryOutcome =
       sequence: number;
       at: number;
       latencyMs: number;
-      status: number;
+      /** Null where there is none: it was settled by its ack id. */
+      status: number | null;
       response: string;
       request?: RequestDifference | null;
     }
@@ -381,8 +437,10 @@ export type DeliveryOutcome =
       status: number | null;
       response: string;
       error: string | null;
-      /** From `Retry-After`: wait at least this long. */
+      /** From `Retry-After`, or from who could not do it: wait at least this long. */
       retryAfterMs: number | null;
+      /** It is never to be tried again. */
+      rejected?: true;
       request?: RequestDifference | null;
     }
   /** No request could be made of it: its transform failed, and would fail again. */
@@ -411,6 +469,73 @@ export type SettleResult =
   | { outcome: 'settled'; remaining: number; stop?: boolean }
   /** The lease is no longer the claimer's: start nothing more of it. */
   | { outcome: 'fenced' };
+
+export interface PullRequest {
+  v: 1;
+  /** Names this pull, for `hangUp`; nobody else's. */
+  puller: string;
+  max: number;
+  /** For the first, if there is none yet. */
+  waitMs: number;
+}
+
+export type PullResult =
+  /** `target` is how they are to be given out. What its transform fails on is to be told with `nack`. */
+  | { outcome: 'pulled'; deliveries: PulledDelivery[]; ackDeadlineMs: number; target: PullTarget }
+  | { outcome: 'unknown-subscription' }
+  /** It is of another kind. */
+  | { outcome: 'not-pulled'; kind: DeliveryKind };
+
+export interface PulledDelivery {
+  ackId: string;
+  topic: string;
+  sequence: number;
+  /** The whole structured event. */
+  json: string;
+  /** 1 for the first. */
+  attempt: number;
+  replay: string | null;
+  redriven: boolean;
+}
+
+export interface AckRequest {
+  v: 1;
+  ackIds: string[];
+}
+
+export interface NackRequest {
+  v: 1;
+  ackIds: string[];
+  /** It comes again after this; null: at once, or as the schedule of its kind says. */
+  delayMs: number | null;
+  /** Kept as what it failed of last. */
+  reason: string | null;
+  /** It never comes again: a dead letter with this reason. Null: it does. */
+  dead: 'rejected' | 'invalid' | null;
+}
+
+export interface ExtendRequest {
+  v: 1;
+  ackIds: string[];
+  /** From now on. */
+  byMs: number;
+}
+
+export type AckResult =
+  /** In the order of the ids. */
+  | { outcome: 'settled'; results: AckedId[] }
+  | { outcome: 'unknown-subscription' }
+  /** Its deliveries have no ack ids. */
+  | { outcome: 'not-acknowledged'; kind: DeliveryKind };
+
+export type AckedId =
+  | { ackId: string; ok: true }
+  /**
+   * - `invalid-ack-id`: nothing that this hub gives out looks like that
+   * - `stale-ack-id`: not, or no longer, one of this subscription's: settled, or handed out again since
+   * - `held-too-long`: it can't be extended any further
+   */
+  | { ackId: string; ok: false; code: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long' };
 
 export interface StartReplayRequest {
   v: 1;

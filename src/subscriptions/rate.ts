@@ -1,4 +1,5 @@
 import type { Present } from './core.ts';
+import { rateLimitOf } from './delivery-kinds.ts';
 import type { RateLimit } from './document.ts';
 import { RATE_AHEAD_MS } from './limits.ts';
 
@@ -28,7 +29,7 @@ const MINUTE_MS = 60_000;
 
 /** The limit that binds all requests of a subscription together, replays and retries too; null: none does. */
 export function effectiveRate({ row, document }: Present): RateLimit | null {
-  return slowerRate(document.delivery.rateLimit, row.granted_rate);
+  return slowerRate(rateLimitOf(document.delivery), row.granted_rate);
 }
 
 /** The slower of what is configured and what the receiver has granted; null: neither limits. */

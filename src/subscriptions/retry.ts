@@ -1,4 +1,19 @@
+import type { SubscriptionDocument } from './document.ts';
 import { LEASE_EVENTS_MAX, LEASE_WORK_MS, POOL_SIZE, RETRY_AFTER_MAX_MS } from './limits.ts';
+
+/**
+ * When a delivery that has failed `tries` times is tried again, in milliseconds from now; null when that was all. Who pulls
+ * says himself how long it waits, and counts deliveries.
+ */
+export function nextTry(
+  { delivery, retry }: Pick<SubscriptionDocument, 'delivery' | 'retry'>,
+  tries: number,
+  retryAfterMs: number | null,
+  fraction: number,
+): number | null {
+  if (delivery.kind !== 'pull') return retryDelay(retry, tries, retryAfterMs, fraction);
+  return tries < delivery.maxDeliveries ? (retryAfterMs ?? 0) : null;
+}
 
 /**
  * When a delivery that has failed `tries` times in its present schedule is tried again, in milliseconds from now; null

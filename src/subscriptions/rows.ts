@@ -100,6 +100,7 @@ export type LeaseRow = {
   keys: string | null;
   batch: number | null;
   paced: number;
+  held_since: number | null;
 };
 
 export type ExceptionRow = {
@@ -116,6 +117,7 @@ export type ExceptionRow = {
   last_error: string | null;
   key: string | null;
   batch: number | null;
+  token: string | null;
 };
 
 export type HoldRow = {

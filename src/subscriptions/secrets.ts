@@ -1,5 +1,6 @@
 import type { Core } from './core.ts';
-import type { Locked, SecretView } from './protocol.ts';
+import type { Delivery } from './document.ts';
+import type { Locked, NoWebhook, RotatedSecret, SecretView } from './protocol.ts';
 import { makeSecret, type SignatureScheme, schemeOf } from './webhook-keys.ts';
 
 /** The webhook's secret and, while it is being rotated, the one before. They are stored sealed. */
@@ -10,9 +11,19 @@ export class Secrets {
     this.#core = core;
   }
 
-  /** The secret that a configuration means: the given one, else the present one, else a new one. @throws VaultError */
-  wanted(given: string | null): { plain: string; sealed: string } {
+  /** Does a configuration leave the present secret as it is? */
+  isKept(delivery: Delivery): boolean {
+    return delivery.kind === 'webhook' && delivery.secret === null;
+  }
+
+  /**
+   * The secret that a configuration means: the given one, else the present one, else a new one; none where nothing is
+   * signed. @throws VaultError
+   */
+  wanted(delivery: Delivery): { plain: string; sealed: string } | { plain: null; sealed: null } {
     const { safe, present, ports } = this.#core;
+    if (delivery.kind !== 'webhook') return { plain: null, sealed: null };
+    const { secret: given } = delivery;
     const stored = present?.row.secret ?? null;
     if (given === null && stored !== null) return { plain: safe.open(stored), sealed: stored };
     const plain = given ?? makeSecret(ports.random);
@@ -20,9 +31,11 @@ export class Secrets {
   }
 
   /** Null if there is no subscription. */
-  view(): SecretView | Locked | null {
+  view(): SecretView | NoWebhook | Locked | null {
     const { present, locked } = this.#core;
     if (present === null) return null;
+    const { kind } = present.document.delivery;
+    if (kind !== 'webhook') return { noWebhook: kind };
     if (locked !== null) return { locked };
     const [secret = '', previous] = this.all();
     const expiresAt = present.row.previous_expires_at ?? 0;
@@ -38,9 +51,11 @@ export class Secrets {
    * Makes a new secret, by default of the present one's kind; the present one signs too until the overlap is over. Null if
    * there is no subscription.
    */
-  rotate(overlapMs: number, scheme?: SignatureScheme): { secret: string; previousExpiresAt: number } | Locked | null {
+  rotate(overlapMs: number, scheme?: SignatureScheme): RotatedSecret | NoWebhook | Locked | null {
     const { present, locked, safe, ports } = this.#core;
     if (present === null) return null;
+    const { kind } = present.document.delivery;
+    if (kind !== 'webhook') return { noWebhook: kind };
     if (locked !== null) return { locked };
     const [current = ''] = this.all();
     const secret = makeSecret(ports.random, scheme ?? schemeOf(current));

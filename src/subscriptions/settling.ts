@@ -8,14 +8,13 @@ import { noteObstacle, obstacleWait } from './obstacle.ts';
 import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
 import { effectiveRate } from './rate.ts';
 import type { Receiver } from './receiver.ts';
-import { retryDelay } from './retry.ts';
-import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
+import { nextTry } from './retry.ts';
+import type { ExceptionRow, LaneChange, LaneRow, LeaseRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 import type { ToldHealth } from './told-health.ts';
 
 type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
 type Invalid = Extract<DeliveryOutcome, { kind: 'invalid' }>;
-type Failed = Extract<DeliveryOutcome, { kind: 'failed' }>;
 
 /** What events that went in one request share: the batch they stay in, what it met, and when they are due again. */
 interface OneRequest {
@@ -24,6 +23,17 @@ interface OneRequest {
   wasDisabled: boolean;
   /** For the jitter. */
   fraction: number;
+}
+
+/** What a settle has come to. */
+interface Applied {
+  /** Of the lease before, by sequence. */
+  content: ReadonlyMap<number, Leased>;
+  /** Those that were still open. */
+  outcomes: DeliveryOutcome[];
+  attempted: Attempted[];
+  released: Leased[];
+  remaining: Leased[];
 }
 
 interface SettlingParts {
@@ -67,11 +77,61 @@ export class Settling {
     const lease = sql.lease(request.lease);
     const lane = lease && sql.lane(lease.lane);
     if (!lease || !lane || lease.token !== request.token) return { result: { outcome: 'fenced' }, send: [] };
+    const { content, outcomes, attempted, released, remaining } = this.#apply(lane, lease, request);
+    // A batch was one request.
+    const requests = lease.batch === null ? attempted : attempted.slice(0, 1);
+    this.#receiver.learn(lease, requests);
+    this.#leases.learn(lease, requests);
+    if (remaining.length > 0)
+      sql.setLease(lease.id, {
+        ...columnsOf(remaining),
+        claims: outcomes.length > 0 ? 0 : lease.claims,
+        // What is held by ack ids has its own time.
+        ...(lease.held_since === null ? { due: this.#core.now() + CLAIM_LIFE_MS } : {}),
+      });
+    // What stands behind an attempt that failed, or is under way still.
+    const failed = attempted
+      .filter(({ kind }) => kind === 'failed')
+      .flatMap(({ sequence }) => content.get(sequence) ?? []);
+    const behind = new Set([...remaining, ...failed].map(({ key }) => key));
+    const wasHeld = this.#core.row?.obstacle != null;
+    noteObstacle(this.#core, outcomes);
+    const again = this.#giveBack(lease, released, behind);
+    const missed = outcomes.some((outcome) => outcome.kind === 'released' && outcome.missed === true);
+    if (lease.paced && outcomes.length > 0) this.#throttle.learn(missed);
+    const isUnpaced = this.#isUnpaced(lease);
+    // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
+    const didSomething = outcomes.length > released.length;
+    const isTold = didSomething || missed || isUnpaced;
+    const passes = isTold && this.#core.running && this.#core.row?.obstacle == null;
+    // Where an obstacle is gone, all goes out that has waited for that.
+    const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
+    const send = passes ? waiting : [];
+    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
+    return {
+      result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running || isUnpaced },
+      send,
+    };
+  }
+
+  /**
+   * Records what became of deliveries that are held by ack ids: what is told by these, or that their time has run out. It
+   * says nothing of a receiver's health. Only inside `tx`.
+   */
+  settleHeld(lease: LeaseRow, outcomes: DeliveryOutcome[]): void {
+    const lane = this.#core.sql.lane(lease.lane);
+    if (lane === null) return;
+    const { remaining } = this.#apply(lane, lease, { outcomes });
+    if (remaining.length > 0) this.#core.sql.setLease(lease.id, columnsOf(remaining));
+    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
+  }
+
+  /** Records outcomes. A lease of which something remains is the caller's to write. */
+  #apply(lane: LaneRow, lease: LeaseRow, told: Pick<SettleRequest, 'outcomes' | 'request'>): Applied {
+    const { sql } = this.#core;
     const content = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
     const open = new Set(content.keys());
-    const outcomes = request.outcomes.filter(
-      (outcome) => outcome.topic === lane.topic && open.delete(outcome.sequence),
-    );
+    const outcomes = told.outcomes.filter((outcome) => outcome.topic === lane.topic && open.delete(outcome.sequence));
     const change: LaneChange = {};
     const sequences = outcomes.map((outcome) => outcome.sequence);
     const lettered = sequences.length > 0 && sql.hasLetters(lane.topic, Math.min(...sequences), Math.max(...sequences));
@@ -99,44 +159,11 @@ export class Settling {
     if (isBack) released.push(...invalid.flatMap(({ sequence }) => content.get(sequence) ?? []));
     else for (const outcome of invalid) this.#die(lane, lease, outcome);
     sql.moveLane(lane.id, change);
-    this.#attempts.record(lane, attempted, numbers, request.request ?? null);
-    // A batch was one request.
-    const requests = batch === null ? attempted : attempted.slice(0, 1);
-    this.#receiver.learn(lease, requests);
-    this.#leases.learn(lease, requests);
-
+    this.#attempts.record(lane, attempted, numbers, told.request ?? null);
     const remaining = [...open].flatMap((sequence) => content.get(sequence) ?? []);
     if (remaining.length === 0) this.#leases.drop(lease);
-    else
-      sql.setLease(lease.id, {
-        ...columnsOf(remaining),
-        claims: outcomes.length > 0 ? 0 : lease.claims,
-        due: this.#core.now() + CLAIM_LIFE_MS,
-      });
-    // What stands behind an attempt that failed, or is under way still.
-    const failed = attempted
-      .filter(({ kind }) => kind === 'failed')
-      .flatMap(({ sequence }) => content.get(sequence) ?? []);
-    const behind = new Set([...remaining, ...failed].map(({ key }) => key));
-    const wasHeld = this.#core.row?.obstacle != null;
-    noteObstacle(this.#core, outcomes);
-    const again = this.#giveBack(lease, released, behind);
-    const missed = outcomes.some((outcome) => outcome.kind === 'released' && outcome.missed === true);
-    if (lease.paced && outcomes.length > 0) this.#throttle.learn(missed);
-    const isUnpaced = this.#isUnpaced(lease);
-    // A consumer that could do nothing at all is not asked again at once, and nobody may claim what isn't running.
-    const didSomething = outcomes.length > released.length;
-    const isTold = didSomething || missed || isUnpaced;
-    const passes = isTold && this.#core.running && this.#core.row?.obstacle == null;
-    // Where an obstacle is gone, all goes out that has waited for that.
-    const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
-    const send = passes ? waiting : [];
-    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
-    if (didSomething) this.#core.progressAt = this.#core.now();
-    return {
-      result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running || isUnpaced },
-      send,
-    };
+    if (outcomes.length > released.length) this.#core.progressAt = this.#core.now();
+    return { content, outcomes, attempted, released, remaining };
   }
 
   #asOne(id: number): OneRequest {
@@ -169,10 +196,13 @@ export class Settling {
     if (gone && (batch?.wasDisabled ?? isDisabled)) return null;
     add(change, { failed: 1 });
     const tries = (exception?.tries ?? 0) + 1;
-    const delay = gone ? null : this.#retryDelay(outcome, tries, batch?.fraction ?? this.#core.ports.random.fraction());
+    const fraction = batch?.fraction ?? this.#core.ports.random.fraction();
+    const isOver = gone || outcome.rejected === true;
+    const delay = isOver ? null : nextTry(this.#core.document, tries, outcome.retryAfterMs, fraction);
     const firstAttemptAt = exception?.first_attempt_at ?? outcome.at;
     if (delay === null) {
-      this.#deaths.die(lane, sequence, gone ? 'gone' : 'exhausted', 'in_flight', {
+      const reason = gone ? 'gone' : outcome.rejected ? 'rejected' : 'exhausted';
+      this.#deaths.die(lane, sequence, reason, 'in_flight', {
         attempts,
         lastStatus: outcome.status,
         lastError: outcome.error,
@@ -197,6 +227,8 @@ export class Settling {
       last_error: outcome.error,
       key: exception?.key ?? (key === WHOLE_TOPIC ? null : key),
       batch: batch?.id ?? null,
+      // Who was too late may still have done it.
+      token: lease.held_since !== null && outcome.outcome === 'timeout' ? lease.token : null,
     });
     return attempts;
   }
@@ -213,8 +245,23 @@ export class Settling {
     });
   }
 
-  #retryDelay(outcome: Failed, tries: number, fraction: number): number | null {
-    return retryDelay(this.#core.document.retry, tries, outcome.retryAfterMs, fraction);
+  /**
+   * Somebody has done it after his time for it was over, and nobody else has it. The attempt was counted when that time ran
+   * out. Only inside `tx`.
+   */
+  deliveredLate(
+    lane: LaneRow,
+    exception: ExceptionRow,
+    outcome: Extract<DeliveryOutcome, { kind: 'delivered' }>,
+  ): void {
+    const { sql } = this.#core;
+    sql.deleteException(lane.id, exception.sequence);
+    sql.moveLane(lane.id, { retrying: -1, delivered: 1 });
+    if (sql.hasLetters(lane.topic, exception.sequence, exception.sequence))
+      this.#deaths.delivered(lane, exception.sequence);
+    this.#attempts.record(lane, [outcome], new Map([[exception.sequence, exception.attempts]]), null);
+    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
+    this.#core.progressAt = this.#core.now();
   }
 
   /** Was it claimed before there was a rate limit? What it has not started then has to wait for slots. */

@@ -46,7 +46,13 @@ export class Slots {
     const room = this.#core.failing
       ? 1 - leases - reserved.readings
       : this.#core.concurrency - live - replay - reserved.live - reserved.replay;
-    return Math.min(room, this.#throttle.allows(now) - reserved.live - reserved.replay);
+    const allowed = Math.min(this.#throttle.allows(now), this.#asked());
+    return Math.min(room, allowed - reserved.live - reserved.replay);
+  }
+
+  /** Where it is pulled: what is asked for, and not leased already. */
+  #asked(): number {
+    return this.#core.isPulled ? this.#core.asked - this.#core.sql.unclaimed() : Number.POSITIVE_INFINITY;
   }
 
   #reserved(): { live: number; replay: number; readings: number } {

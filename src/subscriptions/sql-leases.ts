@@ -9,6 +9,10 @@ const DUE_EXAMINED_MAX = 500;
 /** An exception that waits, as far as it matters for what it goes with. */
 export type DueException = Pick<ExceptionRow, 'sequence' | 'key' | 'batch' | 'redriven'>;
 
+/** A lease as it is made: nobody has claimed it, unless it is a part of what somebody holds. */
+type NewLease = Omit<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'target_version'> &
+  Partial<Pick<LeaseRow, 'token' | 'held_since' | 'target_version'>>;
+
 /** Statements on leases and exceptions. */
 export function leaseStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
@@ -39,20 +43,7 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     leasesOf: leases.remembered((lane: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
     ),
-    addLease: (lease: Omit<LeaseRow, 'token' | 'claims' | 'sends' | 'target_version' | 'paced'>) => {
-      leases.changed(null);
-      sql.exec(
-        'INSERT INTO leases (id, lane, retry, sequences, keys, count, due, batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-        lease.id,
-        lease.lane,
-        lease.retry,
-        lease.sequences,
-        lease.keys,
-        lease.count,
-        lease.due,
-        lease.batch,
-      );
-    },
+    addLease: (lease: NewLease) => leases.changed(sql.exec(...insertion('INSERT', 'leases', lease))),
     setLease: (id: number, columns: Partial<LeaseRow>) => {
       leases.changed(null);
       const names = Object.keys(columns);
@@ -94,19 +85,30 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         sql.exec<{ events: number }>('SELECT coalesce(sum(count), 0) AS events FROM leases WHERE token IS NULL').one()
           .events,
     ),
-    nextLeaseDue: leases.remembered(
-      (claimedOnly: boolean) =>
-        sql
-          .exec<{ due: number | null }>(
-            `SELECT min(due) AS due FROM leases ${claimedOnly ? 'WHERE token IS NOT NULL' : ''}`,
-          )
-          .one().due,
+    /** When the first is due of those that nobody has claimed, that somebody has, and that are held by ack ids. */
+    leaseDues: leases.remembered(() =>
+      sql
+        .exec<{ unclaimed: number | null; claimed: number | null; held: number | null }>(
+          `SELECT min(CASE WHEN token IS NULL THEN due END) AS unclaimed,
+                  min(CASE WHEN token IS NOT NULL AND held_since IS NULL THEN due END) AS claimed,
+                  min(CASE WHEN held_since IS NOT NULL THEN due END) AS held
+           FROM leases`,
+        )
+        .one(),
     ),
+    heldDue: (now: number) =>
+      sql.exec<LeaseRow>('SELECT * FROM leases WHERE held_since IS NOT NULL AND due <= ?', now).toArray(),
+    /** A clock's jump makes none last longer than this. */
+    clampHeld: (latest: number) =>
+      leases.changed(sql.exec('UPDATE leases SET due = ? WHERE held_since IS NOT NULL AND due > ?', latest, latest)),
+    /** Nobody holds anything by ack ids any more: it is as if it had not been handed out. */
+    freeHeld: () =>
+      leases.changed(sql.exec('UPDATE leases SET token = NULL, held_since = NULL WHERE held_since IS NOT NULL')),
     /** After a restart: a claim that was open isn't counted, what is unclaimed is sent again soon. */
     restartLeases: (resendAt: number, claimDeadline: number) => {
       leases.changed(null);
       sql.exec(
-        'UPDATE leases SET claims = max(0, claims - 1), due = min(due, ?) WHERE token IS NOT NULL',
+        'UPDATE leases SET claims = max(0, claims - 1), due = min(due, ?) WHERE token IS NOT NULL AND held_since IS NULL',
         claimDeadline,
       );
       sql.exec('UPDATE leases SET sends = 0, due = ? WHERE token IS NULL', resendAt);

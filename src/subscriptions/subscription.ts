@@ -12,6 +12,7 @@ import { Deaths } from './deaths.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import type { RateLimit } from './document.ts';
 import { nextDue } from './due.ts';
+import { Held } from './held.ts';
 import { Lanes } from './lanes.ts';
 import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
@@ -20,6 +21,8 @@ import { Notices } from './notices.ts';
 import { Order } from './order.ts';
 import { chores } from './owed.ts';
 import type {
+  AckRequest,
+  AckResult,
   AttemptsQuery,
   AttemptView,
   ClaimResult,
@@ -29,11 +32,17 @@ import type {
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
+  ExtendRequest,
   LetterJob,
   Locked,
+  NackRequest,
+  NoWebhook,
+  PullRequest,
+  PullResult,
   PutRequest,
   PutResult,
   ReplayView,
+  RotatedSecret,
   SecretView,
   SeekResult,
   SettleRequest,
@@ -45,6 +54,7 @@ import type {
   SubscriptionView,
   TopicStanding,
 } from './protocol.ts';
+import { Pulling } from './pulling.ts';
 import { Receiver } from './receiver.ts';
 import { Replays } from './replays.ts';
 import { Secrets } from './secrets.ts';
@@ -69,9 +79,11 @@ export class Subscription implements SubscriptionApi {
   readonly #claiming: Claiming;
   readonly #receiver: Receiver;
   readonly #settling: Settling;
+  readonly #held: Held;
   readonly #secrets: Secrets;
   readonly #attaching: Attaching;
   readonly #lanes: Lanes;
+  readonly #pulling: Pulling;
   readonly #consent: Consent;
   readonly #configuration: Configuration;
   readonly #letterWork: LetterWork;
@@ -113,6 +125,7 @@ export class Subscription implements SubscriptionApi {
       throttle: this.#throttle,
       toldHealth,
     });
+    this.#held = new Held(core, this.#settling);
     this.#attaching = new Attaching(core);
     this.#lanes = new Lanes(core, {
       leases: this.#leases,
@@ -130,6 +143,12 @@ export class Subscription implements SubscriptionApi {
       this.#notices,
       this.#consent,
     );
+    this.#pulling = new Pulling(core, {
+      leases: this.#leases,
+      claiming: this.#claiming,
+      lanes: this.#lanes,
+      configuration: this.#configuration,
+    });
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#configuration, this.#attempts, stats, this.#receiver);
@@ -229,14 +248,11 @@ export class Subscription implements SubscriptionApi {
     return this.#views.topics();
   }
 
-  async secret(): Promise<SecretView | Locked | null> {
+  async secret(): Promise<SecretView | NoWebhook | Locked | null> {
     return this.#secrets.view();
   }
 
-  async rotateSecret(
-    overlapMs: number,
-    scheme?: SignatureScheme,
-  ): Promise<{ secret: string; previousExpiresAt: number } | Locked | null> {
+  async rotateSecret(overlapMs: number, scheme?: SignatureScheme): Promise<RotatedSecret | NoWebhook | Locked | null> {
     return this.#secrets.rotate(overlapMs, scheme);
   }
 
@@ -310,6 +326,34 @@ export class Subscription implements SubscriptionApi {
     return result;
   }
 
+  // By ack ids
+
+  async pull(request: PullRequest): Promise<PullResult> {
+    this.#held.handleDue();
+    return this.#pulling.pull(request);
+  }
+
+  async hangUp(puller: string): Promise<void> {
+    this.#pulling.hangUp(puller);
+  }
+
+  async ack(request: AckRequest): Promise<AckResult> {
+    return this.#andGo(this.#held.ack(request));
+  }
+
+  async nack(request: NackRequest): Promise<AckResult> {
+    return this.#andGo(this.#held.nack(request));
+  }
+
+  async extend(request: ExtendRequest): Promise<AckResult> {
+    return this.#held.extend(request);
+  }
+
+  #andGo<T>(result: T): T {
+    this.#go();
+    return result;
+  }
+
   // Replays
 
   async startReplay(request: StartReplayRequest): Promise<StartReplayResult> {
@@ -362,6 +406,7 @@ export class Subscription implements SubscriptionApi {
   /** Starts what can be started, and what is owed to D1 and the logs. Never throws: the alarm tries again. */
   #go(): void {
     try {
+      if (!this.#core.isPulled) this.#pulling.answerAll();
       this.#lanes.pump();
       this.#chores.run();
     } catch (error) {
@@ -378,6 +423,7 @@ export class Subscription implements SubscriptionApi {
       () => this.#core.tx(() => this.#throttle.mend(this.#core.now())),
       () => this.#receiver.handleDue(),
       () => this.#leases.handleDue(),
+      () => this.#held.handleDue(),
       () => this.#lanes.pump(),
       () => this.#consent.askWhenDue(),
       () => this.#watch.markStalled(),

@@ -1,4 +1,5 @@
 import type { Core } from './core.ts';
+import { eventsPerRequest } from './delivery-kinds.ts';
 import { RATE_AHEAD_MS, RATE_LEAD_MAX_MS, RATE_LEAD_MIN_MS } from './limits.ts';
 import {
   effectiveRate,
@@ -45,8 +46,7 @@ export class Throttle {
 
   /** How many events a request may hold. */
   get #eventsEach(): number {
-    const { format, maxBatch } = this.#core.document.delivery;
-    return format === 'batch' ? maxBatch : 1;
+    return eventsPerRequest(this.#core.document.delivery);
   }
 
   /** From one of the subscription's slots to the next, in milliseconds; null: it has no limit. */

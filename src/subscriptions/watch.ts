@@ -34,7 +34,8 @@ export class Watch {
     const held = this.#core.failing || row.obstacle !== null;
     // What waits for a rate slot may well wait for longer.
     const since = Math.max(this.#core.progressAt, Math.min(this.#throttle.readyAt ?? 0, now + RATE_WAIT_MAX_MS));
-    const stalled = this.#core.running && !held && now - since > STALLED_MS;
+    // What nobody pulls does not stand still: it is not asked for.
+    const stalled = this.#core.running && !this.#core.isPulled && !held && now - since > STALLED_MS;
     if (stalled === (row.stalled_at !== null)) return;
     this.#core.tx(() =>
       this.#core.setRow({ stalled_at: stalled ? now : null, mirror_version: row.mirror_version + 1, mirror_dirty: 1 }),

@@ -5,9 +5,9 @@ import type {
   ClaimedEvent,
   ClaimResult,
   DeliveryOutcome,
-  DeliveryTarget,
   SettleRequest,
   SettleResult,
+  WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -32,7 +32,7 @@ export function event(sequence: number, more: Partial<ClaimedEvent> = {}): Claim
   return { ...always, sequence, json, ...more };
 }
 
-export function target(more: Partial<DeliveryTarget> = {}): DeliveryTarget {
+export function target(more: Partial<WebhookTarget> = {}): WebhookTarget {
   return {
     kind: 'webhook',
     url: 'https://example.com/hook',

@@ -8,7 +8,7 @@ import { sendTestEvent } from '../../src/deliveries/test-event.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import { sendWebhook, type WebhookPorts } from '../../src/deliveries/webhook.ts';
 import type { WebhookFormat } from '../../src/subscriptions/document.ts';
-import type { ClaimedEvent, DeliveryOutcome, DeliveryTarget } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, WebhookTarget } from '../../src/subscriptions/protocol.ts';
 import { makeSecret } from '../../src/subscriptions/webhook-keys.ts';
 import { bodyText } from '../support/body-text.ts';
 import { settled } from '../support/fake-clock.ts';
@@ -19,7 +19,7 @@ const PREVIOUS = makeSecret({ fraction: () => 0.5, bytes: (length) => new Uint8A
 /** What becomes of one event, the clock moved on in small steps until it is known. */
 async function outcomeOf(
   bench: Bench,
-  to: DeliveryTarget = target(),
+  to: WebhookTarget = target(),
   ports: WebhookPorts = bench.ports,
 ): Promise<DeliveryOutcome> {
   let outcome: DeliveryOutcome | null = null;
@@ -54,7 +54,7 @@ function body(chunk: string, goOn: boolean, onCancel: () => void = () => {}): Re
 }
 
 describe('the request', () => {
-  const request = (more: Partial<DeliveryTarget> = {}, of: Partial<ClaimedEvent> = {}) =>
+  const request = (more: Partial<WebhookTarget> = {}, of: Partial<ClaimedEvent> = {}) =>
     webhookRequest('billing', target(more), event(42, of), 1_767_225_600_999, '9.9.9');
 
   it('is the event as it is, signed, with what a receiver needs to know', () => {

@@ -33,6 +33,11 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   overtake = vi.fn<SubscriptionApi['overtake']>();
   claim = vi.fn<SubscriptionApi['claim']>();
   settle = vi.fn<SubscriptionApi['settle']>();
+  pull = vi.fn<SubscriptionApi['pull']>();
+  hangUp = vi.fn<SubscriptionApi['hangUp']>();
+  ack = vi.fn<SubscriptionApi['ack']>();
+  nack = vi.fn<SubscriptionApi['nack']>();
+  extend = vi.fn<SubscriptionApi['extend']>();
   startReplay = vi.fn<SubscriptionApi['startReplay']>();
   replay = vi.fn<SubscriptionApi['replay']>().mockResolvedValue(null);
   changeReplay = vi.fn<SubscriptionApi['changeReplay']>().mockResolvedValue(null);

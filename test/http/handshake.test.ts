@@ -27,7 +27,7 @@ const put = () =>
 describe('a receiver', () => {
   it('is asked while its subscription is made, and the answer says what came of it', async () => {
     expect(await put()).toMatchObject({ status: 201, body: { status: 'active', reason: null } });
-    expect(hub.subscription('billing').put.mock.lastCall?.[0].document.delivery.handshake).toBe(true);
+    expect(hub.subscription('billing').put.mock.lastCall?.[0].document.delivery).toMatchObject({ handshake: true });
     expect(hub.fetch.mock.calls).toMatchObject([
       [
         URL,

@@ -162,7 +162,6 @@ describe('P8 explained: every refusal says what to change', () => {
     ['DELETE', '/v1/topics/a/scheduled/1', {}],
     ['GET', '/v1/projections/a/state/k', {}],
     ['PUT', '/v1/schemas/t', {}],
-    ['POST', '/v1/subscriptions/a/pull', {}],
     ['PUT', '/v1/routes/r', {}],
     ['POST', '/v1/sources/github', {}],
     ['GET', '/registry/subjects', {}],

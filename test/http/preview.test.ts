@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SubscriptionFilter, Transform } from '../../src/subscriptions/document.ts';
+import { webhookTarget } from '../subscriptions/harness.ts';
 import { FakeHub } from './fake-hub.ts';
 import { subscriptionView } from './views.ts';
 
@@ -100,8 +101,8 @@ describe('POST /v1/subscriptions/{name}/preview', () => {
   });
 
   it('says of a URL that it would not be sent to', async () => {
-    const target = await hub.subscription('billing').target();
-    hub.subscription('billing').target.mockResolvedValue(target && { ...target, url: 'https://10.0.0.1/hook' });
+    const target = webhookTarget(await hub.subscription('billing').target());
+    hub.subscription('billing').target.mockResolvedValue({ ...target, url: 'https://10.0.0.1/hook' });
     expect((await preview({ event: EVENT })).body).toMatchObject({
       matches: true,
       error: expect.stringContaining('Not sent'),

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { withoutSecret } from '../../src/subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import { target } from '../deliveries/consumer-bench.ts';
 import { FakeHub } from './fake-hub.ts';
-import { documentOf, subscriptionView } from './views.ts';
+import { documentOf, subscriptionView, WEBHOOK } from './views.ts';
 
 const SECRET = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
 const PAIR = 'whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==';
@@ -13,7 +14,7 @@ const HOUR_MS = 3_600_000;
 const DOCUMENT = documentOf(['orders']);
 
 function view(document: SubscriptionDocument = DOCUMENT, changes: Partial<SubscriptionView> = {}): SubscriptionView {
-  const shown = { ...document, delivery: { ...document.delivery, secret: null } };
+  const shown = { ...document, delivery: withoutSecret(document.delivery) };
   return subscriptionView('billing', [], { document: shown, ...changes });
 }
 
@@ -26,7 +27,7 @@ beforeEach(() => {
   hub.subscription('billing').put.mockImplementation(async ({ document }) => ({
     outcome: 'created',
     view: view(document),
-    secret: document.delivery.secret ?? SECRET,
+    secret: document.delivery.kind === 'webhook' ? (document.delivery.secret ?? SECRET) : null,
   }));
 });
 
@@ -77,7 +78,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
       filter: { types: ['order.*'], cel: null },
       retry: { scheduleMs: [10, 0, 7 * 24 * HOUR_MS], jitter: 0 },
       delivery: {
-        ...DOCUMENT.delivery,
+        ...WEBHOOK,
         timeoutMs: 100,
         headers: { Authorization: 'Bearer x' },
         rateLimit: { count: 90, spanMs: 60_000 },
@@ -179,7 +180,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ]);
   });
 
-  it.each([['delivery.kind', { ...MINIMAL, delivery: { kind: 'pull', ackDeadline: '30s' } }]])(
+  it.each([['delivery.kind', { ...MINIMAL, delivery: { kind: 'service', binding: 'BILLING' } }]])(
     'says of %s that it is not supported yet',
     async (path, body) => {
       const refused = await put(body);
@@ -403,7 +404,7 @@ describe('a subscription', () => {
   it.each(['structured', 'binary', 'data', 'batch'] as const)('takes the format %s', async (format) => {
     const made = await put({ ...MINIMAL, delivery: { ...MINIMAL.delivery, format, secret: PAIR } });
     expect(made).toMatchObject({ status: 201, body: { delivery: { format, secret: PAIR } } });
-    expect(documentPut()?.delivery.format).toBe(format);
+    expect(documentPut()?.delivery).toMatchObject({ format });
   });
 
   it('sends a signed test event and says what came back', async () => {

@@ -1,10 +1,23 @@
-import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import type { TopicDescription } from '../../src/topics/protocol.ts';
 
 /** What the fakes of fake-hub.ts answer with. */
 
 const HOUR_MS = 3_600_000;
+
+/** A webhook that has every default of api.md. */
+export const WEBHOOK: WebhookDelivery = {
+  kind: 'webhook',
+  url: 'https://billing.example.net/hook',
+  format: 'structured',
+  timeoutMs: 15_000,
+  headers: {},
+  secret: null,
+  rateLimit: null,
+  maxBatch: 1,
+  handshake: false,
+};
 
 /** A document that has every default of api.md. */
 export function documentOf(topics: string[], changes: Partial<SubscriptionDocument> = {}): SubscriptionDocument {
@@ -19,17 +32,7 @@ export function documentOf(topics: string[], changes: Partial<SubscriptionDocume
     retry: { scheduleMs: [5_000, 300_000, 1_800_000, ...hours], jitter: 0.2 },
     disableAfterMs: 5 * 24 * HOUR_MS,
     attempts: { maxCount: 10_000, maxAgeMs: 7 * 24 * HOUR_MS },
-    delivery: {
-      kind: 'webhook',
-      url: 'https://billing.example.net/hook',
-      format: 'structured',
-      timeoutMs: 15_000,
-      headers: {},
-      secret: null,
-      rateLimit: null,
-      maxBatch: 1,
-      handshake: false,
-    },
+    delivery: WEBHOOK,
     ...changes,
   };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { devArguments, reach } from '../../scripts/hub/dev-arguments.ts';
 import { configuredFlags } from '../../scripts/hub/wrangler.ts';
 
-const FLAGS = ['global_fetch_strictly_public'];
+const FLAGS = ['global_fetch_strictly_public', 'enable_request_signal'];
 
 function valuesOf(args: string[], option: string): string[] {
   return args.flatMap((arg, index) => (arg === option ? [args[index + 1] ?? ''] : []));

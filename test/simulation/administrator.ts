@@ -1,6 +1,13 @@
 import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import type { Position } from '../../src/events/position.ts';
-import type { SubscriptionDocument, Transform } from '../../src/subscriptions/document.ts';
+import { rateLimitOf } from '../../src/subscriptions/delivery-kinds.ts';
+import type {
+  PullDelivery,
+  SubscriptionDocument,
+  Transform,
+  WebhookDelivery,
+  WebhookFormat,
+} from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
 import type { Configure } from '../history/operations.ts';
 import type { RateChange } from '../history/rate-rules.ts';
@@ -205,7 +212,7 @@ export class Administrator {
     this.asked.set(name, before);
     const change: RateChange = {
       subscription: name,
-      limit: document.delivery.rateLimit,
+      limit: rateLimitOf(document.delivery),
       from: this.#world.scheduler.elapsed,
       madeAt: Number.POSITIVE_INFINITY,
     };
@@ -243,29 +250,45 @@ export class Administrator {
     const types = random.pick(FILTERS);
     const expression = this.#plan.expressions && random.chance(0.5) ? random.pick(EXPRESSIONS) : null;
     const format = random.pick(this.#plan.formats);
+    const kind = random.pick(this.#plan.kinds);
     const document: SubscriptionDocument = {
       topics,
       from,
       filter: expression === null ? { types, cel: null } : { types: [], cel: expression.cel },
-      transform: this.#plan.expressions && random.chance(0.3) ? random.pick(TRANSFORMS) : null,
+      // What is pulled is transformed where it is given out, which is not here.
+      transform: kind === 'webhook' && this.#plan.expressions && random.chance(0.3) ? random.pick(TRANSFORMS) : null,
       ordering: random.pick(this.#plan.orderings),
       maxInFlight: random.pick([1, 2, 8, 64]),
       retry: { scheduleMs: random.pick(SCHEDULES), jitter: 0.2 },
       disableAfterMs: 5 * 24 * 3_600_000,
       attempts: { maxCount: 10_000, maxAgeMs: 7 * 24 * 3_600_000 },
-      delivery: {
-        kind: 'webhook',
-        url: `https://${random.pick(['one', 'two'])}.${name}.example.com/${name}`,
-        format,
-        timeoutMs: random.pick([300, 2_000, 15_000]),
-        headers: {},
-        secret: null,
-        rateLimit: random.pick(this.#plan.rates),
-        maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
-        handshake: this.#plan.handshakes,
-      },
+      delivery: kind === 'webhook' ? this.#webhook(name, format) : this.#pull(),
     };
     return { document, passes: expression?.passes ?? types };
+  }
+
+  #webhook(name: string, format: WebhookFormat): WebhookDelivery {
+    const { random } = this.#world.scheduler;
+    return {
+      kind: 'webhook',
+      url: `https://${random.pick(['one', 'two'])}.${name}.example.com/${name}`,
+      format,
+      timeoutMs: random.pick([300, 2_000, 15_000]),
+      headers: {},
+      secret: null,
+      rateLimit: random.pick(this.#plan.rates),
+      maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
+      handshake: this.#plan.handshakes,
+    };
+  }
+
+  #pull(): PullDelivery {
+    const { random } = this.#world.scheduler;
+    return {
+      kind: 'pull',
+      ackDeadlineMs: random.pick([1_000, 5_000, 30_000]),
+      maxDeliveries: random.pick([1, 2, 5, 100]),
+    };
   }
 
   async #seek(name: string): Promise<void> {

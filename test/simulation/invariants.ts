@@ -146,15 +146,18 @@ const ALL_RULES = Object.entries(RULES)
   .map(([rule, query]) => `SELECT '${rule}' AS rule, detail FROM (${query})`)
   .join(' UNION ALL ');
 
+/** It is not paused or disabled, and nobody has to ask for what it delivers. */
+const DELIVERS = "NOT paused AND disabled_reason IS NULL AND json_extract(document, '$.delivery.kind') <> 'pull'";
+
 /** What asks for an alarm: an active lane that isn't parked, a lease, a due exception, an outbox. */
 const NEEDS_ALARM = `
   SELECT 'lane' AS what, lanes.id AS id FROM lanes, subscription
     WHERE parked IS NULL AND lanes.status IN ('active', 'attaching') AND (until IS NULL OR next <= until)
-      AND document IS NOT NULL AND NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT 'hold', first FROM holds, subscription WHERE NOT paused AND disabled_reason IS NULL
-  UNION ALL SELECT 'lease', leases.id FROM leases, subscription WHERE token IS NOT NULL OR (NOT paused AND disabled_reason IS NULL)
+      AND ${DELIVERS}
+  UNION ALL SELECT 'hold', first FROM holds, subscription WHERE ${DELIVERS}
+  UNION ALL SELECT 'lease', leases.id FROM leases, subscription WHERE token IS NOT NULL OR (${DELIVERS})
   UNION ALL SELECT 'exception', sequence FROM exceptions, subscription
-    WHERE lease IS NULL AND NOT paused AND disabled_reason IS NULL
+    WHERE lease IS NULL AND ${DELIVERS}
   UNION ALL SELECT 'consent', 0 FROM subscription WHERE document IS NOT NULL AND NOT paused AND disabled_reason IS NULL AND consent = 'pending'
   UNION ALL SELECT 'letter', sequence FROM letters WHERE dirty = 1
   UNION ALL SELECT 'mirror', 0 FROM subscription WHERE mirror_dirty = 1

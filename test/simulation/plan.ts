@@ -39,6 +39,8 @@ export interface Plan {
   interventions: boolean;
   /** Every subscription asks its receiver for its consent. */
   handshakes: boolean;
+  /** How subscriptions are to be delivered to. */
+  kinds: ('webhook' | 'pull')[];
   /** How many of a log's events wait until their identities and keys are put in order. */
   youngEventsMax: number;
 }
@@ -95,5 +97,6 @@ export function drawPlan(random: SeededRandom): Plan {
     youngEventsMax: random.pick([1, 3, 8, 1_000]),
     expressions: random.chance(0.4),
     handshakes: random.chance(0.2),
+    kinds: random.pick([['webhook'], ['webhook'], ['pull'], ['webhook', 'pull']]),
   };
 }

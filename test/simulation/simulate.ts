@@ -5,6 +5,7 @@ import { checkKeys, checkTold, leftToDo, TableWatch } from './invariants.ts';
 import { judge } from './judge.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { Producer } from './producers.ts';
+import { Pullers } from './pullers.ts';
 import { SeededRandom } from './random.ts';
 import { readNowAndThen } from './readers.ts';
 import { Recorder } from './recorder.ts';
@@ -73,12 +74,15 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       .then(() => {
         busy = false;
       }, onRejection);
+    const pullers = new Pullers(world);
+    void pullers.run(plan).catch(onRejection);
     void rage(world, plan, () => !busy).catch(onRejection);
     const worked = await scheduler.run(() => looking() || violations.length > 0 || !busy, STEPS_MAX);
     if (worked !== 'done') {
       broken('calls', `the clients' calls never came back (${worked})`);
     }
     calm(world);
+    pullers.isHealthy = true;
     if (violations.length === 0) {
       await heal(world, plan, () => looking() || violations.length > 0, broken);
     }

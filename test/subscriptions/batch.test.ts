@@ -170,7 +170,7 @@ describe('a batch', () => {
     await hub.advance(1_500);
     const message = hub.take(hub.deliveries);
     const claimed = await hub.claim(message);
-    expect(claimed.target.format).toBe('structured');
+    expect(claimed.target).toMatchObject({ format: 'structured' });
     await settle(
       hub,
       message,

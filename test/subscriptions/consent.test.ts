@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RateLimit } from '../../src/subscriptions/document.ts';
 import { slowerRate } from '../../src/subscriptions/rate.ts';
-import { booked, Hub, unlocked, WEBHOOK } from './harness.ts';
+import { booked, Hub, WEBHOOK, webhookTarget } from './harness.ts';
 
 const ASKING = { delivery: { ...WEBHOOK, handshake: true } };
 const HUB = 'https://hub.example.com';
@@ -136,7 +136,7 @@ describe('consent', () => {
   test('is not needed without a handshake, and asked for once there is one', async () => {
     const hub = await askingHub();
     expect((await hub.subscribe('billing')).status).toBe('active');
-    expect(unlocked(await hub.subscription('billing').target()).origin).toBe(undefined);
+    expect(webhookTarget(await hub.subscription('billing').target()).origin).toBe(undefined);
     expect((await hub.subscribe('billing', ASKING)).status).toBe('pending');
     await consent(hub);
     expect((await hub.view('billing')).status).toBe('active');
@@ -159,7 +159,7 @@ describe('consent', () => {
     const hub = await askingHub();
     await hub.subscription('billing').consentRequest('https://hub.example.com:8443');
     await hub.subscription('billing').consentRequest(null);
-    expect(unlocked(await hub.subscription('billing').target()).origin).toBe('hub.example.com');
+    expect(webhookTarget(await hub.subscription('billing').target()).origin).toBe('hub.example.com');
   });
 });
 

@@ -7,12 +7,15 @@ import { COMPANY_MS } from '../../src/subscriptions/limits.ts';
 import type {
   ClaimResult,
   DeliveryOutcome,
+  DeliveryTarget,
   HandshakeMessage,
   LeaseMessage,
   Locked,
+  NoWebhook,
   PutRequest,
   PutResult,
   SubscriptionView,
+  WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
@@ -49,7 +52,7 @@ export const WEBHOOK: WebhookDelivery = {
   handshake: false,
 };
 
-export const DOCUMENT: SubscriptionDocument = {
+export const DOCUMENT = {
   topics: ['orders'],
   from: { kind: 'latest' },
   filter: { types: [], cel: null },
@@ -60,12 +63,20 @@ export const DOCUMENT: SubscriptionDocument = {
   disableAfterMs: 432_000_000,
   attempts: { maxCount: 10_000, maxAgeMs: 604_800_000 },
   delivery: WEBHOOK,
-};
+} satisfies SubscriptionDocument;
 
 /** What a subscription answers whose secret can be opened. */
-export function unlocked<T extends object>(answer: T | Locked | null): T {
-  if (answer === null || 'locked' in answer) throw new Error(`There is no secret: ${JSON.stringify(answer)}`);
+export function unlocked<T extends object>(answer: T | NoWebhook | Locked | null): T {
+  if (answer === null || 'locked' in answer || 'noWebhook' in answer)
+    throw new Error(`There is no secret: ${JSON.stringify(answer)}`);
   return answer;
+}
+
+/** The same of where it delivers to. */
+export function webhookTarget(answer: DeliveryTarget | Locked | null): WebhookTarget {
+  const target = unlocked(answer);
+  if (target.kind !== 'webhook') throw new Error(`It is of the kind ${target.kind}.`);
+  return target;
 }
 
 /** Logs and subscriptions over Node's SQLite, wired to each other, with a queue that a test looks into. Nothing moves by itself. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Vault } from '../../src/subscriptions/vault.ts';
-import { booked, Hub, unlocked, WEBHOOK } from './harness.ts';
+import { booked, Hub, unlocked, WEBHOOK, webhookTarget } from './harness.ts';
 
 const OLD = new Hub().hubSecret;
 const NEW = 'bmV3LWh1Yi1zZWNyZXQtbmV3LWh1Yi1zZWNyZXQtbmV3LWg=';
@@ -14,7 +14,7 @@ async function deploy(hub: Hub, hubSecret: string): Promise<void> {
   hub.subscription('billing');
 }
 
-const signing = async (hub: Hub) => unlocked(await hub.subscription('billing').target()).secrets;
+const signing = async (hub: Hub) => webhookTarget(await hub.subscription('billing').target()).secrets;
 const sealedUnder = (hub: Hub) => hub.catalog.sealedUnder();
 
 describe('P7: a new HUB_SECRET', () => {

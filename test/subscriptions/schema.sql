@@ -24,7 +24,7 @@ CREATE TABLE exceptions (
         event TEXT,                                -- a redriven one's, whole: the log may not have it any more
         first_attempt_at INTEGER,
         last_status INTEGER,
-        last_error TEXT, key TEXT, batch INTEGER,
+        last_error TEXT, key TEXT, batch INTEGER, token TEXT,
         PRIMARY KEY (lane, sequence)
       ) WITHOUT ROWID;
 
@@ -114,7 +114,7 @@ CREATE TABLE leases (
         sends INTEGER NOT NULL DEFAULT 0,
         due INTEGER NOT NULL,                      -- claimed: its deadline; else when to send again
         target_version INTEGER NOT NULL DEFAULT 0  -- at the claim
-      , keys TEXT, batch INTEGER, paced INTEGER NOT NULL DEFAULT 0);
+      , keys TEXT, batch INTEGER, paced INTEGER NOT NULL DEFAULT 0, held_since INTEGER);
 
 CREATE TABLE letters (
         topic TEXT NOT NULL,

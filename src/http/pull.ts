@@ -1,0 +1,223 @@
+import { z } from 'zod';
+import { toBase64Url } from '../access/key-tokens.ts';
+import { transformedEvent } from '../deliveries/transforming.ts';
+import { durationSchema, formatDuration } from '../events/durations.ts';
+import type { DeliveryKind } from '../subscriptions/document.ts';
+import {
+  ACK_IDS_MAX,
+  HELD_MAX_MS,
+  NACK_DELAY_MAX_MS,
+  PULL_EVENTS_MAX,
+  PULL_WAIT_MAX_MS,
+} from '../subscriptions/limits.ts';
+import type { AckResult, PulledDelivery, PullResult, SubscriptionApi } from '../subscriptions/protocol.ts';
+import { nameField } from './fields.ts';
+import { Problem } from './problem.ts';
+import { type Route, route } from './route.ts';
+import { unknownSubscription } from './subscription-problems.ts';
+
+/** Pulling: any program asks for events, and says of each what became of it. */
+
+const tag = 'Subscriptions';
+const scopes = 'subscriptions:{name}';
+const params = { name: nameField };
+const needs = ({ name }: { name: string }) => [{ scope: 'subscriptions' as const, on: name }];
+
+export const ACK_ID_LENGTH_MAX = 200;
+export const NACK_REASON_LENGTH_MAX = 1_024;
+const DEFAULT_PULL = 100;
+/** Of a pull's name. */
+const PULLER_BYTES = 12;
+
+const pullAnswer = z.object({
+  deliveries: z.array(
+    z.object({
+      ackId: z.string().describe('Opaque; names this delivery until it is settled or its deadline is over.'),
+      attempt: z.int().describe('1 for the first.'),
+      replay: z.string().nullable().describe('The replay that it is of.'),
+      redriven: z.boolean().describe('It was a dead letter.'),
+      event: z.looseObject({}).describe('The CloudEvent, structured.'),
+    }),
+  ),
+  ackDeadline: z.string().describe('So long each of them is held.'),
+});
+
+const ackIds = z.array(z.string().max(ACK_ID_LENGTH_MAX)).min(1).max(ACK_IDS_MAX);
+
+const ackAnswer = z.object({
+  results: z.array(
+    z.object({
+      ackId: z.string(),
+      ok: z.boolean(),
+      code: z
+        .enum(['invalid-ack-id', 'stale-ack-id', 'held-too-long'])
+        .optional()
+        .describe(
+          '`invalid-ack-id`: no ack id looks like that; `stale-ack-id`: not, or no longer, one of this subscription: settled, or handed out again since; `held-too-long`: it can not be extended so far.',
+        ),
+    }),
+  ),
+});
+
+const pull = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/pull',
+  tag,
+  summary: 'Pull events',
+  description:
+    `At most \`max\` deliveries, or as many as have 4 MiB; an empty list when there was none for as long as \`wait\`, ` +
+    'or while it is paused. Each is held until its deadline, and comes again unless it was acknowledged by then.',
+  params,
+  query: {},
+  body: z.strictObject({
+    max: z.int().min(1).max(PULL_EVENTS_MAX).default(DEFAULT_PULL),
+    wait: durationSchema(0, PULL_WAIT_MAX_MS)
+      .prefault('0s')
+      .describe('How long to wait for a first event, at most 60s.'),
+  }),
+  needs,
+  scopes: `${scopes}, and read on every topic pattern it names`,
+  responses: { 200: pullAnswer },
+  problems: ['unknown-subscription', 'wrong-delivery-kind'],
+  handler: async ({ params: { name }, body }, context) => {
+    const { hub, request } = context;
+    const subscription = hub.subscription(name);
+    const view = await subscription.configuration();
+    if (view === null) throw unknownSubscription(name);
+    for (const on of view.document.topics) context.require({ scope: 'read', on });
+    const puller = toBase64Url(hub.random.bytes(PULLER_BYTES));
+    // Who hangs up while he waits takes no events with him.
+    const hangUp = () => hub.background(subscription.hangUp(puller));
+    request.signal.addEventListener('abort', hangUp);
+    try {
+      const asked = { v: 1 as const, puller, max: body.max, waitMs: body.wait };
+      const pulled = pulledOrRefuse(await subscription.pull(asked), name);
+      return pullResponse(await transformed(pulled, subscription), pulled.ackDeadlineMs);
+    } finally {
+      request.signal.removeEventListener('abort', hangUp);
+    }
+  },
+});
+
+function pulledOrRefuse(result: PullResult, name: string) {
+  switch (result.outcome) {
+    case 'pulled':
+      return result;
+    case 'unknown-subscription':
+      throw unknownSubscription(name);
+    case 'not-pulled':
+      throw wrongKind(name, result.kind, 'is not pulled');
+  }
+}
+
+function wrongKind(name: string, kind: DeliveryKind, problem: string): Problem {
+  return new Problem('wrong-delivery-kind', `The subscription "${name}" is of the kind ${kind}: it ${problem}.`);
+}
+
+/** The deliveries as they are given out. What a transform fails on is none: it becomes a dead letter. */
+async function transformed(
+  { deliveries, target }: Extract<PullResult, { outcome: 'pulled' }>,
+  subscription: Pick<SubscriptionApi, 'nack'>,
+): Promise<PulledDelivery[]> {
+  if (target.transform === null) return deliveries;
+  const good: PulledDelivery[] = [];
+  const bad = new Map<string, string[]>();
+  for (const delivery of deliveries) {
+    const result = await transformedEvent(target.transform, delivery);
+    if (result.ok) good.push(result.event);
+    else bad.set(result.error, [...(bad.get(result.error) ?? []), delivery.ackId]);
+  }
+  for (const [reason, ids] of bad)
+    await subscription.nack({ v: 1, ackIds: ids, delayMs: null, reason, dead: 'invalid' });
+  return good;
+}
+
+/** The events are JSON as it is stored: nobody has to parse and write them for this. */
+function pullResponse(deliveries: readonly PulledDelivery[], ackDeadlineMs: number): Response {
+  const items = deliveries.map(({ ackId, attempt, replay, redriven, json }) => {
+    const rest = JSON.stringify({ ackId, attempt, replay, redriven });
+    return `${rest.slice(0, -1)},"event":${json}}`;
+  });
+  const body = `{"deliveries":[${items.join(',')}],"ackDeadline":${JSON.stringify(formatDuration(ackDeadlineMs))}}`;
+  return new Response(body, { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } });
+}
+
+const ack = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/ack',
+  tag,
+  summary: 'Acknowledge deliveries',
+  description:
+    'Each id is answered by itself. Acknowledging again is ok. One whose deadline is over is ok too, as long as nobody else has the event.',
+  params,
+  query: {},
+  body: z.strictObject({ ackIds }),
+  needs,
+  scopes,
+  responses: { 200: ackAnswer },
+  problems: ['unknown-subscription', 'wrong-delivery-kind'],
+  handler: async ({ params: { name }, body }, { hub }) =>
+    settled(await hub.subscription(name).ack({ v: 1, ackIds: body.ackIds }), name),
+});
+
+const nack = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/nack',
+  tag,
+  summary: 'Give deliveries back',
+  description:
+    'They come again after `delay`, at once without one, until they were delivered `maxDeliveries` times; with `reject` never: they are dead letters `rejected`.',
+  params,
+  query: {},
+  body: z
+    .strictObject({
+      ackIds,
+      delay: durationSchema(0, NACK_DELAY_MAX_MS).optional(),
+      reason: z.string().max(NACK_REASON_LENGTH_MAX).optional().describe('Kept as the last error.'),
+      reject: z.boolean().default(false),
+    })
+    .superRefine(({ delay, reject }, context) => {
+      if (reject && delay !== undefined)
+        context.addIssue({ code: 'custom', path: ['delay'], message: 'is for what comes again' });
+    }),
+  needs,
+  scopes,
+  responses: { 200: ackAnswer },
+  problems: ['unknown-subscription', 'wrong-delivery-kind'],
+  handler: async ({ params: { name }, body }, { hub }) => {
+    const { delay: delayMs = null, reason = null, reject } = body;
+    const request = { v: 1 as const, ackIds: body.ackIds, delayMs, reason };
+    return settled(await hub.subscription(name).nack({ ...request, dead: reject ? 'rejected' : null }), name);
+  },
+});
+
+const extend = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{name}/extend',
+  tag,
+  summary: 'Hold deliveries for longer',
+  description: 'From now on for so long; never shorter than they were held before, and 12 hours in all at most.',
+  params,
+  query: {},
+  body: z.strictObject({ ackIds, by: durationSchema(0, HELD_MAX_MS) }),
+  needs,
+  scopes,
+  responses: { 200: ackAnswer },
+  problems: ['unknown-subscription', 'wrong-delivery-kind'],
+  handler: async ({ params: { name }, body }, { hub }) =>
+    settled(await hub.subscription(name).extend({ v: 1, ackIds: body.ackIds, byMs: body.by }), name),
+});
+
+/** @throws Problem unless its deliveries have ack ids */
+function settled(result: AckResult, name: string) {
+  switch (result.outcome) {
+    case 'settled':
+      return { status: 200 as const, body: { results: result.results } };
+    case 'unknown-subscription':
+      throw unknownSubscription(name);
+    case 'not-acknowledged':
+      throw wrongKind(name, result.kind, 'has no ack ids');
+  }
+}
+
+export const pullRoutes: Route[] = [pull, ack, nack, extend];

@@ -1,0 +1,87 @@
+import type { Delivery, RateLimit, WebhookDelivery } from './document.ts';
+import { LEASE_EVENTS_MAX, PULL_EVENTS_MAX } from './limits.ts';
+import { leaseSize } from './retry.ts';
+
+/** What the core has to know of the kinds of delivery, and all that it knows of them. */
+
+/** Is a lease one request? */
+export function isBatch(delivery: Delivery): delivery is WebhookDelivery {
+  return delivery.kind === 'webhook' && delivery.format === 'batch';
+}
+
+/** How many events a request may hold: what a rate limit counts is requests. */
+export function eventsPerRequest(delivery: Delivery): number {
+  return isBatch(delivery) ? delivery.maxBatch : 1;
+}
+
+/** How long one attempt may keep whoever makes it; 0: no time to speak of. */
+export function attemptMaxMs(delivery: Delivery): number {
+  switch (delivery.kind) {
+    case 'webhook':
+    case 'service':
+      return delivery.timeoutMs;
+    case 'queue':
+    case 'pull':
+      return 0;
+  }
+}
+
+/** How many events a lease may hold so that whoever claims it can finish them in its time. */
+export function leaseEventsMax(delivery: Delivery): number {
+  switch (delivery.kind) {
+    case 'webhook':
+    case 'service':
+      return leaseSize(delivery.timeoutMs);
+    case 'queue':
+      return LEASE_EVENTS_MAX;
+    case 'pull':
+      return PULL_EVENTS_MAX;
+  }
+}
+
+/** The rate limit that is configured; null: there is none. */
+export function rateLimitOf(delivery: Delivery): RateLimit | null {
+  return delivery.kind === 'pull' ? null : delivery.rateLimit;
+}
+
+/** The secret that a configuration gives; null: none. */
+export function secretGiven(delivery: Delivery): string | null {
+  return delivery.kind === 'webhook' ? delivery.secret : null;
+}
+
+/** The configuration as it is stored: the secret has a column of its own. */
+export function withoutSecret(delivery: Delivery): Delivery {
+  return delivery.kind === 'webhook' ? { ...delivery, secret: null } : delivery;
+}
+
+/**
+ * Where it goes, as far as health, a 410 and a consent are of it alone: with another of these nothing is known of the
+ * receiver.
+ */
+export function isSameTarget(a: Delivery, b: Delivery): boolean {
+  switch (a.kind) {
+    case 'webhook':
+      return b.kind === 'webhook' && a.url === b.url;
+    case 'queue':
+    case 'service':
+      return b.kind === a.kind && a.binding === b.binding;
+    case 'pull':
+      return b.kind === 'pull';
+  }
+}
+
+/**
+ * For how long each delivery of a claim is held by its ack id before it is leased again, milliseconds; null: whoever claims
+ * settles, and renews the claim meanwhile.
+ */
+export function ackDeadlineOf(delivery: Delivery): number | null {
+  switch (delivery.kind) {
+    case 'webhook':
+    case 'service':
+      return null;
+    case 'queue':
+      return delivery.confirm ? delivery.ackDeadlineMs : null;
+    case 'pull':
+      return delivery.ackDeadlineMs;
+  }
+}

@@ -1,0 +1,229 @@
+import { type AckId, isSameToken, parseAckId } from './ack-ids.ts';
+import type { Core } from './core.ts';
+import { ackDeadlineOf } from './delivery-kinds.ts';
+import { columnsOf, contentOf, type Leased } from './lease-content.ts';
+import { ACKED_KEPT, HELD_MAX_MS } from './limits.ts';
+import type { AckedId, AckRequest, AckResult, DeliveryOutcome, ExtendRequest, NackRequest } from './protocol.ts';
+import type { LaneRow, LeaseRow } from './rows.ts';
+import type { Settling } from './settling.ts';
+
+/** A delivery that is held by an id. */
+interface Found {
+  lane: LaneRow;
+  lease: LeaseRow;
+  entry: Leased;
+}
+
+/** Null: the id is answered with ok. */
+type Refusal = Extract<AckedId, { ok: false }>['code'] | null;
+
+/**
+ * What has to be settled by ack ids: each delivery by itself, whatever else was handed out with it. They are held as one
+ * lease until a part of it is to be held for longer; then it is two.
+ */
+export class Held {
+  readonly #core: Core;
+  readonly #settling: Settling;
+  /** Acknowledged of late, oldest first. */
+  readonly #acked = new Set<string>();
+
+  constructor(core: Core, settling: Settling) {
+    this.#core = core;
+    this.#settling = settling;
+  }
+
+  /** Acknowledging again what was acknowledged a moment ago changes nothing, and is answered alike. */
+  ack({ ackIds }: AckRequest): AckResult {
+    const result = this.#settle(
+      ackIds,
+      (found, now) => delivered(found.lane, found.entry.sequence, found.lease.held_since ?? now, now),
+      (ackId, id, now) => (this.#acked.has(ackId) || this.#ackLate(id, now) ? null : 'stale-ack-id'),
+    );
+    if (result.outcome === 'settled') this.#remember(result.results);
+    return result;
+  }
+
+  nack({ ackIds, delayMs, reason, dead }: NackRequest): AckResult {
+    return this.#settle(
+      ackIds,
+      ({ lane, lease, entry: { sequence } }, now) => {
+        const error = reason ?? (dead === null ? 'The consumer could not do it.' : 'The consumer refused it.');
+        if (dead === 'invalid') return { kind: 'invalid', topic: lane.topic, sequence, error };
+        const failed = notDone(lane, sequence, lease.held_since ?? now, now, { outcome: 'failed', error });
+        return { ...failed, retryAfterMs: delayMs, ...(dead === null ? {} : { rejected: true }) };
+      },
+      () => 'stale-ack-id',
+    );
+  }
+
+  extend({ ackIds, byMs }: ExtendRequest): AckResult {
+    return this.#each(ackIds, (parsed, now) => {
+      const until = now + byMs;
+      const longer = new Map<LeaseRow, Leased[]>();
+      const look = this.#lookUp();
+      const answers = parsed.map(({ id }): Refusal => {
+        const found = look(id);
+        if (found === null) return 'stale-ack-id';
+        if (until > (found.lease.held_since ?? now) + HELD_MAX_MS) return 'held-too-long';
+        pushTo(longer, found.lease, found.entry);
+        return null;
+      });
+      for (const [lease, part] of longer) if (until > lease.due) this.#hold(lease, part, until);
+      return answers;
+    });
+  }
+
+  /** Holds a part of a lease for longer than the rest of it. Only inside `tx`. */
+  #hold(lease: LeaseRow, part: readonly Leased[], due: number): void {
+    const { sql } = this.#core;
+    if (part.length === lease.count) {
+      sql.setLease(lease.id, { due });
+      return;
+    }
+    const sequences = part.map(({ sequence }) => sequence);
+    const taken = new Set(sequences);
+    const rest = contentOf(lease).filter(({ sequence }) => !taken.has(sequence));
+    sql.setLease(lease.id, columnsOf(rest));
+    const id = this.#core.randomNumber();
+    const { lane, retry, token, held_since, target_version } = lease;
+    sql.addLease({ id, lane, retry, ...columnsOf(part), due, batch: null, token, held_since, target_version });
+    if (retry) sql.setExceptionLease(lane, sequences, id);
+  }
+
+  /** The alarm's part: the time for some is over. */
+  handleDue(): void {
+    const { sql } = this.#core;
+    const now = this.#core.now();
+    const { held: due } = sql.leaseDues();
+    if (due === null || (due > now && due <= now + HELD_MAX_MS)) return;
+    this.#core.tx(() => {
+      sql.clampHeld(now + HELD_MAX_MS);
+      for (const lease of sql.heldDue(now)) {
+        const lane = sql.lane(lease.lane);
+        if (lane === null) continue;
+        const late = { outcome: 'timeout', error: 'It was not acknowledged in time.' } as const;
+        const outcomes = contentOf(lease).map(({ sequence }) =>
+          notDone(lane, sequence, lease.held_since ?? now, now, late),
+        );
+        this.#settling.settleHeld(lease, outcomes);
+      }
+    });
+  }
+
+  /** Settles what is held of these, each as `outcomeOf` says; of others `otherwise` says what is answered. */
+  #settle(
+    ackIds: readonly string[],
+    outcomeOf: (found: Found, now: number) => DeliveryOutcome,
+    otherwise: (ackId: string, id: AckId, now: number) => Refusal,
+  ): AckResult {
+    return this.#each(ackIds, (parsed, now) => {
+      const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
+      const look = this.#lookUp();
+      const answers = parsed.map(({ ackId, id }) => {
+        const found = look(id);
+        if (found === null) return otherwise(ackId, id, now);
+        pushTo(outcomes, found.lease, outcomeOf(found, now));
+        return null;
+      });
+      for (const [lease, own] of outcomes) this.#settling.settleHeld(lease, own);
+      return answers;
+    });
+  }
+
+  /** One transaction over all ids that may be some, each once; answers for each that was asked about. */
+  #each(
+    ackIds: readonly string[],
+    work: (parsed: { ackId: string; id: AckId }[], now: number) => Refusal[],
+  ): AckResult {
+    const { present } = this.#core;
+    if (present === null) return { outcome: 'unknown-subscription' };
+    const { delivery } = present.document;
+    if (ackDeadlineOf(delivery) === null) return { outcome: 'not-acknowledged', kind: delivery.kind };
+    const parsed = [...new Set(ackIds)].flatMap((ackId) => {
+      const id = parseAckId(ackId);
+      return id === null ? [] : [{ ackId, id }];
+    });
+    const answers = this.#core.tx(() => work(parsed, this.#core.now()));
+    const refusals = new Map(parsed.map(({ ackId }, index) => [ackId, answers[index] ?? null]));
+    return {
+      outcome: 'settled',
+      results: ackIds.map((ackId) => {
+        const code = refusals.has(ackId) ? (refusals.get(ackId) ?? null) : 'invalid-ack-id';
+        return code === null ? { ackId, ok: true } : { ackId, ok: false, code };
+      }),
+    };
+  }
+
+  /** Finds what an id holds, as long as nothing is settled. */
+  #lookUp(): (id: AckId) => Found | null {
+    const { sql } = this.#core;
+    const lanes = new Map<number, Map<number, Found>>();
+    const heldIn = (laneId: number): Map<number, Found> => {
+      const known = lanes.get(laneId);
+      if (known) return known;
+      const lane = sql.lane(laneId);
+      const leases = lane === null ? [] : sql.leasesOf(laneId).filter(({ held_since }) => held_since !== null);
+      const held = new Map(
+        leases.flatMap((lease) =>
+          contentOf(lease).flatMap((entry) => (lane ? [[entry.sequence, { lane, lease, entry }] as const] : [])),
+        ),
+      );
+      lanes.set(laneId, held);
+      return held;
+    };
+    return ({ lane, sequence, token }) => {
+      const found = heldIn(lane).get(sequence);
+      return found && isSameToken(token, found.lease.token) ? found : null;
+    };
+  }
+
+  /** Done after all, and nobody else has it yet: false if somebody does, or it is not owed any more. Only inside `tx`. */
+  #ackLate({ lane: laneId, sequence, token }: AckId, now: number): boolean {
+    const lane = this.#core.sql.lane(laneId);
+    const exception = lane && this.#core.sql.exception(laneId, sequence);
+    if (!lane || !exception || exception.lease !== null || !isSameToken(token, exception.token)) return false;
+    this.#settling.deliveredLate(lane, exception, delivered(lane, sequence, exception.first_attempt_at ?? now, now));
+    return true;
+  }
+
+  /** In memory only: after a restart one that is told again is stale. */
+  #remember(results: readonly AckedId[]): void {
+    for (const { ackId, ok } of results) if (ok) this.#acked.add(ackId);
+    for (const oldest of this.#acked) {
+      if (this.#acked.size <= ACKED_KEPT) return;
+      this.#acked.delete(oldest);
+    }
+  }
+}
+
+function pushTo<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
+}
+
+function delivered({ topic }: LaneRow, sequence: number, since: number, now: number) {
+  const latencyMs = Math.max(0, now - since);
+  return { kind: 'delivered', topic, sequence, at: since, latencyMs, status: null, response: '' } as const;
+}
+
+function notDone(
+  { topic }: LaneRow,
+  sequence: number,
+  since: number,
+  now: number,
+  what: { outcome: 'failed' | 'timeout'; error: string },
+) {
+  const latencyMs = Math.max(0, now - since);
+  return {
+    kind: 'failed',
+    topic,
+    sequence,
+    at: since,
+    latencyMs,
+    status: null,
+    response: '',
+    retryAfterMs: null,
+    ...what,
+  } as const;
+}

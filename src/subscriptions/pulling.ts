@@ -1,0 +1,209 @@
+import { settledWithin } from '../topics/timeout.ts';
+import type { Claiming, Wanted } from './claiming.ts';
+import type { Configuration } from './configuration.ts';
+import type { Core } from './core.ts';
+import type { Lanes } from './lanes.ts';
+import type { Leases } from './leases.ts';
+import {
+  LEASE_BYTES_MAX,
+  PULL_GATHER_MS,
+  PULL_LOOK_MAX_MS,
+  PULL_TRANSFORMED_MAX,
+  PULLERS_MAX,
+  VIEW_CONCURRENCY,
+} from './limits.ts';
+import { inParallel } from './parallel.ts';
+import type { PulledDelivery, PullRequest, PullResult } from './protocol.ts';
+import type { LaneRow } from './rows.ts';
+
+/** Somebody who waits. */
+interface Puller {
+  wanted: Wanted;
+  deliveries: PulledDelivery[];
+  /** It has a delivery, or will have none. */
+  first: PromiseWithResolvers<void>;
+}
+
+interface PullingParts {
+  leases: Leases;
+  claiming: Claiming;
+  lanes: Lanes;
+  configuration: Configuration;
+}
+
+/**
+ * Those who pull, in the order in which they came. Lanes lease what they ask for and no more, and each lease is handed to who
+ * has waited longest; what nobody asks for stays in the logs. Only memory: whoever waits asks again.
+ */
+export class Pulling {
+  readonly #core: Core;
+  readonly #claiming: Claiming;
+  readonly #lanes: Lanes;
+  readonly #configuration: Configuration;
+  readonly #pullers = new Map<string, Puller>();
+  /** Leases on their way to somebody. */
+  #handing = 0;
+  /** Those who want to know when nothing more is on its way. */
+  readonly #resting: (() => void)[] = [];
+
+  constructor(core: Core, { leases, claiming, lanes, configuration }: PullingParts) {
+    this.#core = core;
+    this.#claiming = claiming;
+    this.#lanes = lanes;
+    this.#configuration = configuration;
+    leases.offered = (made) => this.#offer(made);
+    lanes.looked = () => this.#tellWhoRests();
+  }
+
+  /** Hands out what there is; waits for the first delivery if there is none. @throws only if storage fails */
+  async pull({ puller: name, max, waitMs }: PullRequest): Promise<PullResult> {
+    const { present } = this.#core;
+    if (present === null) return { outcome: 'unknown-subscription' };
+    const { delivery, transform } = present.document;
+    if (delivery.kind !== 'pull') return { outcome: 'not-pulled', kind: delivery.kind };
+    const events = transform?.data == null ? max : Math.min(max, PULL_TRANSFORMED_MAX);
+    const puller: Puller = {
+      wanted: { events, bytes: LEASE_BYTES_MAX, isFirst: true },
+      deliveries: [],
+      first: Promise.withResolvers(),
+    };
+    const waits = waitMs > 0 && this.#pullers.size < PULLERS_MAX;
+    this.#pullers.set(name, puller);
+    this.#count();
+    try {
+      this.#start();
+      await this.#wait(puller, waits ? waitMs : 0);
+    } finally {
+      this.#leave(name);
+    }
+    const { ackDeadlineMs } = delivery;
+    return { outcome: 'pulled', deliveries: puller.deliveries, ackDeadlineMs, target: { kind: 'pull', transform } };
+  }
+
+  async #wait(puller: Puller, waitMs: number): Promise<void> {
+    const { clock } = this.#core.ports;
+    const { promise } = puller.first;
+    if (waitMs > 0) await settledWithin(clock, promise, waitMs);
+    else await settledWithin(clock, Promise.race([promise, this.#nothingMore()]), PULL_LOOK_MAX_MS);
+    if (puller.deliveries.length > 0 && puller.wanted.events > 0)
+      await settledWithin(clock, this.#atRest(), PULL_GATHER_MS);
+  }
+
+  /** Who waited under this name is gone: what comes is for others. */
+  hangUp(name: string): void {
+    const puller = this.#pullers.get(name);
+    this.#leave(name);
+    puller?.first.resolve();
+  }
+
+  /** Nobody is to wait any more for what will not come: it is gone, or of another kind. */
+  answerAll(): void {
+    for (const { first } of this.#pullers.values()) first.resolve();
+  }
+
+  #start(): void {
+    // What was leased for somebody who is gone comes first.
+    const { sql } = this.#core;
+    const left = sql.unclaimed() === 0 ? [] : sql.leases().flatMap(({ id, token }) => (token === null ? [id] : []));
+    if (left.length > 0) this.#offer(left);
+    this.#lanes.pump();
+    // While somebody waits, what is due is due to somebody.
+    this.#core.tx(() => undefined);
+  }
+
+  /** From here on it gets nothing more. */
+  #leave(name: string): void {
+    this.#pullers.delete(name);
+    this.#count();
+  }
+
+  #count(): void {
+    this.#core.asked = [...this.#pullers.values()].reduce((sum, { wanted }) => sum + wanted.events, 0);
+    this.#core.askedNext = this.#next?.wanted.events ?? 0;
+  }
+
+  /** Gives leases to those who wait, as far as they want them; the rest waits for the next who asks. */
+  #offer(made: readonly number[]): void {
+    if (this.#pullers.size === 0 || made.length === 0) return;
+    this.#handing += 1;
+    this.#core.ports.background(this.#hand([...made]));
+  }
+
+  /** Never throws: a lease that could not be handed out is offered again. */
+  async #hand(leases: number[]): Promise<void> {
+    try {
+      for (let id = leases.shift(); id !== undefined && this.#next !== undefined; id = leases.shift()) {
+        let first: Puller | undefined;
+        const left = await this.#claiming.hold(
+          id,
+          () => {
+            first = this.#next;
+            return first?.wanted ?? null;
+          },
+          (deliveries) => first && this.#give(first, deliveries),
+        );
+        // Nothing more fits into what he gets.
+        if (left[0] === id && first !== undefined) {
+          first.wanted = { ...first.wanted, events: 0 };
+          this.#count();
+        }
+        leases.unshift(...left);
+      }
+    } catch (error) {
+      this.#core.warn('a lease could not be handed out', { error: String(error) });
+    }
+    this.#handing -= 1;
+    for (const { deliveries, first } of this.#pullers.values()) if (deliveries.length > 0) first.resolve();
+    this.#tellWhoRests();
+  }
+
+  /** Who has waited longest and wants more. */
+  get #next(): Puller | undefined {
+    return [...this.#pullers.values()].find(({ wanted }) => wanted.events > 0);
+  }
+
+  #give(puller: Puller, deliveries: PulledDelivery[]): void {
+    puller.deliveries.push(...deliveries);
+    const bytes = puller.wanted.bytes - deliveries.reduce((sum, { json }) => sum + json.length, 0);
+    const events = puller.wanted.events - deliveries.length;
+    puller.wanted = { events, bytes, isFirst: puller.deliveries.length === 0 };
+    this.#count();
+  }
+
+  /** Resolves when all is handed out that is there. A parked lane may not have been told yet of what its log has. */
+  async #nothingMore(): Promise<void> {
+    await this.#atRest();
+    const parked = [...this.#configuration.liveLanes()].filter((lane) => lane.parked !== null);
+    const owed = await inParallel(parked, VIEW_CONCURRENCY, (lane) => this.#takeOutIfOwed(lane));
+    if (!owed.includes(true)) return;
+    this.#lanes.pump();
+    await this.#atRest();
+  }
+
+  /** Takes a lane out of its park if its log has something for it: true if it has. */
+  async #takeOutIfOwed({ id, topic, parked }: LaneRow): Promise<boolean> {
+    const { name } = this.#core.ports;
+    try {
+      const standing = await this.#core.ask(topic, (log) => log.standing(name));
+      const isAsleep = standing.parked?.ticket === parked && standing.parked?.owed === null;
+      if (isAsleep || this.#core.sql.lane(id)?.parked !== parked) return false;
+      this.#core.tx(() => this.#core.sql.setLane(id, { parked: null }));
+      return true;
+    } catch (error) {
+      this.#core.laneFailed(id, error);
+      return false;
+    }
+  }
+
+  #atRest(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resting.push(resolve);
+      this.#tellWhoRests();
+    });
+  }
+
+  #tellWhoRests(): void {
+    if (this.#handing > 0 || !this.#lanes.areAtRest) return;
+    for (const tell of this.#resting.splice(0)) tell();
+  }
+}
