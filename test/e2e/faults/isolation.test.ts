@@ -97,7 +97,6 @@ describe('P6: ten thousand events for a receiver that hangs', () => {
     }
     await eventually('it hangs', () => hanging.book.length > 0);
     const during = await leastOf(ROUNDS);
-    console.log(without, during);
     expect(during.delivered).toBeLessThan(FACTOR * Math.max(without.delivered, FLOOR_MS));
     expect(during.published).toBeLessThan(FACTOR * Math.max(without.published, FLOOR_MS));
     const then = await hub.api.subscription('hanging');

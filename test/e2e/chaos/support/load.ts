@@ -15,6 +15,8 @@ const SHOP_EVENTS = 3;
 /** What a life leaves claimed holds its slots for 15 s of the next: with these there are some left. */
 const IN_FLIGHT = 400;
 const CONSENT_WITHIN_MS = 120_000;
+/** Its events go through a transform, and come in the order of their keys. */
+const SHAPED = 'crowded';
 /** Its receiver does not consent until it is told to. */
 const ASKED = 'batched';
 
@@ -58,7 +60,6 @@ export const CONSUMERS: Consumer[] = [
     bases: null,
     document: { topics: [ORDERS, 'shop.*'], filter: { types: ['order.*'] }, retry: PATIENT },
   },
-  { name: 'crowded', bases: { [ORDERS]: 0 }, document: { topics: [ORDERS], retry: PATIENT } },
   {
     name: 'measured',
     bases: { [ORDERS]: 0 },
@@ -66,7 +67,7 @@ export const CONSUMERS: Consumer[] = [
     delivery: { rateLimit: { perSecond: MEASURED_PER_SECOND } },
   },
   {
-    name: 'shaped',
+    name: SHAPED,
     bases: { [ORDERS]: 0 },
     document: { topics: [ORDERS], ordering: 'key', transform: SHAPE, retry: PATIENT },
   },
@@ -113,7 +114,7 @@ export class Load {
   }
 
   #temperOf(name: string) {
-    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, crowded, shaped: uneven, [ASKED]: uneven };
+    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, [SHAPED]: crowded, [ASKED]: uneven };
     return Object.entries(tempers).find(([of]) => of === name)?.[1] ?? fine;
   }
 
@@ -165,7 +166,7 @@ export class Load {
 
   /** How many requests the transform had not gone over. */
   misshapen(): number {
-    return this.#receiver('shaped').book.filter((arrival) => !isShaped(arrival)).length;
+    return this.#receiver(SHAPED).book.filter((arrival) => !isShaped(arrival)).length;
   }
 
   /** How many requests came to one that had not consented. */

@@ -37,7 +37,7 @@ export const crowded: Temper = () => {
 /** Fails one in ten. */
 export const uneven: Temper = () => (Math.random() < 0.1 ? REFUSED : OK);
 
-/** What `shaped` is sent: the data within the transform's, the number in a header, the type as the path. */
+/** What a transform makes of the events: the data within the transform's, the number in a header, the type as the path. */
 export const SHAPE = {
   data: '{ "shaped": data }',
   headers: '{ "x-number": $string(data.number) }',
