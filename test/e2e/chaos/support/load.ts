@@ -28,6 +28,8 @@ const STYLES: Style[] = [
   { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 1_200 },
 ];
 
+/** Its rate is judged. */
+export const MEASURED = 'measured';
 /** More than is published, so that what an outage has held up is made up for. */
 export const MEASURED_PER_SECOND = 60;
 
@@ -61,7 +63,7 @@ export const CONSUMERS: Consumer[] = [
     document: { topics: [ORDERS, 'shop.*'], filter: { types: ['order.*'] }, retry: PATIENT },
   },
   {
-    name: 'measured',
+    name: MEASURED,
     bases: { [ORDERS]: 0 },
     document: { topics: [ORDERS], retry: PATIENT },
     delivery: { rateLimit: { perSecond: MEASURED_PER_SECOND } },
