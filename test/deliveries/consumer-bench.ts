@@ -5,7 +5,6 @@ import type {
   ClaimedEvent,
   ClaimResult,
   DeliveryOutcome,
-  DeliveryTarget,
   LeaseMessage,
   SettleRequest,
   SettleResult,
