@@ -30,6 +30,16 @@ describe('the documentation', () => {
     expect(broken).toEqual([]);
   });
 
+  it('shows no curl command that would be refused for its content type', () => {
+    const refused = pages.flatMap((page) =>
+      [...readFileSync(page, 'utf8').matchAll(/^ *curl (?:[^\n]|\\\n)*(?: -d | --data )[^\n]*/gm)]
+        .map(([command]) => command)
+        .filter((command) => !command.includes("-H 'content-type: application/json'"))
+        .map((command) => `${relative(ROOT, page)}: ${command}`),
+    );
+    expect(refused).toEqual([]);
+  });
+
   it.each(promises)('shows %s by tests with its number in their names', (promise) => {
     const named = new RegExp(`(describe|it|test)(\\.\\w+)?\\(\\s*['"\`][^'"\`]*\\b${promise}\\b`);
     const tests = files(join(ROOT, 'test'), '.test.ts').filter((file) => named.test(readFileSync(file, 'utf8')));

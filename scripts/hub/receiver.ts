@@ -17,6 +17,8 @@ export interface Arrival {
   replay: string | null;
   /** What the receiver answered; null if it did not (`hang`, `reset`). */
   status: number | null;
+  /** How much of an endless body the sender took, in bytes, before it hung up; null until then, and for other answers. */
+  poured: number | null;
 }
 
 export type Answer =
@@ -26,15 +28,16 @@ export type Answer =
   | 'hang'
   /** Cuts the connection. */
   | 'reset'
-  /** 200, and then a body that has no end. */
+  /** 200 and 10 GB, as fast as they are taken. */
   | 'endless';
 
 export type Answering = (arrival: Arrival) => Answer | Promise<Answer>;
 
 const OK = 200;
 const UNAUTHORIZED = 401;
-const ENDLESS_CHUNK_BYTES = 16_384;
-const ENDLESS_EVERY_MS = 20;
+const CONSENT = { 'webhook-allowed-origin': '*' };
+const ENDLESS_BYTES = 10_000_000_000;
+const ENDLESS_CHUNK = Buffer.alloc(65_536, 'x');
 
 /** A webhook receiver on this machine that verifies signatures with `standardwebhooks` and keeps a book of all that came. */
 export class Receiver {
@@ -42,6 +45,8 @@ export class Receiver {
   readonly book: Arrival[] = [];
   /** Decides each answer; may be changed at any time. */
   answer: Answering;
+  /** What it says when it is asked for its consent (`OPTIONS`). That is not in the book. */
+  consents = true;
   /** `whsec_…`; once set, a request that doesn't verify is answered with 401. */
   secret: string | null;
   readonly #server: Server;
@@ -83,6 +88,10 @@ export class Receiver {
   }
 
   async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method === 'OPTIONS') {
+      response.writeHead(OK, this.consents ? CONSENT : {}).end();
+      return;
+    }
     const body = await readBody(request).catch(() => null);
     if (body === null) return; // cut off by the sender
     const arrival = arrivalOf(request, body, this.secret);
@@ -95,7 +104,7 @@ export class Receiver {
     }
     if (answer === 'endless') {
       arrival.status = OK;
-      pourWithoutEnd(response);
+      arrival.poured = await pour(response);
       return;
     }
     const { status, headers, body: text, afterMs } = typeof answer === 'number' ? { status: answer } : answer;
@@ -128,6 +137,7 @@ function arrivalOf(request: IncomingMessage, body: string, secret: string | null
     attempt: Number(headers['millrace-attempt']),
     replay: headers['millrace-replay'] ?? null,
     status: null,
+    poured: null,
   };
 }
 
@@ -146,8 +156,16 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function pourWithoutEnd(response: ServerResponse): void {
-  response.writeHead(OK);
-  const pour = setInterval(() => response.write('x'.repeat(ENDLESS_CHUNK_BYTES)), ENDLESS_EVERY_MS);
-  response.once('close', () => clearInterval(pour));
+/** Resolves with how many bytes were poured, once all are or the connection is closed. */
+async function pour(response: ServerResponse): Promise<number> {
+  response.writeHead(OK, { 'content-length': ENDLESS_BYTES });
+  const closed = new Promise((resolve) => response.once('close', resolve));
+  let poured = 0;
+  while (poured < ENDLESS_BYTES && !response.destroyed) {
+    poured += ENDLESS_CHUNK.byteLength;
+    if (!response.write(ENDLESS_CHUNK)) {
+      await Promise.race([closed, new Promise((resolve) => response.once('drain', resolve))]);
+    }
+  }
+  return poured;
 }

@@ -1,6 +1,7 @@
 import type { Database } from '../platform.ts';
 
-export type DeathReason = 'exhausted' | 'gone' | 'rejected' | 'expired' | 'invalid' | 'consumer';
+export const DEATH_REASONS = ['exhausted', 'gone', 'rejected', 'expired', 'invalid', 'consumer'] as const;
+export type DeathReason = (typeof DEATH_REASONS)[number];
 
 /** A dead letter as D1 keeps it. Times are milliseconds since the epoch. */
 export interface DeadLetter {

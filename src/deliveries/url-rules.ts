@@ -93,7 +93,7 @@ function check(text: string, allowed: HostPattern[], own: HostPattern[]): UrlVer
   const url = URL.parse(text);
   if (url === null) return refused('invalid-url', 'This is not an absolute URL.');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    return refused('scheme-not-allowed', `A webhook goes to https, not to ${url.protocol}`);
+    return refused('scheme-not-allowed', `A webhook goes to https, not to ${url.protocol.slice(0, -1)}.`);
   }
   if (!/^https?:\/\/[^/?#]/i.test(text)) return refused('invalid-url', 'A URL has its host after the two slashes.');
   if (

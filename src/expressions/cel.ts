@@ -45,9 +45,20 @@ function parsedCel(text: string): Parsed {
     return parse(text);
   } catch (error) {
     if (error instanceof RangeError) throw new Mistake('has too many levels', text, null);
+    const open = unclosedString(text);
+    if (open !== null) throw new Mistake('has a string without an end, begun', text, open);
     if (isSyntaxError(error)) throw new Mistake(unexpected(error, text), text, error.location.start.offset);
     throw new Mistake(error instanceof Error ? error.message : String(error), text, null);
   }
+}
+
+/** A string, whole, or a comment; else a quotation mark that begins one without an end. */
+const STRING_OR_QUOTE =
+  /"""[\s\S]*?"""|'''[\s\S]*?'''|r"[^"\n]*"|r'[^'\n]*'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/.*|["']/gi;
+
+/** Where it begins; null if there is none. The parser only says that it does not like the operator before it. */
+function unclosedString(text: string): number | null {
+  return [...text.matchAll(STRING_OR_QUOTE)].find(([found]) => found.length === 1)?.index ?? null;
 }
 
 /** What the parser throws. */

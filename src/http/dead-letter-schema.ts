@@ -1,18 +1,17 @@
 import { z } from 'zod';
-import type { DeadLetter, LetterFilter, LetterState } from '../dead-letters/letters.ts';
+import { DEATH_REASONS, type DeadLetter, type LetterFilter, type LetterState } from '../dead-letters/letters.ts';
 import { nameField, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
 import { invalid } from './problem.ts';
 
 /** Dead letters on the wire. */
 
-const REASONS = ['exhausted', 'gone', 'rejected', 'expired', 'invalid', 'consumer'] as const;
 const STATES = ['open', 'redriven', 'resolved', 'discarded', 'all'] as const satisfies LetterState[];
 
 /** By which letters are listed, redriven and discarded; the same fields in a query and in a body. */
 export const letterFields = {
   subscription: nameField.optional(),
   topic: nameField.optional(),
-  reason: z.enum(REASONS).optional(),
+  reason: z.enum(DEATH_REASONS).optional(),
   since: timeInput.optional().describe('Of `diedAt`, inclusive.'),
   until: timeInput.optional().describe('Of `diedAt`, inclusive.'),
 };
@@ -36,7 +35,7 @@ export const letterAnswer = z.object({
   topic: z.string(),
   sequence: z.int(),
   event: z.record(z.string(), z.unknown()).describe('The whole event.'),
-  reason: z.enum(REASONS),
+  reason: z.enum(DEATH_REASONS),
   attempts: z.int(),
   lastStatus: z.int().nullable(),
   lastError: z.string().nullable(),

@@ -23,7 +23,7 @@ function mistakeIn(text: string, compile: (text: string) => unknown): string | n
 
 export const celField = z
   .string()
-  .max(CEL_CHARACTERS_MAX)
+  .max(CEL_CHARACTERS_MAX, { abort: true })
   .superRefine((text, context) => {
     const mistake = mistakeIn(text, compileCel);
     if (mistake !== null) context.addIssue(mistake);
@@ -55,21 +55,26 @@ const jsonata = z.string().max(JSONATA_CHARACTERS_MAX);
 
 /** JSONata over the event; a single one is for its data. */
 export const transformField = z
-  .union([
-    jsonata,
-    z.strictObject({
-      data: jsonata.nullable().default(null).describe('Makes the data; what it does not find is null.'),
-      headers: jsonata.nullable().default(null).describe('Makes an object of further headers.'),
-      path: jsonata.nullable().default(null).describe('Makes the path, and query, to send to.'),
-    }),
-  ])
+  .union(
+    [
+      jsonata,
+      z.strictObject({
+        data: jsonata.nullable().default(null).describe('Makes the data; what it does not find is null.'),
+        headers: jsonata.nullable().default(null).describe('Makes an object of further headers.'),
+        path: jsonata.nullable().default(null).describe('Makes the path, and query, to send to.'),
+      }),
+    ],
+    'must be JSONata for the data, or an object with JSONata for "data", "headers" or "path"',
+  )
   .nullable()
   .default(null)
   .superRefine((given, context) => {
     const parts: [string[], string | null][] =
       typeof given === 'string' ? [[[], given]] : Object.entries(given ?? {}).map(([name, text]) => [[name], text]);
     for (const [path, text] of parts) {
-      const message = text === null ? null : mistakeIn(text, compileJsonata);
+      // Of one that is too long this is said already.
+      const isJudged = text !== null && text.length <= JSONATA_CHARACTERS_MAX;
+      const message = isJudged ? mistakeIn(text, compileJsonata) : null;
       if (message !== null) context.addIssue({ code: 'custom', path, message });
     }
   });

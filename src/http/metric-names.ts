@@ -1,3 +1,4 @@
+import { DEATH_REASONS } from '../dead-letters/letters.ts';
 import type { SubscriptionMetrics } from '../subscriptions/protocol.ts';
 import { LATENCY_BOUNDS_MS, type Totals } from '../subscriptions/stats.ts';
 import type { TopicMetrics } from '../topics/protocol.ts';
@@ -85,8 +86,9 @@ function subscriptionMetrics({ topics, subscriptions }: MetricsFacts): (Metric |
     counter(
       'millrace_dead_total',
       'Deliveries given up on: dead letters opened.',
+      // Each from 0 on: of a series that begins with 1 Prometheus sees no increase, and the first death rang no bell.
       [...answers].flatMap(([subscription, { dead }]) =>
-        Object.entries(dead).map(([reason, count]): Entry => [{ subscription, reason }, count]),
+        DEATH_REASONS.map((reason): Entry => [{ subscription, reason }, dead[reason] ?? 0]),
       ),
     ),
     gauge(
@@ -120,7 +122,7 @@ function subscriptionMetrics({ topics, subscriptions }: MetricsFacts): (Metric |
     ),
     counter(
       'millrace_subscription_failures_total',
-      'Alarms of one that failed.',
+      'Alarms of a subscription that failed.',
       each((of) => of.alarmFailures),
     ),
   ];
@@ -137,7 +139,9 @@ function hubMetrics({ topics, subscriptions, revocations }: MetricsFacts): Metri
       'Age of the list of revoked keys that the answering isolate goes by.',
       revocations.ageMs === null ? [] : [[{}, revocations.ageMs / 1_000]],
     ),
-    gauge('millrace_revocations_failures', 'Reads of it that failed in a row.', [[{}, revocations.failures]]),
+    gauge('millrace_revocations_failures', 'Reads of the list of revoked keys that failed in a row.', [
+      [{}, revocations.failures],
+    ]),
     gauge(
       'millrace_metrics_truncated',
       '1: there are more of the kind than one scrape asks.',

@@ -1,15 +1,16 @@
-import type { ConsumerPorts } from '../../src/deliveries/consumer.ts';
+import { type ConsumerPorts, deliverLease } from '../../src/deliveries/consumer.ts';
 import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { WebhookInit } from '../../src/deliveries/webhook.ts';
 import type {
   ClaimedEvent,
   ClaimResult,
   DeliveryOutcome,
+  LeaseMessage,
   SettleRequest,
   SettleResult,
   WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
 
 /** A consumer's surroundings in a test: a Subscription that keeps books, a receiver by script, a clock that stands still. */
 
@@ -45,6 +46,8 @@ export function target(more: Partial<WebhookTarget> = {}): WebhookTarget {
     ...more,
   };
 }
+
+export const MESSAGE: LeaseMessage = { v: 1, subscription: 'billing', lease: 7 };
 
 export class Bench {
   readonly clock = new FakeClock();
@@ -152,4 +155,17 @@ export class Bench {
 
 export function events(count: number, more: (sequence: number) => Partial<ClaimedEvent> = () => ({})): ClaimedEvent[] {
   return Array.from({ length: count }, (_, index) => event(index + 1, more(index + 1)));
+}
+
+/** Runs a lease to its end, moving the clock in small steps. Answers how long it took. @throws if that is longer than `limitMs` */
+export async function run(bench: Bench, limitMs = 120_000): Promise<number> {
+  let done = false;
+  const lease = deliverLease(MESSAGE, bench.ports).then(() => {
+    done = true;
+  });
+  await settled();
+  while (!done && bench.elapsed < limitMs) await bench.clock.advance(50);
+  if (!done) throw new Error(`still running after ${bench.elapsed} ms`);
+  await lease;
+  return bench.elapsed;
 }

@@ -1,23 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
-import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import { settled } from '../support/fake-clock.ts';
-import { Bench, event, events, target } from './consumer-bench.ts';
-
-const MESSAGE: LeaseMessage = { v: 1, subscription: 'billing', lease: 7 };
-
-/** Runs a lease to its end, moving the clock in small steps; throws if it takes longer than `limitMs`. */
-async function run(bench: Bench, limitMs = 120_000): Promise<number> {
-  let done = false;
-  const lease = deliverLease(MESSAGE, bench.ports).then(() => {
-    done = true;
-  });
-  await settled();
-  while (!done && bench.elapsed < limitMs) await bench.clock.advance(50);
-  if (!done) throw new Error(`still running after ${bench.elapsed} ms`);
-  await lease;
-  return bench.elapsed;
-}
+import { Bench, event, events, MESSAGE, run, target } from './consumer-bench.ts';
 
 const sequences = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 

@@ -1,22 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deliverLease } from '../../src/deliveries/consumer.ts';
-import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
-import { settled } from '../support/fake-clock.ts';
-import { Bench, event } from './consumer-bench.ts';
-
-const MESSAGE: LeaseMessage = { v: 1, subscription: 'billing', lease: 7 };
-
-async function run(bench: Bench, limitMs = 120_000): Promise<number> {
-  let done = false;
-  const lease = deliverLease(MESSAGE, bench.ports).then(() => {
-    done = true;
-  });
-  await settled();
-  while (!done && bench.elapsed < limitMs) await bench.clock.advance(50);
-  if (!done) throw new Error(`still running after ${bench.elapsed} ms`);
-  await lease;
-  return bench.elapsed;
-}
+import { Bench, event, run } from './consumer-bench.ts';
 
 /** One event for each of these keys, from sequence 1 on. */
 const keyed = (...keys: (string | null)[]) => keys.map((key, index) => event(index + 1, { key }));

@@ -27,6 +27,12 @@ describe('P7: a webhook is never pointed inside', () => {
     });
   });
 
+  it.each(['ftp://example.com/', 'http://example.com/'])('names the scheme of %s in a sentence', (url) => {
+    expect(urlRules(NOTHING_ALLOWED).check(url)).toMatchObject({
+      detail: `A webhook goes to https, not to ${url.split(':')[0]}.`,
+    });
+  });
+
   it('says what is wrong without repeating a password', () => {
     const verdict = urlRules(NOTHING_ALLOWED).check('https://user:hunter2@example.com/');
     expect(JSON.stringify(verdict)).not.toContain('hunter2');

@@ -110,6 +110,9 @@ describe('A CEL filter', () => {
   it.each([
     ['', 'is empty'],
     ['data.amount >', 'unexpected > at line 1, column 13'],
+    ['type == "order', 'has a string without an end, begun at line 1, column 9'],
+    ["subject == 'it\\'s' && // \"odd\"\n  type == 'order", 'has a string without an end, begun at line 2, column 11'],
+    ['type.matches(r"\\") && tenant == "\\"" &', 'unexpected & at line 1, column 38'],
     ['data.amount > 1 &&\n data.foo(', 'at line 2, column 6'],
     ['data.amount >> 1', 'at line 1, column 13'],
     ['"abc', 'at line 1, column 1'],

@@ -74,6 +74,8 @@ function filtersBefore(configures: Configure[], subscription: string, by: number
 /** The looks at a subscription: sums that come out, cursors that neither go back nor pass what is not settled. */
 export function checkLooks(operations: DeliveryOperations, letters: FinalLetter[], violations: Violation[]): void {
   const bySubscription = Map.groupBy(operations.looks, (look) => look.subscription);
+  const settled = settledFrom(operations.deliveries, letters);
+  const types = typesBySequence(operations.publishes);
   for (const [subscription, looks] of bySubscription) {
     // What starts the counting or the cursor anew, or puts a settled event back.
     const breaks = [
@@ -83,7 +85,7 @@ export function checkLooks(operations: DeliveryOperations, letters: FinalLetter[
     checkCursors(subscription, looks, breaks, violations);
     for (const look of looks) {
       checkSum(look, operations.publishes, violations);
-      checkSettledBelow(look, operations, letters, violations);
+      checkSettledBelow(look, operations.configures, { settled, types }, violations);
     }
   }
 }
@@ -143,36 +145,39 @@ function checkSum(look: Look, publishes: Publish[], violations: Violation[]): vo
   }
 }
 
+const eventOf = (subscription: string, topic: string, sequence: number) => `${subscription} ${topic} ${sequence}`;
+
+/** From when on each event may be settled at each subscription: its first request that was not refused, or any time if it died. */
+function settledFrom(deliveries: Delivery[], letters: FinalLetter[]): Map<string, number> {
+  const from = new Map<string, number>();
+  for (const { subscription, topic, event, outcome, start } of deliveries) {
+    const key = eventOf(subscription, topic, event.sequence);
+    if (outcome !== 'failure') from.set(key, Math.min(start, from.get(key) ?? start));
+  }
+  for (const { subscription, topic, sequence } of letters) {
+    from.set(eventOf(subscription, topic, sequence), Number.NEGATIVE_INFINITY);
+  }
+  return from;
+}
+
 function checkSettledBelow(
   look: Look,
-  operations: DeliveryOperations,
-  letters: FinalLetter[],
+  configures: Configure[],
+  known: { settled: ReadonlyMap<string, number>; types: ReadonlyMap<string, ReadonlyMap<number, string>> },
   violations: Violation[],
 ): void {
   const { cursor } = look;
   if (cursor === null || look.bases?.[cursor.topic] === undefined) {
     return;
   }
-  const filters = filtersBefore(operations.configures, look.subscription, look.end);
-  const types = typesBySequence(operations, cursor.topic);
+  const filters = filtersBefore(configures, look.subscription, look.end);
+  const types = known.types.get(cursor.topic);
   for (let sequence = look.bases[cursor.topic] ?? 0; sequence < cursor.sequence; ) {
     sequence += 1;
-    const type = types.get(sequence);
+    const type = types?.get(sequence);
     const wanted = type !== undefined && filters.length > 0 && filters.every((filter) => matchesType(filter, type));
-    const settled =
-      operations.deliveries.some(
-        (delivery) =>
-          delivery.subscription === look.subscription &&
-          delivery.topic === cursor.topic &&
-          delivery.event.sequence === sequence &&
-          delivery.outcome !== 'failure' &&
-          delivery.start <= look.end,
-      ) ||
-      letters.some(
-        (letter) =>
-          letter.subscription === look.subscription && letter.topic === cursor.topic && letter.sequence === sequence,
-      );
-    if (wanted && !settled) {
+    const settledAt = known.settled.get(eventOf(look.subscription, cursor.topic, sequence));
+    if (wanted && (settledAt === undefined || settledAt > look.end)) {
       violations.push({
         rule: 'cursor',
         detail: `the cursor of ${look.subscription} is ${cursor.sequence}, and ${cursor.topic} ${sequence} was not settled`,
@@ -181,19 +186,18 @@ function checkSettledBelow(
   }
 }
 
-function typesBySequence(operations: DeliveryOperations, topic: string): Map<number, string> {
-  const types = new Map<number, string>();
-  for (const publish of operations.publishes) {
-    if (publish.topic === topic) {
-      publish.receipts.forEach((receipt, index) => {
-        const event = publish.events[index];
-        if (event !== undefined) {
-          types.set(receipt.sequence, event.type);
-        }
-      });
-    }
+/** The type of each event that was acknowledged, by topic. */
+function typesBySequence(publishes: Publish[]): Map<string, Map<number, string>> {
+  const topics = new Map<string, Map<number, string>>();
+  for (const { topic, receipts, events } of publishes) {
+    const types = topics.get(topic) ?? new Map<number, string>();
+    topics.set(topic, types);
+    receipts.forEach(({ sequence }, index) => {
+      const event = events[index];
+      if (event !== undefined) types.set(sequence, event.type);
+    });
   }
-  return types;
+  return topics;
 }
 
 /** A replay's sums come out whenever it is looked at, and a done one has reached the receiver with all it counts as delivered. */

@@ -84,7 +84,14 @@ describe('GET /metrics', () => {
     }
     expect(read(answer.text, 'millrace_events_published_total')).toEqual({ orders: 10 });
     expect(read(answer.text, 'millrace_duplicates_total')).toEqual({ orders: 2 });
-    expect(read(answer.text, 'millrace_dead_total')).toEqual({ 'billing gone': 1, 'billing exhausted': 2 });
+    expect(read(answer.text, 'millrace_dead_total')).toEqual({
+      'billing exhausted': 2,
+      'billing gone': 1,
+      'billing rejected': 0,
+      'billing expired': 0,
+      'billing invalid': 0,
+      'billing consumer': 0,
+    });
     expect(read(answer.text, 'millrace_subscription_status')).toEqual({ 'billing active': 1 });
     expect(read(answer.text, 'millrace_metrics_truncated')).toEqual({ topic: 0, subscription: 0 });
   });

@@ -150,6 +150,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ['a mistake in a part of a transform', { ...MINIMAL, transform: { path: '$nope()' } }, 'transform.path'],
     ['an unknown part of a transform', { ...MINIMAL, transform: { body: 'data' } }, 'transform.body'],
     ['a transform that is no text', { ...MINIMAL, transform: 7 }, 'transform'],
+    ['a path for a whole batch', { ...batchOf(2), transform: { path: '"/"' } }, 'transform.path'],
   ])('refuses %s, and names it', async (_, body, path) => {
     const refused = await put(body);
     expect(refused.status).toBe(400);
@@ -173,6 +174,17 @@ describe('PUT /v1/subscriptions/{name}', () => {
       filter: null,
       transform: null,
     });
+    const tooLong = await put({
+      ...MINIMAL,
+      filter: { cel: ' '.repeat(2_049) },
+      transform: { data: '('.repeat(8_193) },
+    });
+    expect(tooLong.body.errors).toEqual([
+      { path: 'filter.cel', message: 'must have at most 2048 characters' },
+      { path: 'transform.data', message: 'must have at most 8192 characters' },
+    ]);
+    const list = await put({ ...MINIMAL, transform: ['data'] });
+    expect(list.body.errors).toEqual([{ path: 'transform', message: expect.stringContaining('must be JSONata') }]);
     const refused = await put({ ...MINIMAL, filter: { cel: 'data.amount > 1 &&\n foo(1)' }, transform: 'data +' });
     expect(refused.body.errors).toEqual([
       { path: 'filter.cel', message: 'unknown function foo at line 2, column 2' },

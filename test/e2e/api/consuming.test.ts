@@ -1,14 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Answer,
-  type ApiClient,
-  type Arrival,
-  eventually,
-  type Receiver,
-  type Subscription,
-  startReceiver,
-  type TestHub,
-} from '../support/index.ts';
+import { type ApiClient, eventually, type Receiver, type Subscription, type TestHub } from '../support/index.ts';
+import { type Answers, byPath, startAnswering } from './support/answering.ts';
 import { type Page, type Stranger, startStranger } from './support/stranger.ts';
 
 /** What a subscription consumes and where it stands: patterns, filters, pause, seek, test, secrets, sums. */
@@ -17,12 +9,11 @@ let hub: TestHub;
 let me: Stranger;
 let api: ApiClient;
 let receiver: Receiver;
-const answers = new Map<string, (arrival: Arrival) => Answer>();
+let answers: Answers;
 
 beforeAll(async () => {
   ({ hub, me, api } = await startStranger());
-  receiver = await startReceiver();
-  receiver.answer = (arrival) => answers.get(arrival.path.split('/').at(-1) ?? '')?.(arrival) ?? 200;
+  ({ receiver, answers } = await startAnswering(byPath));
 });
 afterAll(async () => {
   await receiver.stop();

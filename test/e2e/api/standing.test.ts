@@ -1,12 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Answer,
-  type ApiClient,
-  eventually,
-  type Receiver,
-  startReceiver,
-  type TestHub,
-} from '../support/index.ts';
+import { type ApiClient, eventually, type Receiver, type TestHub } from '../support/index.ts';
+import { type Answers, byPath, startAnswering } from './support/answering.ts';
 import { all, type Page, type Stranger, startStranger } from './support/stranger.ts';
 
 /** What became of one event, and what a changed document does to where a subscription stands. */
@@ -25,12 +19,11 @@ let hub: TestHub;
 let me: Stranger;
 let api: ApiClient;
 let receiver: Receiver;
-const answers = new Map<string, () => Answer>();
+let answers: Answers;
 
 beforeAll(async () => {
   ({ hub, me, api } = await startStranger());
-  receiver = await startReceiver();
-  receiver.answer = ({ path }) => answers.get(path.split('/').at(-1) ?? '')?.() ?? 200;
+  ({ receiver, answers } = await startAnswering(byPath));
 });
 afterAll(async () => {
   await receiver.stop();
@@ -162,8 +155,9 @@ describe('maxInFlight', () => {
   it('is how many may be on their way at once', async () => {
     let open = 0;
     let most = 0;
-    receiver.answer = async ({ path }) => {
-      if (!path.endsWith('/narrow')) return answers.get(path.split('/').at(-1) ?? '')?.() ?? 200;
+    const others = receiver.answer;
+    receiver.answer = async (arrival) => {
+      if (byPath(arrival) !== 'narrow') return others(arrival);
       open += 1;
       most = Math.max(most, open);
       await new Promise((resolve) => setTimeout(resolve, 50));

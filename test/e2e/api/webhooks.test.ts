@@ -1,14 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type Answer,
-  type ApiClient,
-  type Arrival,
-  eventually,
-  type Receiver,
-  startReceiver,
-  type TestHub,
-} from '../support/index.ts';
+import { type Answer, type ApiClient, eventually, type Receiver, type TestHub } from '../support/index.ts';
+import { type Answers, byTopic, startAnswering } from './support/answering.ts';
 import { type Page, type Stranger, startStranger } from './support/stranger.ts';
 
 /** Webhook requests as a receiver sees them, and what the hub makes of each answer. */
@@ -17,13 +10,11 @@ let hub: TestHub;
 let me: Stranger;
 let api: ApiClient;
 let receiver: Receiver;
-let answers: Map<string, (arrival: Arrival) => Answer>;
+let answers: Answers;
 
 beforeAll(async () => {
   ({ hub, me, api } = await startStranger());
-  receiver = await startReceiver();
-  answers = new Map();
-  receiver.answer = (arrival) => answers.get(arrival.topic)?.(arrival) ?? 200;
+  ({ receiver, answers } = await startAnswering(byTopic));
 });
 beforeEach(() => answers.clear());
 afterAll(async () => {

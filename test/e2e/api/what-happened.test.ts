@@ -1,15 +1,8 @@
 import { execFile } from 'node:child_process';
 import { EventSource } from 'eventsource';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type Answer,
-  type ApiClient,
-  type Arrival,
-  eventually,
-  type Receiver,
-  startReceiver,
-  type TestHub,
-} from '../support/index.ts';
+import { type ApiClient, eventually, type Receiver, type TestHub } from '../support/index.ts';
+import { type Answers, byTopic, startAnswering } from './support/answering.ts';
 import { type Page, type Stranger, startStranger } from './support/stranger.ts';
 
 /** What became of an event, pushed; what was sent; and how a receiver does. */
@@ -18,13 +11,11 @@ let hub: TestHub;
 let me: Stranger;
 let api: ApiClient;
 let receiver: Receiver;
-let answers: Map<string, (arrival: Arrival) => Answer>;
+let answers: Answers;
 
 beforeAll(async () => {
   ({ hub, me, api } = await startStranger());
-  receiver = await startReceiver();
-  answers = new Map();
-  receiver.answer = (arrival) => answers.get(arrival.topic)?.(arrival) ?? 200;
+  ({ receiver, answers } = await startAnswering(byTopic));
 });
 beforeEach(() => answers.clear());
 afterAll(async () => {

@@ -48,6 +48,7 @@ afterAll(async () => {
 
 /** What has to happen for the hub to come to the point. */
 function provoke(point: Point): void {
+  if (point === POINTS.consented) load.consent();
   if (point === POINTS.dead || point === POINTS.buried) load.poison();
   if (point === POINTS.replaying) load.replay();
   if (point === POINTS.announced || point === POINTS.attached) load.openShop();
@@ -102,6 +103,8 @@ describe('a hub that dies under load', { timeout: TEST_TIMEOUT_MS }, () => {
     await drained(hub.api, DRAINED_WITHIN_MS);
     expect(await verdict(hub.api, recorder, load.topics)).toEqual([]);
     expect(load.unverified()).toBe(0);
+    expect(load.misshapen()).toBe(0);
+    expect(load.unasked()).toBe(0);
     const acknowledged = recorder.operations.filter(({ kind }) => kind === 'publish').length;
     expect(acknowledged).toBeGreaterThan(100);
     kept = true;

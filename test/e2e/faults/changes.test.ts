@@ -3,9 +3,10 @@ import { type Arrival, eventually, type Receiver, startHub, startReceiver, type 
 
 /** Everything about a subscription that can change does, in the middle of traffic and over a kill -9: nothing is lost. */
 
-const BATCHES = 60;
+const BATCHES = 80;
 const BATCH = 25;
 const EVENTS = BATCHES * BATCH;
+const KEYS = 20;
 const WITHIN_MS = 120_000;
 const SETTLED_MS = 300;
 
@@ -60,6 +61,7 @@ async function publishAll(): Promise<void> {
       id: `${batch}-${number}`,
       source: '/traffic',
       type: number % 2 === 0 ? 'order.even' : 'order.odd',
+      subject: `order-${number % KEYS}`,
     }));
     await eventually('the batch is taken', () => hub.api.publish('orders', events, { withinMs: 5_000 }), WITHIN_MS);
     await new Promise((resolve) => setTimeout(resolve, 40));
@@ -84,7 +86,7 @@ function sum(view: Awaited<ReturnType<typeof settled>>): number {
 const arrivals = (): Arrival[] => [...first.book, ...second.book];
 
 describe('P4 P5: in the middle of traffic', () => {
-  it('pause, resume, url, secret, rate, concurrency, a seek back and kill -9 lose nothing', {
+  it('pause, resume, url, secret, rate, concurrency, ordering, filter, transform, a seek back and kill -9 lose nothing', {
     timeout: 300_000,
   }, async () => {
     await put(document(first));
@@ -110,6 +112,17 @@ describe('P4 P5: in the middle of traffic', () => {
     await hub.start();
     await passed(50);
     await put(document(second, { maxInFlight: 64 }, { headers: { 'x-team': 'billing' } }));
+    await passed(50);
+    await put(document(first, { ordering: 'key' }));
+    await passed(50);
+    await hub.kill9();
+    await hub.start();
+    await put(document(second, { ordering: 'topic', transform: '{ "shaped": subject }' }));
+    await passed(5);
+    await put(document(first, { filter: { types: ['order.even'] } }));
+    await passed(50);
+    await put(document(first));
+    // What the filter let by comes with all else.
     await act('seek', { to: 'earliest' });
     await passed(50);
     await traffic;

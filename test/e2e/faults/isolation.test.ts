@@ -12,8 +12,10 @@ const TIMEOUT_MS = 2_000;
 const SAMPLES = 40;
 const EVERY_MS = 25;
 const FACTOR = 2;
-/** What the p99 of a few hundred deliveries varies by on a machine that does other things too; far less than one timeout. */
-const FLOOR_MS = TIMEOUT_MS / 4;
+/** A receiver that holds others up does so in every round; a machine that does other things too, in one or the other. */
+const ROUNDS = 3;
+/** Below this a p99 says nothing of a queue: it is the time of a few requests. A hanging one takes ten times as long. */
+const FLOOR_MS = TIMEOUT_MS / 10;
 
 let hub: TestHub;
 let healthy: Receiver;
@@ -40,8 +42,24 @@ afterAll(async () => {
   await hub.stop();
 });
 
+interface Percentiles {
+  published: number;
+  delivered: number;
+}
+
+/** The least of some rounds. */
+async function leastOf(rounds: number): Promise<Percentiles> {
+  const least = { published: Number.POSITIVE_INFINITY, delivered: Number.POSITIVE_INFINITY };
+  for (let round = 0; round < rounds; round += 1) {
+    const { published, delivered } = await measure();
+    least.published = Math.min(least.published, published);
+    least.delivered = Math.min(least.delivered, delivered);
+  }
+  return least;
+}
+
 /** From the start of each publish until its answer, and until its webhook arrives; the 99th percentiles, in milliseconds. */
-async function measure(): Promise<{ published: number; delivered: number }> {
+async function measure(): Promise<Percentiles> {
   const published: number[] = [];
   const started = new Map<string, number>();
   for (let sample = 0; sample < SAMPLES; sample += 1) {
@@ -70,7 +88,7 @@ describe('P6: ten thousand events for a receiver that hangs', () => {
     timeout: 300_000,
   }, async () => {
     await measure(); // warm
-    const without = await measure();
+    const without = await leastOf(ROUNDS);
     for (let sent = 0; sent < EVENTS; sent += BATCH) {
       await hub.api.publish(
         'hanging',
@@ -78,7 +96,7 @@ describe('P6: ten thousand events for a receiver that hangs', () => {
       );
     }
     await eventually('it hangs', () => hanging.book.length > 0);
-    const during = await measure();
+    const during = await leastOf(ROUNDS);
     expect(during.delivered).toBeLessThan(FACTOR * Math.max(without.delivered, FLOOR_MS));
     expect(during.published).toBeLessThan(FACTOR * Math.max(without.published, FLOOR_MS));
     const then = await hub.api.subscription('hanging');

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Arrival, eventually, type Receiver, startHub, startReceiver, type TestHub } from '../support/index.ts';
 
-/** A receiver that fails at random, a third of the time: order is kept where it is promised, and the sums come out. */
+/** Order that changes under a receiver that fails three times in ten, and a key that fails. random.test.ts has the great numbers. */
 
-const EVENTS = 400;
 const BATCH = 50;
 const KEYS = 12;
 const FAILING = 0.3;
@@ -22,10 +21,10 @@ afterAll(async () => {
   await hub.stop();
 });
 
-async function subscribe(name: string, ordering: 'none' | 'key' | 'topic', retry: object = RETRY): Promise<Receiver> {
+async function subscribe(name: string, retry: object = RETRY): Promise<Receiver> {
   const receiver = await startReceiver({ answer: () => (Math.random() < FAILING ? 500 : 204) });
   receivers.push(receiver);
-  await hub.api.putSubscription(name, { topics: [name], ordering, retry, delivery: { url: receiver.url } });
+  await hub.api.putSubscription(name, { topics: [name], ordering: 'key', retry, delivery: { url: receiver.url } });
   return receiver;
 }
 
@@ -52,37 +51,12 @@ const drained = (name: string, count: number) =>
     PATIENCE_MS,
   );
 
-/** Of each lane the sequences as they were taken first. */
-function firstTaken(receiver: Receiver, laneOf: (arrival: Arrival) => string): number[][] {
-  const lanes = Map.groupBy(
-    receiver.book.filter(({ status }) => status === 204),
-    laneOf,
-  );
-  return [...lanes.values()].map((arrivals) => [...new Set(arrivals.map(({ sequence }) => sequence))]);
-}
-
 const subjectOf = ({ body }: Arrival): string => JSON.parse(body).subject;
-const ascending = (numbers: number[]) => numbers.toSorted((a, b) => a - b);
 
 describe('P2 P4: a receiver that fails at random', () => {
-  it.each(['none', 'key', 'topic'] as const)(
-    'gets everything with ordering %s',
-    { timeout: 240_000 },
-    async (ordering) => {
-      const receiver = await subscribe(`random-${ordering}`, ordering);
-      await publish(`random-${ordering}`, EVENTS);
-      const { dead } = await drained(`random-${ordering}`, EVENTS);
-      expect(receiver.taken(`random-${ordering}`).length).toBeGreaterThanOrEqual(EVENTS - dead);
-      if (ordering === 'none') return;
-      const lanes = firstTaken(receiver, ordering === 'key' ? subjectOf : () => 'all');
-      expect(lanes).toHaveLength(ordering === 'key' ? KEYS : 1);
-      for (const lane of lanes) expect(lane).toEqual(ascending(lane));
-    },
-  );
-
   it('gets everything through changes of its ordering', { timeout: 240_000 }, async () => {
     const name = 'changing';
-    const receiver = await subscribe(name, 'key');
+    const receiver = await subscribe(name);
     for (const [index, ordering] of (['topic', 'none', 'key', 'topic', 'key'] as const).entries()) {
       await publish(name, BATCH * 2);
       await hub.api.putSubscription(name, {
@@ -103,7 +77,7 @@ describe('P2: a key that fails', () => {
   }, async () => {
     const name = 'held';
     let broken = true;
-    const receiver = await subscribe(name, 'key', { schedule: Array.from({ length: 60 }, () => '2s'), jitter: 0 });
+    const receiver = await subscribe(name, { schedule: Array.from({ length: 60 }, () => '2s'), jitter: 0 });
     receiver.answer = (arrival) => (broken && subjectOf(arrival) === 'order-0' ? 500 : 204);
     await publish(name, 3 * KEYS * 50);
     const own = Array.from({ length: 150 }, (_, index) => index * KEYS + 1);

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Answer,
-  type Arrival,
-  eventually,
-  type Receiver,
-  startHub,
-  startReceiver,
-  type TestHub,
-} from '../support/index.ts';
+import type { Answer, Arrival } from '../support/index.ts';
+import { eventually } from '../support/index.ts';
+import { Stage } from './stage.ts';
 
 /** Receivers that misbehave, each in its way, over real HTTP: what becomes of the event, and what the hub says of it. */
 
@@ -16,6 +10,7 @@ const RETRY_AFTER_SECONDS = 2;
 /** A date in HTTP has whole seconds. */
 const SECOND_MS = 1_000;
 const FIRST_KIB = 1_024;
+const POURED_MAX_BYTES = 64 * 1_048_576;
 
 interface DeliveryRow {
   subscription: string;
@@ -26,63 +21,35 @@ interface DeliveryRow {
   deadLetter: string | null;
 }
 
-let hub: TestHub;
-const receivers: Receiver[] = [];
-let cases = 0;
+let stage: Stage;
 
 beforeAll(async () => {
-  hub = await startHub();
+  stage = await Stage.start();
 });
 
-afterAll(async () => {
-  await Promise.all(receivers.map((receiver) => receiver.stop()));
-  await hub.stop();
-});
+afterAll(() => stage.stop());
 
-/** A topic of its own with one subscription, whose receiver answers so. */
-async function subscribed(answer: (arrival: Arrival) => Answer, schedule: string[] = ['100ms']) {
-  cases += 1;
-  const topic = `faults-${cases}`;
-  const name = `faulty-${cases}`;
-  const receiver = await startReceiver({ answer });
-  receivers.push(receiver);
-  const { delivery } = await hub.api.putSubscription(name, {
-    topics: [topic],
-    retry: { schedule, jitter: 0 },
-    delivery: { url: receiver.url, timeout: `${TIMEOUT_MS}ms` },
-  });
-  receiver.secret = delivery.secret ?? null;
-  return { topic, name, receiver };
-}
-
-const publish = (topic: string, number = 1) => hub.api.publish(topic, { type: 'order.created', data: { number } });
-
-const settled = (name: string, counts: { delivered: number; dead: number }) =>
-  eventually(`${name} has settled`, async () => {
-    const view = await hub.api.subscription(name);
-    return (
-      view.pending + view.waiting === 0 && view.delivered === counts.delivered && view.dead === counts.dead && view
-    );
-  });
+const subscribed = (answer: (arrival: Arrival) => Answer) =>
+  stage.subscribed(answer, { retry: { schedule: ['100ms'], jitter: 0 } }, { timeout: `${TIMEOUT_MS}ms` });
 
 async function deliveryOf(topic: string, sequence = 1): Promise<DeliveryRow | undefined> {
   const path = `/v1/topics/${topic}/events/${sequence}/deliveries`;
-  return (await hub.api.json<{ items: DeliveryRow[] }>('GET', path)).items[0];
+  return (await stage.hub.api.json<{ items: DeliveryRow[] }>('GET', path)).items[0];
 }
 
 /** Oldest first. */
-const attemptsOf = async (name: string) => (await hub.api.attempts(name)).sort((a, b) => a.attempt - b.attempt);
+const attemptsOf = async (name: string) => (await stage.hub.api.attempts(name)).sort((a, b) => a.attempt - b.attempt);
 
 /** Both attempts failed so; then the event is a dead letter, which tells the same. */
 async function expectExhausted(topic: string, name: string, attempt: { outcome: string; status: number | null }) {
-  const view = await settled(name, { delivered: 0, dead: 1 });
+  const view = await stage.settled(name, { delivered: 0, dead: 1 });
   expect(view).toMatchObject({ status: 'active', failed: 2, lag: 0, cursor: 1 });
   expect(await attemptsOf(name)).toMatchObject([
     { attempt: 1, ...attempt },
     { attempt: 2, ...attempt },
   ]);
   const letter = await eventually('the dead letter is in D1', async () => {
-    return (await hub.api.deadLetters({ subscription: name }))[0];
+    return (await stage.hub.api.deadLetters({ subscription: name }))[0];
   });
   expect(letter).toMatchObject({ topic, sequence: 1, reason: 'exhausted', attempts: 2, lastStatus: attempt.status });
   expect(letter.event).toMatchObject({ type: 'order.created', data: { number: 1 }, topic });
@@ -99,7 +66,7 @@ async function expectExhausted(topic: string, name: string, attempt: { outcome: 
 describe.concurrent('P4 P5: a receiver that', () => {
   it('hangs is given up on after the timeout', async () => {
     const { topic, name, receiver } = await subscribed(() => 'hang');
-    await publish(topic);
+    await stage.publish(topic);
     const letter = await expectExhausted(topic, name, { outcome: 'timeout', status: null });
     expect(letter.lastError).toContain(String(TIMEOUT_MS));
     expect(receiver.book.map(({ attempt }) => attempt)).toEqual([1, 2]);
@@ -108,30 +75,28 @@ describe.concurrent('P4 P5: a receiver that', () => {
 
   it('resets the connection is tried again', async () => {
     const { topic, name } = await subscribed(() => 'reset');
-    await publish(topic);
+    await stage.publish(topic);
     await expectExhausted(topic, name, { outcome: 'network', status: null });
   });
 
   it('is not there is tried again', async () => {
     const { topic, name, receiver } = await subscribed(() => 200);
     await receiver.stop();
-    receivers.splice(receivers.indexOf(receiver), 1);
-    await publish(topic);
+    await stage.publish(topic);
     await expectExhausted(topic, name, { outcome: 'network', status: null });
   });
 
   it('answers 500 is tried again', async () => {
     const { topic, name } = await subscribed(() => ({ status: 500, body: 'out of order' }));
-    await publish(topic);
+    await stage.publish(topic);
     await expectExhausted(topic, name, { outcome: 'failed', status: 500 });
     expect(await attemptsOf(name)).toMatchObject([{ response: 'out of order' }, { response: 'out of order' }]);
   });
 
   it('answers 302 is not followed', async () => {
-    const elsewhere = await startReceiver();
-    receivers.push(elsewhere);
+    const elsewhere = await stage.receiver();
     const { topic, name } = await subscribed(() => ({ status: 302, headers: { location: elsewhere.url } }));
-    await publish(topic);
+    await stage.publish(topic);
     await expectExhausted(topic, name, { outcome: 'failed', status: 302 });
     expect(elsewhere.book).toEqual([]);
   });
@@ -140,11 +105,11 @@ describe.concurrent('P4 P5: a receiver that', () => {
     const { topic, name, receiver } = await subscribed(({ attempt }) =>
       attempt === 1 ? { status, headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } } : 200,
     );
-    await publish(topic);
+    await stage.publish(topic);
     const refused = await eventually('the first attempt is recorded', async () => (await attemptsOf(name))[0]);
     expect(refused).toMatchObject({ attempt: 1, outcome: 'failed', status });
     expect(await deliveryOf(topic)).toMatchObject({ status: 'retrying', attempts: 1, lastStatus: status });
-    await settled(name, { delivered: 1, dead: 0 });
+    await stage.settled(name, { delivered: 1, dead: 0 });
     const [first, second] = receiver.book;
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(RETRY_AFTER_SECONDS * SECOND_MS);
     expect(await deliveryOf(topic)).toMatchObject({ status: 'delivered', attempts: 2, lastStatus: 200 });
@@ -157,30 +122,30 @@ describe.concurrent('P4 P5: a receiver that', () => {
       until = Math.ceil(Date.now() / SECOND_MS) * SECOND_MS + RETRY_AFTER_SECONDS * SECOND_MS;
       return { status: 429, headers: { 'retry-after': new Date(until).toUTCString() } };
     });
-    await publish(topic);
-    await settled(name, { delivered: 1, dead: 0 });
+    await stage.publish(topic);
+    await stage.settled(name, { delivered: 1, dead: 0 });
     expect(receiver.book).toHaveLength(2);
     expect(receiver.book[1]?.at).toBeGreaterThanOrEqual(until);
   });
 
   it('answers 410 is left alone until somebody says otherwise', async () => {
     const { topic, name, receiver } = await subscribed(() => 410);
-    await publish(topic);
+    await stage.publish(topic);
     const disabled = await eventually('it is disabled', async () => {
-      const view = await hub.api.subscription(name);
+      const view = await stage.hub.api.subscription(name);
       return view.status === 'disabled' && view;
     });
     expect(disabled).toMatchObject({ dead: 1, failed: 1, reason: expect.stringContaining('410') });
     const letter = await eventually('the letter is in D1', async () => {
-      return (await hub.api.deadLetters({ subscription: name }))[0];
+      return (await stage.hub.api.deadLetters({ subscription: name }))[0];
     });
     expect(letter).toMatchObject({ reason: 'gone', attempts: 1, lastStatus: 410, sequence: 1 });
-    await publish(topic, 2);
-    expect(await hub.api.subscription(name)).toMatchObject({ status: 'disabled', dead: 1, lag: 1 });
+    await stage.publish(topic);
+    expect(await stage.hub.api.subscription(name)).toMatchObject({ status: 'disabled', dead: 1, lag: 1 });
 
     receiver.answer = () => 200;
-    await hub.api.json('POST', `/v1/subscriptions/${name}/resume`);
-    await settled(name, { delivered: 1, dead: 1 });
+    await stage.hub.api.json('POST', `/v1/subscriptions/${name}/resume`);
+    await stage.settled(name, { delivered: 1, dead: 1 });
     // Nothing had been sent while it was disabled.
     expect(receiver.book.map(({ sequence, attempt }) => [sequence, attempt])).toEqual([
       [1, 1],
@@ -188,24 +153,27 @@ describe.concurrent('P4 P5: a receiver that', () => {
     ]);
   });
 
-  it('answers 200 with a body that never ends has taken the event', async () => {
+  it('answers 200 and 10 GB has taken the event, and is hung up on after the first of it', async () => {
     const { topic, name, receiver } = await subscribed(() => 'endless');
-    await publish(topic);
-    await settled(name, { delivered: 1, dead: 0 });
+    await stage.publish(topic);
+    await stage.settled(name, { delivered: 1, dead: 0 });
     expect(receiver.book).toHaveLength(1);
-    const [attempt] = await hub.api
+    const [attempt] = await stage.hub.api
       .json<{ items: { response: string; status: number }[] }>('GET', `/v1/subscriptions/${name}/attempts`)
       .then(({ items }) => items);
     expect(attempt?.status).toBe(200);
     expect(attempt?.response.length).toBe(FIRST_KIB);
+    const poured = await eventually('the hub hangs up', () => receiver.book[0]?.poured);
+    // What lay in buffers between the two.
+    expect(poured).toBeLessThan(POURED_MAX_BYTES);
   });
 
   it('answers 200 after the timeout gets the event again, recognisably', async () => {
     const { topic, name, receiver } = await subscribed(({ attempt }) =>
       attempt === 1 ? { status: 200, afterMs: TIMEOUT_MS * 2 } : 200,
     );
-    await publish(topic);
-    await settled(name, { delivered: 1, dead: 0 });
+    await stage.publish(topic);
+    await stage.settled(name, { delivered: 1, dead: 0 });
     expect(await attemptsOf(name)).toMatchObject([
       { attempt: 1, outcome: 'timeout', status: null },
       { attempt: 2, outcome: 'delivered', status: 200 },

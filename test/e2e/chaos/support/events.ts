@@ -5,6 +5,8 @@ export interface Made {
   id: string;
   source: string;
   type: string;
+  /** What subscriptions in order by key go by. */
+  subject: string;
   data: { by: string; number: number };
 }
 
@@ -14,7 +16,7 @@ export interface Given extends Made {
   sequence: string;
 }
 
-export function sent(event: Made): SentEvent {
+export function sent(event: Omit<Made, 'subject'>): SentEvent {
   return {
     identity: `${event.source} ${event.id}`,
     content: `${event.type} ${JSON.stringify(event.data)}`,

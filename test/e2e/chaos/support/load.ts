@@ -1,10 +1,10 @@
-import type { ApiClient, DeadLetter, Page, Replay } from '../../../../scripts/hub/api-client.ts';
+import type { ApiClient, DeadLetter, Page, Replay, Subscription } from '../../../../scripts/hub/api-client.ts';
 import { eventually } from '../../../../scripts/hub/eventually.ts';
 import type { Receiver } from '../../../../scripts/hub/receiver.ts';
-import type { Publish } from '../../../history/operations.ts';
+import type { Configure, Publish } from '../../../history/operations.ts';
 import { get, intervene, look, lookAtReplay, read } from './observers.ts';
 import { makeEvent, Producer, publishUntilTaken, type Style } from './producers.ts';
-import { crowded, fine, moody, POISON, slow, startRecordedReceiver } from './receivers.ts';
+import { crowded, fine, isShaped, moody, POISON, SHAPE, slow, startRecordedReceiver, uneven } from './receivers.ts';
 import type { Recorder } from './recorder.ts';
 
 export const ORDERS = 'orders';
@@ -14,6 +14,11 @@ const REPLAYED_EVENTS = 50;
 const SHOP_EVENTS = 3;
 /** What a life leaves claimed holds its slots for 15 s of the next: with these there are some left. */
 const IN_FLIGHT = 400;
+const CONSENT_WITHIN_MS = 120_000;
+/** Its events go through a transform, and come in the order of their keys. */
+const SHAPED = 'crowded';
+/** Its receiver does not consent until it is told to. */
+const ASKED = 'batched';
 
 const STYLES: Style[] = [
   { name: 'steady', topic: ORDERS, batches: false, conditional: false, restMs: 250 },
@@ -23,6 +28,8 @@ const STYLES: Style[] = [
   { name: 'cautious', topic: SHOP, batches: true, conditional: true, restMs: 1_200 },
 ];
 
+/** Its rate is judged. */
+export const MEASURED = 'measured';
 /** More than is published, so that what an outage has held up is made up for. */
 export const MEASURED_PER_SECOND = 60;
 
@@ -30,8 +37,14 @@ export interface Consumer {
   name: string;
   /** The sequence before the first that counts, by topic; null where topics come and go. */
   bases: Record<string, number> | null;
-  document: { topics: string[]; filter?: object; retry: object };
-  rateLimit?: { perSecond: number };
+  document: {
+    topics: string[];
+    filter?: { types: string[] };
+    retry: object;
+    ordering?: 'key' | 'topic';
+    transform?: object;
+  };
+  delivery?: object;
 }
 
 /** Long enough a schedule that no fault here makes a delivery die that its receiver would take. */
@@ -49,12 +62,22 @@ export const CONSUMERS: Consumer[] = [
     bases: null,
     document: { topics: [ORDERS, 'shop.*'], filter: { types: ['order.*'] }, retry: PATIENT },
   },
-  { name: 'crowded', bases: { [ORDERS]: 0 }, document: { topics: [ORDERS], retry: PATIENT } },
   {
-    name: 'measured',
+    name: MEASURED,
     bases: { [ORDERS]: 0 },
     document: { topics: [ORDERS], retry: PATIENT },
-    rateLimit: { perSecond: MEASURED_PER_SECOND },
+    delivery: { rateLimit: { perSecond: MEASURED_PER_SECOND } },
+  },
+  {
+    name: SHAPED,
+    bases: { [ORDERS]: 0 },
+    document: { topics: [ORDERS], ordering: 'key', transform: SHAPE, retry: PATIENT },
+  },
+  {
+    name: ASKED,
+    bases: { [ORDERS]: 0 },
+    document: { topics: [ORDERS], ordering: 'topic', retry: PATIENT },
+    delivery: { format: 'batch', maxBatch: 50, handshake: true },
   },
 ];
 
@@ -64,11 +87,12 @@ export class Load {
   readonly #api: ApiClient;
   readonly #recorder: Recorder;
   readonly #producers: Producer[];
-  readonly #receivers: Receiver[] = [];
+  readonly #receivers = new Map<string, Receiver>();
   readonly #mended = new Set<number>();
   readonly #replays = new Set<string>();
   readonly #tasks: Promise<void>[] = [];
   #stopping = false;
+  #unasked = 0;
   #shops = 0;
   #poisons = 0;
 
@@ -80,32 +104,50 @@ export class Load {
 
   /** Makes the subscriptions, on a hub that runs, and begins. */
   async start(): Promise<void> {
-    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, fine, crowded };
-    for (const { name, document, rateLimit } of CONSUMERS) {
-      const temper = Object.entries(tempers).find(([of]) => of === name)?.[1] ?? fine;
-      const receiver = await startRecordedReceiver(this.#recorder, name, temper);
-      this.#receivers.push(receiver);
-      const start = this.#recorder.now();
-      const { delivery } = await this.#api.putSubscription(name, {
-        ...document,
-        from: 'earliest',
-        maxInFlight: IN_FLIGHT,
-        delivery: { url: receiver.url, timeout: `${TIMEOUT_MS}ms`, rateLimit: rateLimit ?? null },
-      });
+    for (const consumer of CONSUMERS) {
+      const receiver = await startRecordedReceiver(this.#recorder, consumer.name, this.#temperOf(consumer.name));
+      this.#receivers.set(consumer.name, receiver);
+      receiver.consents = consumer.name !== ASKED;
+      const { delivery } = await this.#subscribe(consumer);
       receiver.secret = delivery.secret ?? null;
-      const types = name === 'fine' ? ['order.*'] : [];
-      const configure = {
-        subscription: name,
-        action: 'put' as const,
-        topic: null,
-        topics: document.topics,
-        types,
-        ordering: 'none' as const,
-      };
-      this.#recorder.add({ kind: 'configure', start, end: this.#recorder.now(), outcome: 'success', ...configure });
     }
     this.#tasks.push(...this.#producers.map((producer) => producer.run()));
     this.#tasks.push(this.#follow(), this.#browse(), this.#watch(), this.#bury());
+  }
+
+  #temperOf(name: string) {
+    const tempers = { moody: moody(this.#mended, TIMEOUT_MS), slow, [SHAPED]: crowded, [ASKED]: uneven };
+    return Object.entries(tempers).find(([of]) => of === name)?.[1] ?? fine;
+  }
+
+  #receiver(name: string): Receiver {
+    const receiver = this.#receivers.get(name);
+    if (receiver === undefined) throw new Error(`${name} has no receiver.`);
+    return receiver;
+  }
+
+  /** @throws if it is refused, or the hub does not answer */
+  async #subscribe({ name, document, delivery }: Consumer): Promise<Subscription> {
+    const start = this.#recorder.now();
+    const made = await this.#api.putSubscription(name, {
+      ...document,
+      from: 'earliest',
+      maxInFlight: IN_FLIGHT,
+      delivery: { url: this.#receiver(name).url, timeout: `${TIMEOUT_MS}ms`, ...delivery },
+    });
+    this.#recorder.add<Configure>({
+      kind: 'configure',
+      start,
+      end: this.#recorder.now(),
+      outcome: 'success',
+      subscription: name,
+      action: 'put',
+      topic: null,
+      topics: document.topics,
+      types: document.filter?.types ?? [],
+      ordering: document.ordering ?? 'none',
+    });
+    return made;
   }
 
   /** No more faults, no more events; what is under way is brought to its end. @throws what went wrong in the load itself */
@@ -116,12 +158,32 @@ export class Load {
   }
 
   async stopReceivers(): Promise<void> {
-    await Promise.all(this.#receivers.map((receiver) => receiver.stop()));
+    await Promise.all([...this.#receivers.values()].map((receiver) => receiver.stop()));
   }
 
   /** How many requests came whose signature did not hold. */
   unverified(): number {
-    return this.#receivers.flatMap(({ book }) => book).filter(({ verified }) => verified !== true).length;
+    return [...this.#receivers.values()].flatMap(({ book }) => book).filter(({ verified }) => verified !== true).length;
+  }
+
+  /** How many requests the transform had not gone over. */
+  misshapen(): number {
+    return this.#receiver(SHAPED).book.filter((arrival) => !isShaped(arrival)).length;
+  }
+
+  /** How many requests came to one that had not consented. */
+  unasked(): number {
+    return this.#unasked;
+  }
+
+  /** The receiver that had refused consents from now on; the hub is told to ask it. */
+  consent(): void {
+    const receiver = this.#receiver(ASKED);
+    this.#unasked = receiver.book.length;
+    receiver.consents = true;
+    const [asked] = CONSUMERS.filter(({ name }) => name === ASKED);
+    if (asked === undefined) throw new Error('Nobody is asked.');
+    this.#tasks.push(eventually('it is asked', () => this.#subscribe(asked), CONSENT_WITHIN_MS).then(() => undefined));
   }
 
   /** Waits until a publish that begins from now on is acknowledged; all acknowledgements of before are out by then. */

@@ -19,10 +19,22 @@ const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
   'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), slots, null)));';
+const NOTE_CONSENT = 'await subscription.consentAnswer({ token: request.token, consent });';
 const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle();';
 
 /** In a Durable Object such a call leaves only once all that was written before it is durable (the output gate). */
 export const POINTS = {
+  consented: {
+    name: 'consented',
+    moment: 'when a receiver has given its consent, before it is written down',
+    patches: [
+      {
+        file: 'src/deliveries/handshake.ts',
+        find: NOTE_CONSENT,
+        replace: `if (consent.given) ${call('consented')} ${NOTE_CONSENT}`,
+      },
+    ],
+  },
   committed: {
     name: 'committed',
     moment: 'after the commit and before the answer',

@@ -9,6 +9,8 @@ const RETRY_AFTER_MS = 100;
 /** A frozen hub says nothing at all: its producer tries again while the first call still hangs. */
 const ANSWER_WITHIN_MS = 4_000;
 const BATCH_MAX = 5;
+/** Of each producer's events. */
+const KEYS = 4;
 const TYPES = ['order.created', 'order.paid', 'mail.sent'];
 const POISON_CHANCE = 0.02;
 const REPEAT_CHANCE = 0.05;
@@ -95,7 +97,8 @@ export async function publishUntilTaken(
 }
 
 export function makeEvent(producer: string, number: number, type: string): Made {
-  return { id: String(number), source: `/producers/${producer}`, type, data: { by: producer, number } };
+  const subject = `${producer}-${number % KEYS}`;
+  return { id: String(number), source: `/producers/${producer}`, type, subject, data: { by: producer, number } };
 }
 
 /** One publish, written down. @throws if it is refused for any reason but what it expected */

@@ -3,7 +3,7 @@ import type { Delivery } from '../../../history/operations.ts';
 import { type Given, seen } from './events.ts';
 import type { Recorder } from './recorder.ts';
 
-/** What a receiver does with a request; `mended` are the sequences that it no longer refuses for good. */
+/** What a receiver does with a request, by the first event in it; `mended` are the sequences that it no longer refuses for good. */
 type Temper = (arrival: Arrival, event: Given) => Answer;
 
 const OK = 200;
@@ -34,6 +34,28 @@ export const crowded: Temper = () => {
   return chance < 0.015 ? UNAVAILABLE : OK;
 };
 
+/** Fails one in ten. */
+export const uneven: Temper = () => (Math.random() < 0.1 ? REFUSED : OK);
+
+/** What a transform makes of the events: the data within the transform's, the number in a header, the type as the path. */
+export const SHAPE = {
+  data: '{ "shaped": data }',
+  headers: '{ "x-number": $string(data.number) }',
+  path: '"/" & type',
+};
+
+export function isShaped({ path, headers, body }: Arrival): boolean {
+  const { type, data }: { type: string; data: { shaped?: Given['data'] } } = JSON.parse(body);
+  return path === `/${type}` && headers['x-number'] === String(data.shaped?.number);
+}
+
+/** The events of a request as they were published: one, or a batch. */
+function eventsIn({ body }: Arrival): Given[] {
+  type Shaped = Omit<Given, 'data'> & { data: Given['data'] | { shaped: Given['data'] } };
+  const parsed: Shaped | Shaped[] = JSON.parse(body);
+  return [parsed].flat().map((event) => ({ ...event, data: 'shaped' in event.data ? event.data.shaped : event.data }));
+}
+
 /** A receiver that verifies every request and whose book is part of the history. */
 export async function startRecordedReceiver(
   recorder: Recorder,
@@ -42,27 +64,41 @@ export async function startRecordedReceiver(
 ): Promise<Receiver> {
   return Receiver.start({
     answer: async (arrival) => {
-      const event: Given = JSON.parse(arrival.body);
-      const delivery: Delivery = {
-        kind: 'delivery',
-        start: recorder.now(),
-        end: Number.POSITIVE_INFINITY,
-        outcome: 'unknown',
-        subscription,
-        event: seen(event),
-        topic: arrival.topic,
-        webhookId: arrival.webhookId,
-        replay: arrival.replay,
-        sender: null,
-      };
-      recorder.add(delivery);
+      const start = recorder.now();
+      const events = eventsIn(arrival);
+      const members = events.map(({ sequence }) => Number(sequence));
+      const deliveries = events.map((event) =>
+        recorder.add<Delivery>({
+          kind: 'delivery',
+          start,
+          end: Number.POSITIVE_INFINITY,
+          outcome: 'unknown',
+          subscription,
+          event: seen(event),
+          topic: arrival.topic,
+          webhookId: arrival.webhookId,
+          members,
+          replay: arrival.replay,
+          // Which invocation sent it can't be seen from here: each request is taken for one of its own.
+          sender: { consumer: `${arrival.webhookId} ${start}`, key: event.subject, redriven: isRedriven(arrival) },
+        }),
+      );
+      const [event] = events;
+      if (event === undefined) throw new Error(`${subscription} was sent an empty batch.`);
       const answer = temper(arrival, event);
       if (typeof answer === 'object' && answer.afterMs !== undefined) {
         await new Promise((resolve) => setTimeout(resolve, answer.afterMs));
       }
-      delivery.end = recorder.now();
-      delivery.outcome = answer === OK || (typeof answer === 'object' && answer.status === OK) ? 'success' : 'failure';
+      const isTaken = answer === OK || (typeof answer === 'object' && answer.status === OK);
+      for (const delivery of deliveries) {
+        delivery.end = recorder.now();
+        delivery.outcome = isTaken ? 'success' : 'failure';
+      }
       return typeof answer === 'object' ? { ...answer, afterMs: 0 } : answer;
     },
   });
+}
+
+function isRedriven({ headers }: Arrival): boolean {
+  return headers['millrace-redriven'] === 'true';
 }

@@ -1,10 +1,10 @@
-import type { ApiClient, DeadLetter, Page, Replay, StoredEvent } from '../../../../scripts/hub/api-client.ts';
+import type { ApiClient, Attempt, DeadLetter, Page, Replay, StoredEvent } from '../../../../scripts/hub/api-client.ts';
 import { eventually } from '../../../../scripts/hub/eventually.ts';
 import { check } from '../../../history/checker.ts';
 import type { Fate, FinalLetter, FinalSubscription, SeenEvent, Violation } from '../../../history/operations.ts';
 import { checkRates } from '../../../history/rate-rules.ts';
 import { sent } from './events.ts';
-import { CONSUMERS, MEASURED_PER_SECOND } from './load.ts';
+import { CONSUMERS, MEASURED, MEASURED_PER_SECOND } from './load.ts';
 import { countersOf, look, lookAtReplay, readAll } from './observers.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -89,15 +89,17 @@ export async function verdict(api: ApiClient, recorder: Recorder, topics: Iterab
     });
   }
   const letters = (await api.deadLetters({ state: 'all' })).map(finalLetter);
+  const attempts = await api.attempts(MEASURED);
+  // From here on nothing is asked any more: to judge takes so long that connections are given up meanwhile.
   const broken = check({ operations: recorder.operations, final: { subscriptions, letters } });
-  await checkMeasured(api, broken);
+  checkMeasured(attempts, broken);
   return broken;
 }
 
 /** By the sender's own times, as far as it came to tell of them: what a receiver sees is the network's doing, too. */
-async function checkMeasured(api: ApiClient, violations: Violation[]): Promise<void> {
-  const subscription = 'measured';
-  const starts = (await api.attempts(subscription)).map(({ at }) => ({ subscription, at: Date.parse(at) }));
+function checkMeasured(attempts: Attempt[], violations: Violation[]): void {
+  const subscription = MEASURED;
+  const starts = attempts.map(({ at }) => ({ subscription, at: Date.parse(at) }));
   const limit = { count: MEASURED_PER_SECOND, spanMs: 1_000 };
   checkRates(starts, [{ subscription, limit, from: 0, madeAt: 0 }], { graceMs: 0, breaks: [] }, violations);
 }
