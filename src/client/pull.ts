@@ -1,0 +1,199 @@
+import { parseDuration } from '../events/duration-text.ts';
+import { sleep } from './backoff.ts';
+import { type Answer, type Connection, isPassing } from './connection.ts';
+import { type Delivery, placeOf } from './delivery.ts';
+import { MillraceError } from './errors.ts';
+import { Reject, Retry } from './results.ts';
+import { type Settlement, Settling } from './settling.ts';
+
+/** The loop of a program that pulls: takes events, has them handled, and settles each. */
+
+export interface SubscribeOptions {
+  /** How many events are handled at a time. 10 by default. */
+  concurrency?: number;
+  /** How long the hub waits for an event before it answers that there is none. `20s` by default. */
+  wait?: string;
+  /** Stops taking events; the promise resolves once those that are being handled are settled. */
+  signal?: AbortSignal;
+  /** Told of each handler that threw, and of what could not be settled. By default it goes to `console.error`. */
+  onError?: (error: unknown, delivery: Delivery) => void;
+}
+
+/**
+ * Deals with one event. Returning acknowledges it. If it throws the event comes again, as the subscription or a `Retry` says;
+ * `Reject` makes it a dead letter. `signal` aborts when the event is no longer this worker's to handle.
+ */
+export type Handler<Data> = (delivery: Delivery<Data>, signal: AbortSignal) => unknown;
+
+type PullRoute = 'POST /v1/subscriptions/{name}/pull';
+type Pulled = Answer<PullRoute>['deliveries'][number];
+
+const CONCURRENCY = 10;
+const WAIT = '20s';
+/** How often a delivery is extended within its deadline. */
+const EXTENSIONS_A_DEADLINE = 3;
+
+/**
+ * Handles a pull subscription's events until `signal` aborts. While a handler works its event is extended. What passes (a hub
+ * that can't be reached) is waited for; any other refusal ends it.
+ *
+ * @throws MillraceError
+ */
+export async function handlePulled<Data>(
+  connection: Connection,
+  name: string,
+  handler: Handler<Data>,
+  options: SubscribeOptions,
+): Promise<void> {
+  const { concurrency = CONCURRENCY, wait = WAIT, signal } = options;
+  const waitMs = parseDuration(wait);
+  if (waitMs === null) throw new TypeError(`"${wait}" is no duration such as "20s".`);
+  const workshop = new Workshop(connection, name, handler, options, await ackDeadline(connection, name, signal));
+  try {
+    for (let failures = 0; !signal?.aborted; ) {
+      try {
+        const { deliveries } = await connection.call('POST /v1/subscriptions/{name}/pull', {
+          params: { name },
+          body: { max: concurrency - workshop.size, wait },
+          repeatable: true,
+          waitMs,
+          signal,
+        });
+        failures = 0;
+        for (const pulled of deliveries) workshop.take(pulled);
+        await workshop.below(concurrency);
+      } catch (error) {
+        if (signal?.aborted) break;
+        if (!(error instanceof MillraceError) || !isPassing(error, true)) throw error;
+        failures += 1;
+        await sleep(connection.backoff.delayMs(failures, error.retryAfterMs), signal).catch(() => undefined);
+      }
+    }
+  } finally {
+    await workshop.below(1);
+    workshop.close();
+  }
+}
+
+/** @throws MillraceError; TypeError where the subscription is of another kind */
+async function ackDeadline(connection: Connection, name: string, signal: AbortSignal | undefined): Promise<string> {
+  const subscription = await connection.call('GET /v1/subscriptions/{name}', { params: { name }, signal });
+  const delivery: { kind: string; ackDeadline?: string } = subscription.delivery;
+  if (delivery.ackDeadline === undefined) {
+    throw new TypeError(
+      `The subscription "${name}" is of the kind ${delivery.kind}; only of one that is pull can be pulled.`,
+    );
+  }
+  return delivery.ackDeadline;
+}
+
+/** The events that are being handled. */
+class Workshop<Data> {
+  readonly #connection: Connection;
+  readonly #name: string;
+  readonly #handler: Handler<Data>;
+  readonly #onError: NonNullable<SubscribeOptions['onError']>;
+  readonly #settling: Settling;
+  readonly #deadline: string;
+  readonly #timer: ReturnType<typeof setInterval>;
+  /** By ack id: what ends each when it is lost, and its end. */
+  readonly #working = new Map<string, { lost: AbortController; done: Promise<void> }>();
+  #extending = false;
+
+  constructor(
+    connection: Connection,
+    name: string,
+    handler: Handler<Data>,
+    { onError = report }: SubscribeOptions,
+    deadline: string,
+  ) {
+    this.#connection = connection;
+    this.#name = name;
+    this.#handler = handler;
+    this.#onError = onError;
+    this.#deadline = deadline;
+    this.#settling = new Settling(connection, name);
+    this.#timer = setInterval(() => void this.#extend(), (parseDuration(deadline) ?? 0) / EXTENSIONS_A_DEADLINE);
+  }
+
+  get size(): number {
+    return this.#working.size;
+  }
+
+  take(pulled: Pulled): void {
+    const lost = new AbortController();
+    const done = this.#handle(pulled, lost.signal).finally(() => this.#working.delete(pulled.ackId));
+    this.#working.set(pulled.ackId, { lost, done });
+  }
+
+  /** Waits until fewer than so many are being handled. */
+  async below(count: number): Promise<void> {
+    while (this.#working.size >= count) {
+      await Promise.race([...this.#working.values()].map(({ done }) => done));
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Never throws. */
+  async #handle(pulled: Pulled, lost: AbortSignal): Promise<void> {
+    const delivery = deliveryOf<Data>(pulled);
+    const settlement = await this.#settlementOf(delivery, lost);
+    if (lost.aborted) return;
+    try {
+      const { ok, code } = await this.#settling.settle(pulled.ackId, settlement);
+      if (!ok) throw new Error(`It was not settled: ${code}. The event comes again.`);
+    } catch (error) {
+      this.#onError(error, delivery);
+    }
+  }
+
+  async #settlementOf(delivery: Delivery<Data>, lost: AbortSignal): Promise<Settlement> {
+    try {
+      await this.#handler(delivery, lost);
+      return { how: 'ack' };
+    } catch (error) {
+      this.#onError(error, delivery);
+      const reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof Reject) return { how: 'nack', reason, reject: true };
+      const delay = error instanceof Retry ? error.delay : undefined;
+      return { how: 'nack', reason, ...(delay !== undefined && { delay }) };
+    }
+  }
+
+  /** A request that fails is left to the next. */
+  async #extend(): Promise<void> {
+    if (this.#extending || this.#working.size === 0) return;
+    this.#extending = true;
+    try {
+      const { results } = await this.#connection.call('POST /v1/subscriptions/{name}/extend', {
+        params: { name: this.#name },
+        body: { ackIds: [...this.#working.keys()], by: this.#deadline },
+        repeatable: true,
+      });
+      for (const { ackId, ok, code } of results) {
+        if (!ok) this.#working.get(ackId)?.lost.abort(new Error(`The event is not this worker's any more: ${code}.`));
+      }
+    } catch {
+      // What is not extended comes again, and its ack says so.
+    } finally {
+      this.#extending = false;
+    }
+  }
+}
+
+function deliveryOf<Data>({ event, attempt, replay, redriven }: Pulled): Delivery<Data> {
+  return {
+    event: event as Delivery<Data>['event'],
+    ...placeOf(event),
+    attempt,
+    replay: replay ?? null,
+    redriven: redriven ?? false,
+  };
+}
+
+function report(error: unknown, { topic, sequence }: Delivery): void {
+  console.error(`${topic} ${sequence}:`, error);
+}
