@@ -1,8 +1,8 @@
 /** What other programs import as `millrace`. Nothing here needs more of a platform than fetch, streams and WebCrypto. */
 
-export { type HubSecret, HubSecrets, type Key, Keys, type NewKey, Tokens } from './access.ts';
+export type { HubSecret, HubSecrets, Key, Keys, NewKey, Tokens } from './access.ts';
 export type { RetryOptions } from './backoff.ts';
-export { type AppliedConfig, type Config, type ConfigOptions, Configuration } from './configuration.ts';
+export type { AppliedConfig, Config, ConfigOptions, Configuration } from './configuration.ts';
 export type { CallOptions, ConnectionOptions } from './connection.ts';
 export type { Delivery, EventOf } from './delivery.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
@@ -16,26 +16,26 @@ export { PublishError, type PublishOptions, type Receipt } from './publish.ts';
 export type { NewEvent } from './publishing.ts';
 export type { Handler, SubscribeOptions } from './pull.ts';
 export type { EventPage, ReadOptions } from './reading.ts';
-export {
-  type DeadLetter,
-  type DeadLetterJob,
+export type {
+  DeadLetter,
+  DeadLetterJob,
   DeadLetters,
-  type Replay,
-  type ReplayRequest,
+  Replay,
+  ReplayRequest,
   Replays,
 } from './recovery.ts';
 export { Reject, Retry } from './results.ts';
-export {
-  type AlertConfig,
-  type Attempt,
-  type PutOptions,
-  type Subscription,
-  type SubscriptionConfig,
+export type {
+  AlertConfig,
+  Attempt,
+  PutOptions,
+  Subscription,
+  SubscriptionConfig,
   Subscriptions,
-  type SubscriptionTopic,
+  SubscriptionTopic,
 } from './subscriptions.ts';
 export type { TailOptions } from './tail.ts';
-export { type Topic, type TopicConfig, Topics } from './topics.ts';
+export type { Topic, TopicConfig, Topics } from './topics.ts';
 export {
   type VerificationCode,
   VerificationError,

@@ -1,5 +1,6 @@
 import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
-import { checkAttributes, type EventError } from './cloudevent.ts';
+import { checkAttributes } from './cloudevent.ts';
+import type { EventError } from './event-error.ts';
 import { type DataContent, type EventData, jsonData, mayHaveLoneSurrogate } from './data.ts';
 import type { DecodeRefusal, DecodeResult } from './decode.ts';
 import { members, valueEnd } from './json-text.ts';

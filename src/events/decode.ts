@@ -1,5 +1,6 @@
 import { attributesOf, headerOf } from './binary.ts';
-import { checkAttributes, type EventError } from './cloudevent.ts';
+import { checkAttributes } from './cloudevent.ts';
+import type { EventError } from './event-error.ts';
 import { bytesData, type EventData, jsonData, textData } from './data.ts';
 import { BATCH, decodeJson, type JsonForm } from './decode-json.ts';
 import { DATA_DEPTH_MAX, type PublishLimits } from './limits.ts';

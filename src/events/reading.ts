@@ -1,5 +1,5 @@
 import type { SentAttributes } from './attribute-rules.ts';
-import type { EventError } from './cloudevent.ts';
+import type { EventError } from './event-error.ts';
 import type { DataContent, EventData } from './data.ts';
 import type { DecodeInput, DecodeRefusal, DecodeResult } from './decode.ts';
 import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from './limits.ts';
