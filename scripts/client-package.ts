@@ -33,7 +33,8 @@ function manifest() {
   return {
     name,
     version,
-    description: 'The client of Millrace, the event hub: publish, read, tail, pull, verify webhooks, effects exactly once.',
+    description:
+      'The client of Millrace, the event hub: publish, read, tail, pull, verify webhooks, effects exactly once.',
     license,
     type: 'module',
     sideEffects: false,

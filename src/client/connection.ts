@@ -23,6 +23,9 @@ export type Route = keyof Routes;
 export type Answer<R extends Route> = Routes[R]['answer'];
 export type Body<R extends Route> = Routes[R] extends { body?: infer B } ? NonNullable<B> : never;
 
+/** An answer with the etag that guards a change of what it is about. */
+export type Tagged<R extends Route> = Answer<R> & { etag: string };
+
 /** A query as it is written in a program: numbers and booleans become text, and one of several may stand alone. */
 export type Query<R extends Route> = {
   [K in keyof Routes[R]['query']]: Routes[R]['query'][K] extends infer V | undefined ? Parameter<V> | undefined : never;
@@ -56,6 +59,17 @@ export interface Sent extends CallOptions {
   waitMs?: number;
 }
 
+export interface PutOptions extends CallOptions {
+  /** The `etag` of what was got: `precondition-failed` if it has changed since. `*`: if it is not there. */
+  ifMatch?: string;
+}
+
+/** A change under a guard is not repeated by itself: the first try changes what the guard says. */
+export function guarded({ ifMatch, signal }: PutOptions): Sent {
+  if (ifMatch === undefined) return { signal };
+  return { headers: { 'if-match': ifMatch === '*' ? '*' : `"${ifMatch}"` }, repeatable: false, signal };
+}
+
 const TIMEOUT_MS = 30_000;
 
 export class Connection {
@@ -74,15 +88,31 @@ export class Connection {
   }
 
   /** Calls a route, and again where that can help. @throws MillraceError, or the signal's reason */
-  async call<R extends Route>(route: R, sent: Sent = {}): Promise<Answer<R>> {
+  call<R extends Route>(route: R, sent: Sent = {}): Promise<Answer<R>> {
+    return this.#repeated(route, sent, parsedBody<Answer<R>>);
+  }
+
+  /** {@link call} of a route whose answer has an etag: the etag is put into it. */
+  tagged<R extends Route>(route: R, sent: Sent): Promise<Tagged<R>> {
+    return this.#repeated(route, sent, async (response) => {
+      const etag = (response.headers.get('etag') ?? '').replace(/^W\/|"/g, '');
+      return { ...(await parsedBody<object>(response)), etag } as Tagged<R>;
+    });
+  }
+
+  async #repeated<R extends Route, T extends Answer<R>>(
+    route: R,
+    sent: Sent,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
     const repeatable = sent.repeatable ?? !route.startsWith('POST ');
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#attempt(route, sent, parsedBody<Answer<R>>);
+        return await this.#attempt(route, sent, read);
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error;
         // The try before had no answer, and did it.
-        if (route.startsWith('DELETE ') && tries > 1 && error.status === 404) return null as Answer<R>;
+        if (route.startsWith('DELETE ') && tries > 1 && error.status === 404) return null as T;
         if (!isPassing(error, repeatable) || tries > this.backoff.retries) throw error;
         if ((error.retryAfterMs ?? 0) > this.backoff.maxMs) throw error;
         await sleep(this.backoff.delayMs(tries, error.retryAfterMs), sent.signal);

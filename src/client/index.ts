@@ -3,7 +3,7 @@
 export type { HubSecret, HubSecrets, Key, Keys, NewKey, Tokens } from './access.ts';
 export type { RetryOptions } from './backoff.ts';
 export type { AppliedConfig, Config, ConfigOptions, Configuration } from './configuration.ts';
-export type { CallOptions, ConnectionOptions } from './connection.ts';
+export type { CallOptions, ConnectionOptions, PutOptions } from './connection.ts';
 export type { Delivery, EventOf } from './delivery.ts';
 export { type ErrorCode, MillraceError } from './errors.ts';
 export type { EventDelivery } from './follow.ts';
@@ -28,7 +28,6 @@ export { Reject, Retry } from './results.ts';
 export type {
   AlertConfig,
   Attempt,
-  PutOptions,
   Subscription,
   SubscriptionConfig,
   Subscriptions,

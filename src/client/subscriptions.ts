@@ -1,17 +1,22 @@
-import type { Answer, Body, CallOptions, Connection, Query } from './connection.ts';
+import {
+  type Answer,
+  type Body,
+  type CallOptions,
+  type Connection,
+  guarded,
+  type PutOptions,
+  type Query,
+  type Tagged,
+} from './connection.ts';
 import { type List, listOf } from './list.ts';
 
-export type Subscription = Answer<'GET /v1/subscriptions/{name}'>;
+/** A subscription's configuration, its status and its counts. */
+export type Subscription = Tagged<'GET /v1/subscriptions/{name}'>;
 /** What a subscription is made of; all but `topics` and `delivery` has a default. */
 export type SubscriptionConfig = Body<'PUT /v1/subscriptions/{name}'>;
 export type SubscriptionTopic = Answer<'GET /v1/subscriptions/{name}/topics'>['items'][number];
 export type Attempt = Answer<'GET /v1/subscriptions/{name}/attempts'>['items'][number];
 export type AlertConfig = Body<'PUT /v1/alerts/{name}'>;
-
-export interface PutOptions extends CallOptions {
-  /** The `etag` of a `get`: `precondition-failed` if it has changed since. `*`: if it is not there. */
-  ifMatch?: string;
-}
 
 /** Subscriptions: `hub.subscriptions`. */
 export class Subscriptions {
@@ -21,12 +26,12 @@ export class Subscriptions {
     this.#connection = connection;
   }
 
-  list(query: Omit<Query<'GET /v1/subscriptions'>, 'cursor'> & CallOptions = {}): List<Subscription> {
+  list(query: Omit<Query<'GET /v1/subscriptions'>, 'cursor'> & CallOptions = {}): List<Omit<Subscription, 'etag'>> {
     return listOf(this.#connection, 'GET /v1/subscriptions', {}, query);
   }
 
   get(name: string, { signal }: CallOptions = {}): Promise<Subscription> {
-    return this.#connection.call('GET /v1/subscriptions/{name}', { params: { name }, signal });
+    return this.#connection.tagged('GET /v1/subscriptions/{name}', { params: { name }, signal });
   }
 
   /**
@@ -34,7 +39,7 @@ export class Subscriptions {
    * hub makes is in the answer, the first time only.
    */
   put(name: string, config: SubscriptionConfig, options: PutOptions = {}): Promise<Subscription> {
-    return this.#connection.call('PUT /v1/subscriptions/{name}', {
+    return this.#connection.tagged('PUT /v1/subscriptions/{name}', {
       params: { name },
       body: config,
       ...guarded(options),
@@ -42,8 +47,8 @@ export class Subscriptions {
   }
 
   /** Makes a subscription to what the hub tells of itself. */
-  putAlert(name: string, config: AlertConfig, options: PutOptions = {}): Promise<Answer<'PUT /v1/alerts/{name}'>> {
-    return this.#connection.call('PUT /v1/alerts/{name}', { params: { name }, body: config, ...guarded(options) });
+  putAlert(name: string, config: AlertConfig, options: PutOptions = {}): Promise<Subscription> {
+    return this.#connection.tagged('PUT /v1/alerts/{name}', { params: { name }, body: config, ...guarded(options) });
   }
 
   /** What is pending is dropped. Its dead letters stay. */
@@ -61,12 +66,16 @@ export class Subscriptions {
 
   /** Within a second nothing more goes out; it keeps its place. */
   pause(name: string, { signal }: CallOptions = {}): Promise<Subscription> {
-    return this.#connection.call('POST /v1/subscriptions/{name}/pause', { params: { name }, repeatable: true, signal });
+    return this.#connection.tagged('POST /v1/subscriptions/{name}/pause', {
+      params: { name },
+      repeatable: true,
+      signal,
+    });
   }
 
   /** Enables a disabled one too. */
   resume(name: string, { signal }: CallOptions = {}): Promise<Subscription> {
-    return this.#connection.call('POST /v1/subscriptions/{name}/resume', {
+    return this.#connection.tagged('POST /v1/subscriptions/{name}/resume', {
       params: { name },
       repeatable: true,
       signal,
@@ -121,10 +130,4 @@ export class Subscriptions {
   ): List<Attempt> {
     return listOf(this.#connection, 'GET /v1/subscriptions/{name}/attempts', { name }, query);
   }
-}
-
-/** A change under a guard is not repeated by itself: the first try changes what the guard says. */
-function guarded({ ifMatch, signal }: PutOptions) {
-  if (ifMatch === undefined) return { signal };
-  return { headers: { 'if-match': ifMatch === '*' ? '*' : `"${ifMatch}"` }, repeatable: false, signal };
 }

@@ -90,15 +90,16 @@ const HUB_ATTRIBUTES = ['topic', 'sequence', 'recordedtime'] as const;
 
 function binaryEvent<Data>(headers: Headers, body: Uint8Array): EventOf<Data> {
   const type = headers.get('content-type');
-  const own = HUB_ATTRIBUTES.map((name) => [name, headers.get(`ce-${name}`)]);
+  const own = HUB_ATTRIBUTES.map((name) => [name, headers.get(`ce-${name}`)] as const);
   const { attributes, errors } = attributesOf(headers);
   if (errors[0] !== undefined) throw new TypeError(`${errors[0].path} ${errors[0].message}`);
-  return {
+  const event: Record<string, unknown> = {
     ...attributes,
-    ...Object.fromEntries(own),
+    ...Object.fromEntries(own.filter(([, value]) => value !== null)),
     ...(type !== null && { datacontenttype: type }),
     ...dataOf(type ?? '', body),
   };
+  return event as EventOf<Data>;
 }
 
 /** As the JSON format would have it: JSON, text, or base64. */

@@ -13,11 +13,7 @@ export interface Wired {
 }
 
 /** A client of a hub in this process. `fate` says what becomes of each request, by its number. */
-export function wired(
-  fate: (number: number) => Fate = () => 'served',
-  retries = 8,
-  hub = new WholeHub(),
-): Wired {
+export function wired(fate: (number: number) => Fate = () => 'served', retries = 8, hub = new WholeHub()): Wired {
   const served: string[] = [];
   let number = 0;
   const client = new Millrace({

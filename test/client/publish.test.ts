@@ -20,7 +20,10 @@ describe('publishing', () => {
     const { client } = wired();
     const first = await client.publish('orders', EVENT);
     expect(first).toMatchObject({ topic: 'orders', sequence: 1, duplicate: false, source: '/topics/orders' });
-    const more = await client.publish('orders', [{ ...EVENT, id: 'a' }, { ...EVENT, id: 'b' }]);
+    const more = await client.publish('orders', [
+      { ...EVENT, id: 'a' },
+      { ...EVENT, id: 'b' },
+    ]);
     expect(more.map(({ id, sequence }) => [id, sequence])).toEqual([
       ['a', 2],
       ['b', 3],
@@ -111,7 +114,12 @@ describe('publishing', () => {
   it('takes bytes and times as a program has them', async () => {
     const { client } = wired();
     const time = new Date('2026-11-23T20:00:00Z');
-    await client.publish('files', { type: 'file', time, datacontenttype: 'image/png', data: new Uint8Array([1, 2, 255]) });
+    await client.publish('files', {
+      type: 'file',
+      time,
+      datacontenttype: 'image/png',
+      data: new Uint8Array([1, 2, 255]),
+    });
     const [event] = await all(client.read('files'));
     expect(event).toMatchObject({ time: '2026-11-23T20:00:00.000Z', data_base64: 'AQL/' });
   });
@@ -153,7 +161,10 @@ describe('publishing from a source', () => {
     for await (const { sequence } of client.publishFrom('ticks', source())) if (sequence === 10) break;
     expect(closed).toBe(1);
     const { client: refused } = wired(() => problem(403, 'forbidden'));
-    await expect(all(refused.publishFrom('ticks', source()))).rejects.toMatchObject({ code: 'forbidden', receipts: [] });
+    await expect(all(refused.publishFrom('ticks', source()))).rejects.toMatchObject({
+      code: 'forbidden',
+      receipts: [],
+    });
     expect(closed).toBe(2);
   });
 });
