@@ -15,6 +15,12 @@ export interface TailOptions
     Pick<Query<ReadRoute>, 'from' | 'after' | 'since' | 'type' | 'source' | 'subject' | 'filter'> {}
 
 /**
+ * The hub's last word on a stream that it ends, with the sequence after which to go on: whatever the reason, coming back tells
+ * whether that is possible. No event of a topic has this type.
+ */
+const CLOSED = 'millrace.closed';
+
+/**
  * Every event from the start on (`from`, `after` or `since`; by default those that come from now on), in order, without a gap
  * or a repetition over any number of broken connections. Ends when `signal` aborts, or by an error that no other try mends.
  *
@@ -48,6 +54,11 @@ export async function* tailEvents<Data>(
           failures = 0;
           lastId = sent.lastId === '' ? lastId : sent.lastId;
           if (sent.data === null) continue;
+          if (sent.event === CLOSED) {
+            const { after: through }: { after?: number } = JSON.parse(sent.data);
+            lastId = through === undefined ? lastId : String(through);
+            break;
+          }
           const event: EventOf<Data> = JSON.parse(sent.data);
           yield event;
         }
