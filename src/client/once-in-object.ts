@@ -1,6 +1,5 @@
 import {
   applicationOf,
-  KEEP_DAYS,
   ONCE_TABLE_SQL,
   type OnceEvent,
   type OnceOptions,
@@ -32,7 +31,7 @@ export function onceInObject<T>(
   work: () => Synchronous<T>,
   options: OnceOptions = {},
 ): { applied: true; value: T } | { applied: false } {
-  const { keepDays = KEEP_DAYS } = options;
+  const { keepDays } = options;
   const key = `[${applicationOf(event, options)}]`;
   return storage.transactionSync(() => {
     for (const sql of ONCE_TABLE_SQL) storage.sql.exec(sql);
@@ -40,7 +39,7 @@ export function onceInObject<T>(
     const value = work();
     if (isPromise(value))
       throw new TypeError('onceInObject takes a function that is synchronous; this one gave a promise.');
-    storage.sql.exec(TRIM, keepDays * SECONDS_A_DAY, TRIMMED_AN_EVENT);
+    if (keepDays !== undefined) storage.sql.exec(TRIM, keepDays * SECONDS_A_DAY, TRIMMED_AN_EVENT);
     return { applied: true, value };
   });
 }

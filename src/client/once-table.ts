@@ -13,7 +13,10 @@ export interface OnceOptions {
    * whoever starts it and however often it delivers them.
    */
   replay?: 'skip' | 'apply';
-  /** How long a row is kept, days: longer than any event may come again after its effects. 90 by default. */
+  /**
+   * How long it is remembered what was applied, days; for ever by default. An event that comes again after that, by a late
+   * redrive, a replay or a seek, is applied again: longer than any of them reaches back.
+   */
   keepDays?: number;
 }
 
@@ -33,7 +36,6 @@ export const ONCE_TABLE_SQL = [
 /** The migration that makes the table: for a file of `wrangler d1 migrations`. */
 export const onceMigration: string = ONCE_TABLE_SQL.map((sql) => `${sql};\n`).join('');
 
-export const KEEP_DAYS = 90;
 export const SECONDS_A_DAY = 86_400;
 /** Old rows that go with each new one: two, so that they get fewer wherever there are too many. */
 export const TRIMMED_AN_EVENT = 2;

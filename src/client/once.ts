@@ -1,7 +1,6 @@
 import {
   APPLIED,
   applicationOf,
-  KEEP_DAYS,
   ONCE_TABLE_SQL,
   type OnceEvent,
   type OnceOptions,
@@ -78,14 +77,16 @@ export async function onceBatch<S extends OnceStatement>(
 async function applyFresh<S extends OnceStatement>(
   db: OnceDatabase<S>,
   fresh: Map<string, readonly S[]>,
-  { keepDays = KEEP_DAYS }: OnceOptions,
+  { keepDays }: OnceOptions,
 ): Promise<void> {
   while (fresh.size > 0) {
     try {
       await db.batch([
         db.prepare(RECORD).bind(listOf(fresh)),
         ...[...fresh.values()].flat(),
-        db.prepare(TRIM).bind(keepDays * SECONDS_A_DAY, fresh.size * TRIMMED_AN_EVENT),
+        ...(keepDays === undefined
+          ? []
+          : [db.prepare(TRIM).bind(keepDays * SECONDS_A_DAY, fresh.size * TRIMMED_AN_EVENT)]),
       ]);
       return;
     } catch (error) {

@@ -163,18 +163,19 @@ describe('once, in D1', () => {
     expect(await balances()).toEqual({ a: 40 });
   });
 
-  it('forgets what is older than it is told to keep, a little at a time', async () => {
+  it('forgets nothing, or what is older than it is told to keep, a little at a time', async () => {
     for (let sequence = 1; sequence <= 10; sequence += 1) await once(DB, event(sequence), []);
     await DB.exec('UPDATE millrace_once SET applied_at = applied_at - 91 * 86400');
     await once(DB, event(11), []);
-    expect(await rows()).toBe(9);
-    await onceBatch(
-      DB,
-      [12, 13].map((sequence) => ({ event: event(sequence), statements: [] })),
-      { keepDays: 92 },
-    );
     expect(await rows()).toBe(11);
-    for (let sequence = 14; sequence <= 20; sequence += 1) await once(DB, event(sequence), []);
+    await once(DB, event(12), [], { keepDays: 90 });
+    expect(await rows()).toBe(10);
+    const more = [13, 14].map((sequence) => ({ event: event(sequence), statements: [] }));
+    await onceBatch(DB, more, { keepDays: 92 });
+    expect(await rows()).toBe(12);
+    await onceBatch(DB, more.slice(0, 1).concat({ event: event(15), statements: [] }), { keepDays: 90 });
+    expect(await rows()).toBe(11);
+    for (let sequence = 16; sequence <= 20; sequence += 1) await once(DB, event(sequence), [], { keepDays: 90 });
     expect(await rows()).toBe(10);
   });
 
@@ -254,7 +255,7 @@ describe('once, in a Durable Object', () => {
     await inObject((storage) => {
       for (let sequence = 1; sequence <= 5; sequence += 1) onceInObject(storage, event(sequence), () => null);
       storage.sql.exec('UPDATE millrace_once SET applied_at = applied_at - 91 * 86400');
-      onceInObject(storage, event(6), () => null);
+      onceInObject(storage, event(6), () => null, { keepDays: 90 });
       expect(storage.sql.exec('SELECT count(*) AS n FROM millrace_once').one()).toEqual({ n: 4 });
     });
   });
