@@ -7,7 +7,8 @@ export interface LaterRoutes {
     query: object;
     body: { max?: number; wait?: string };
     answer: {
-      deliveries: { ackId: string; attempt: number; event: EventOf; replay?: string | null; redriven?: boolean }[];
+      deliveries: { ackId: string; attempt: number; event: EventOf; replay: string | null; redriven: boolean }[];
+      ackDeadline: string;
     };
   };
   'POST /v1/subscriptions/{name}/ack': Settle<{ ackIds: string[] }>;

@@ -9,7 +9,7 @@ import { type Settlement, Settling } from './settling.ts';
 /** The loop of a program that pulls: takes events, has them handled, and settles each. */
 
 export interface SubscribeOptions {
-  /** How many events are handled at a time. 10 by default. */
+  /** How many events are handled at a time. 10 by default, 1,000 at most. */
   concurrency?: number;
   /** How long the hub waits for an event before it answers that there is none. `20s` by default. */
   wait?: string;
@@ -32,6 +32,10 @@ const CONCURRENCY = 10;
 const WAIT = '20s';
 /** How often a delivery is extended within its deadline. */
 const EXTENSIONS_A_DEADLINE = 3;
+/** Events in one pull, and ids in one request that settles. */
+const PULL_MAX = 1000;
+/** Of what the hub keeps as the reason. */
+const REASON_CHARACTERS_MAX = 1024;
 
 /**
  * Handles a pull subscription's events until `signal` aborts. While a handler works its event is extended. What passes (a hub
@@ -45,14 +49,15 @@ export async function handlePulled<Data>(
   handler: Handler<Data>,
   options: SubscribeOptions,
 ): Promise<void> {
-  const { concurrency = CONCURRENCY, wait = WAIT, signal } = options;
+  const { wait = WAIT, signal } = options;
+  const concurrency = Math.min(options.concurrency ?? CONCURRENCY, PULL_MAX);
   const waitMs = parseDuration(wait);
   if (waitMs === null) throw new TypeError(`"${wait}" is no duration such as "20s".`);
-  const workshop = new Workshop(connection, name, handler, options, await ackDeadline(connection, name, signal));
+  const workshop = new Workshop(connection, name, handler, options);
   try {
     for (let failures = 0; !signal?.aborted; ) {
       try {
-        const { deliveries } = await connection.call('POST /v1/subscriptions/{name}/pull', {
+        const { deliveries, ackDeadline } = await connection.call('POST /v1/subscriptions/{name}/pull', {
           params: { name },
           body: { max: concurrency - workshop.size, wait },
           repeatable: true,
@@ -60,6 +65,7 @@ export async function handlePulled<Data>(
           signal,
         });
         failures = 0;
+        workshop.extendWithin(ackDeadline);
         for (const pulled of deliveries) workshop.take(pulled);
         await workshop.below(concurrency);
       } catch (error) {
@@ -75,18 +81,6 @@ export async function handlePulled<Data>(
   }
 }
 
-/** @throws MillraceError; TypeError where the subscription is of another kind */
-async function ackDeadline(connection: Connection, name: string, signal: AbortSignal | undefined): Promise<string> {
-  const subscription = await connection.call('GET /v1/subscriptions/{name}', { params: { name }, signal });
-  const delivery: { kind: string; ackDeadline?: string } = subscription.delivery;
-  if (delivery.ackDeadline === undefined) {
-    throw new TypeError(
-      `The subscription "${name}" is of the kind ${delivery.kind}; only of one that is pull can be pulled.`,
-    );
-  }
-  return delivery.ackDeadline;
-}
-
 /** The events that are being handled. */
 class Workshop<Data> {
   readonly #connection: Connection;
@@ -94,30 +88,31 @@ class Workshop<Data> {
   readonly #handler: Handler<Data>;
   readonly #onError: NonNullable<SubscribeOptions['onError']>;
   readonly #settling: Settling;
-  readonly #deadline: string;
-  readonly #timer: ReturnType<typeof setInterval>;
+  /** How long a delivery is held, and what sees to it that it is held for longer. */
+  #deadline = '';
+  #timer: ReturnType<typeof setInterval> | undefined;
   /** By ack id: what ends each when it is lost, and its end. */
   readonly #working = new Map<string, { lost: AbortController; done: Promise<void> }>();
   #extending = false;
 
-  constructor(
-    connection: Connection,
-    name: string,
-    handler: Handler<Data>,
-    { onError = report }: SubscribeOptions,
-    deadline: string,
-  ) {
+  constructor(connection: Connection, name: string, handler: Handler<Data>, { onError = report }: SubscribeOptions) {
     this.#connection = connection;
     this.#name = name;
     this.#handler = handler;
     this.#onError = onError;
-    this.#deadline = deadline;
     this.#settling = new Settling(connection, name);
-    this.#timer = setInterval(() => void this.#extend(), (parseDuration(deadline) ?? 0) / EXTENSIONS_A_DEADLINE);
   }
 
   get size(): number {
     return this.#working.size;
+  }
+
+  /** Extends what is being handled before a delivery's deadline is over, from now on. */
+  extendWithin(deadline: string): void {
+    if (deadline === this.#deadline) return;
+    this.close();
+    this.#deadline = deadline;
+    this.#timer = setInterval(() => void this.#extend(), (parseDuration(deadline) ?? 0) / EXTENSIONS_A_DEADLINE);
   }
 
   take(pulled: Pulled): void {
@@ -134,7 +129,7 @@ class Workshop<Data> {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    if (this.#timer !== undefined) clearInterval(this.#timer);
   }
 
   /** Never throws. */
@@ -156,7 +151,7 @@ class Workshop<Data> {
       return { how: 'ack' };
     } catch (error) {
       this.#onError(error, delivery);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = (error instanceof Error ? error.message : String(error)).slice(0, REASON_CHARACTERS_MAX);
       if (error instanceof Reject) return { how: 'nack', reason, reject: true };
       const delay = error instanceof Retry ? error.delay : undefined;
       return { how: 'nack', reason, ...(delay !== undefined && { delay }) };
@@ -189,8 +184,8 @@ function deliveryOf<Data>({ event, attempt, replay, redriven }: Pulled): Deliver
     event: event as Delivery<Data>['event'],
     ...placeOf(event),
     attempt,
-    replay: replay ?? null,
-    redriven: redriven ?? false,
+    replay,
+    redriven,
   };
 }
 

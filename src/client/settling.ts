@@ -16,7 +16,7 @@ interface Waiting {
 }
 
 /** Ack ids in one request. */
-const IDS_MAX = 100;
+const IDS_MAX = 1000;
 
 export class Settling {
   readonly #connection: Connection;

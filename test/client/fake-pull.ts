@@ -13,9 +13,8 @@ export class FakePull {
   readonly settled = new Map<number, { how: 'ack' | 'reject'; attempt: number }>();
   readonly nacks: { sequence: number; delay?: string; reason?: string; reject?: boolean }[] = [];
   readonly calls: Record<string, number> = {};
-  /** The deadline in effect, and how the subscription says it. */
+  /** How long what is pulled is held. */
   deadlineMs = 30_000;
-  kind = 'pull';
   /** What a pull is refused with. */
   refusal: { status: number; code: string; detail: string } | null = null;
   /** Before a call is served: throws what keeps it from being; after: what keeps its answer from coming. */
@@ -70,15 +69,11 @@ export class FakePull {
   ) {
     this.#lapse();
     switch (call) {
-      case 'billing':
-        return {
-          name: 'billing',
-          delivery: { kind: this.kind, ...(this.kind === 'pull' && { ackDeadline: `${this.deadlineMs}ms` }) },
-        };
       case 'pull':
         if (this.#ready.length === 0) await this.#wait(signal);
         return {
           deliveries: this.#ready.splice(0, body.max).map(({ sequence, attempt }) => this.#give(sequence, attempt)),
+          ackDeadline: `${this.deadlineMs}ms`,
         };
       default:
         return { results: body.ackIds.map((ackId) => this.#settle(call, ackId, body)) };
