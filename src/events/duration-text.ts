@@ -1,3 +1,5 @@
+/** Durations as text, without a schema: the client reads them too, and has no zod. */
+
 const UNITS = [
   ['d', 86_400_000],
   ['h', 3_600_000],

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { formatDuration, parseDuration } from './duration-text.ts';
 
+export { formatDuration, parseDuration } from './duration-text.ts';
+
 /** A duration in a document: takes the string, gives milliseconds between `min` and `max`, both inclusive. */
 export function durationSchema(min: number, max: number) {
   return z

@@ -1,4 +1,4 @@
-import { formatDuration } from '../events/duration-text.ts';
+import { formatDuration } from '../events/durations.ts';
 import type { Core } from './core.ts';
 import { disableDue, nextProbe } from './due.ts';
 import { health } from './health.ts';
