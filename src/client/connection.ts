@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   timeoutMs?: number;
 }
 
-interface Routes extends WireRoutes, LaterRoutes {}
+type Routes = WireRoutes & Omit<LaterRoutes, keyof WireRoutes>;
 
 export type Route = keyof Routes;
 export type Answer<R extends Route> = Routes[R]['answer'];

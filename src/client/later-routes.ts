@@ -1,5 +1,3 @@
-import type { EventOf } from './delivery.ts';
-
 /** Routes as the interface's contract has them, until their schemas are in src/http and so in wire.ts. */
 export interface LaterRoutes {
   'POST /v1/subscriptions/{name}/pull': {
@@ -7,7 +5,7 @@ export interface LaterRoutes {
     query: object;
     body: { max?: number; wait?: string };
     answer: {
-      deliveries: { ackId: string; attempt: number; event: EventOf; replay: string | null; redriven: boolean }[];
+      deliveries: { ackId: string; attempt: number; event: object; replay: string | null; redriven: boolean }[];
       ackDeadline: string;
     };
   };

@@ -1,7 +1,7 @@
 import { parseDuration } from '../events/duration-text.ts';
 import { sleep } from './backoff.ts';
 import { type Answer, type Connection, isPassing } from './connection.ts';
-import { type Delivery, placeOf } from './delivery.ts';
+import { type Delivery, type EventOf, placeOf } from './delivery.ts';
 import { MillraceError } from './errors.ts';
 import { Reject, Retry } from './results.ts';
 import { type Settlement, Settling } from './settling.ts';
@@ -180,13 +180,9 @@ class Workshop<Data> {
 }
 
 function deliveryOf<Data>({ event, attempt, replay, redriven }: Pulled): Delivery<Data> {
-  return {
-    event: event as Delivery<Data>['event'],
-    ...placeOf(event),
-    attempt,
-    replay,
-    redriven,
-  };
+  // What an event's data is, its handler knows.
+  const stored = event as EventOf<Data>;
+  return { event: stored, ...placeOf(stored), attempt, replay, redriven };
 }
 
 function report(error: unknown, { topic, sequence }: Delivery): void {
