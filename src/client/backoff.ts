@@ -27,29 +27,28 @@ export class Backoff {
   }
 }
 
-/** @throws the signal's reason, at once where it is aborted. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+/** What a promise gives, or `late` after so many milliseconds. @throws what it throws, or the signal's reason */
+export function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | 'late'> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
+    const end = () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const onAbort = () => {
+      end();
       reject(signal?.reason);
     };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
+      end();
+      resolve('late');
     }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) return onAbort();
+    signal?.addEventListener('abort', onAbort);
+    promise.finally(end).then(resolve, reject);
   });
 }
 
-/** What a promise gives, or `late` after so many milliseconds. @throws what it throws, or the signal's reason */
-export async function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | 'late'> {
-  const inTime = new AbortController();
-  const limit = sleep(ms, signal === undefined ? inTime.signal : AbortSignal.any([signal, inTime.signal]));
-  try {
-    return await Promise.race([promise, limit.then(() => 'late' as const)]);
-  } finally {
-    inTime.abort();
-  }
+/** @throws the signal's reason, at once where it is aborted. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  await within(new Promise<never>(() => undefined), ms, signal);
 }

@@ -70,7 +70,7 @@ export function guarded({ ifMatch, signal }: PutOptions): Sent {
   return { headers: { 'if-match': ifMatch === '*' ? '*' : `"${ifMatch}"` }, repeatable: false, signal };
 }
 
-const TIMEOUT_MS = 30_000;
+export const TIMEOUT_MS = 30_000;
 
 export class Connection {
   readonly backoff: Backoff;

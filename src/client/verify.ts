@@ -39,7 +39,7 @@ export type WebhookRequest =
   | { headers: Headers; arrayBuffer(): Promise<ArrayBuffer> }
   | { headers: Headers | Record<string, string | string[] | undefined>; body: string | Uint8Array };
 
-const TOLERANCE_SECONDS = 300;
+export const TOLERANCE_SECONDS = 300;
 /** The hub sends two at most. */
 const SIGNATURES_MAX = 8;
 const ENCODER = new TextEncoder();
@@ -56,11 +56,9 @@ export async function verify<Data = unknown>(
   { toleranceSeconds = TOLERANCE_SECONDS }: VerifyOptions = {},
 ): Promise<ReceivedWebhook<Data>> {
   const headers = headersOf(request.headers);
-  const [id, timestamp, signatures] = ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map((name) => {
-    const value = headers.get(name);
-    if (value === null || value === '') throw new VerificationError('missing-header', `There is no ${name} header.`);
-    return value;
-  }) as [string, string, string];
+  const id = required(headers, 'webhook-id');
+  const timestamp = required(headers, 'webhook-timestamp');
+  const signatures = required(headers, 'webhook-signature');
   const seconds = /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : Number.NaN;
   if (Number.isNaN(seconds)) throw new VerificationError('missing-header', 'The webhook-timestamp is no number.');
   if (Math.abs(Date.now() / 1000 - seconds) > toleranceSeconds) {
@@ -79,6 +77,12 @@ export async function verify<Data = unknown>(
   } catch (cause) {
     throw new VerificationError('invalid-body', `The webhook is signed, and can't be read: ${cause}`, cause);
   }
+}
+
+function required(headers: Headers, name: string): string {
+  const value = headers.get(name);
+  if (value === null || value === '') throw new VerificationError('missing-header', `There is no ${name} header.`);
+  return value;
 }
 
 async function isSigned(content: Uint8Array<ArrayBuffer>, header: string, keys: readonly string[]): Promise<boolean> {

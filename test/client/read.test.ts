@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MillraceError } from '../../src/client/index.ts';
+import { Millrace, MillraceError } from '../../src/client/index.ts';
 import { all, wired } from './hub-client.ts';
 
 const sequences = (events: readonly { sequence: string }[]) => events.map(({ sequence }) => Number(sequence));
@@ -62,6 +62,23 @@ describe('reading', () => {
     await client.publish('numbers', { type: 'a' });
     await expect(client.event('numbers', 9)).rejects.toMatchObject({ code: 'unknown-event' });
     await expect(all(client.read('numbers', { from: 1, after: 1 }))).rejects.toMatchObject({ code: 'invalid-range' });
+  });
+
+  it('waits for an answer as long as it is told to', async () => {
+    let tries = 0;
+    const silent = new Millrace({
+      url: 'http://hub.test',
+      timeoutMs: 20,
+      retry: { retries: 2, firstMs: 1 },
+      fetch: (_url, { signal }) => {
+        tries += 1;
+        return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+      },
+    });
+    await expect(silent.topics.get('numbers')).rejects.toMatchObject({ code: 'timeout', status: null });
+    expect(tries).toBe(3);
+    await expect(silent.keys.create({ name: 'a', scopes: [] })).rejects.toMatchObject({ code: 'timeout' });
+    expect(tries).toBe(4);
   });
 
   it('says what is not the hub, and stops where it is told to', async () => {
