@@ -1,4 +1,5 @@
-import type { Answer, Body, CallOptions, Connection, Query } from './connection.ts';
+import type { Answer, Body, CallOptions, Query } from './connection.ts';
+import { Resource } from './resource.ts';
 
 export type Config = Answer<'GET /v1/config'>;
 export type AppliedConfig = Answer<'PUT /v1/config'>;
@@ -11,15 +12,9 @@ export interface ConfigOptions extends CallOptions {
 const PASSPHRASE_HEADER = 'millrace-secrets-passphrase';
 
 /** The whole configuration as one document: `hub.config`. */
-export class Configuration {
-  readonly #connection: Connection;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
+export class Configuration extends Resource {
   get({ passphrase, signal }: ConfigOptions = {}): Promise<Config> {
-    return this.#connection.call('GET /v1/config', { headers: headersOf(passphrase), signal });
+    return this.connection.call('GET /v1/config', { headers: headersOf(passphrase), signal });
   }
 
   /** Makes and changes what the document has, and deletes nothing. With `dryRun` it only says what it would do. */
@@ -27,7 +22,7 @@ export class Configuration {
     config: Body<'PUT /v1/config'>,
     { passphrase, signal, ...query }: Query<'PUT /v1/config'> & ConfigOptions = {},
   ): Promise<AppliedConfig> {
-    return this.#connection.call('PUT /v1/config', { body: config, query, headers: headersOf(passphrase), signal });
+    return this.connection.call('PUT /v1/config', { body: config, query, headers: headersOf(passphrase), signal });
   }
 }
 
