@@ -1,7 +1,6 @@
 import { Backoff, type RetryOptions, sleep } from './backoff.ts';
 import { errorOf, MillraceError } from './errors.ts';
-import type { LaterRoutes } from './later-routes.ts';
-import type { Routes as WireRoutes } from './wire.ts';
+import type { Routes } from './wire.ts';
 
 /** The way to a hub: addresses, the key, time limits and tries. */
 
@@ -16,8 +15,6 @@ export interface ConnectionOptions {
   /** How long a try may take, milliseconds. 30,000 by default; where the hub is asked to wait, that much longer. */
   timeoutMs?: number;
 }
-
-type Routes = WireRoutes & Omit<LaterRoutes, keyof WireRoutes>;
 
 export type Route = keyof Routes;
 export type Answer<R extends Route> = Routes[R]['answer'];

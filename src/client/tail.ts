@@ -1,3 +1,4 @@
+import { TAIL_CLOSED } from '../events/attribute-rules.ts';
 import { sleep } from './backoff.ts';
 import { type CallOptions, type Connection, isPassing, type Query } from './connection.ts';
 import type { EventOf } from './delivery.ts';
@@ -13,12 +14,6 @@ type ReadRoute = typeof ROUTE;
 export interface TailOptions
   extends CallOptions,
     Pick<Query<ReadRoute>, 'from' | 'after' | 'since' | 'type' | 'source' | 'subject' | 'filter'> {}
-
-/**
- * The hub's last word on a stream that it ends, with the sequence after which to go on: whatever the reason, coming back tells
- * whether that is possible. No event of a topic has this type.
- */
-const CLOSED = 'millrace.closed';
 
 /**
  * Every event from the start on (`from`, `after` or `since`; by default those that come from now on), in order, without a gap
@@ -54,7 +49,8 @@ export async function* tailEvents<Data>(
           failures = 0;
           lastId = sent.lastId === '' ? lastId : sent.lastId;
           if (sent.data === null) continue;
-          if (sent.event === CLOSED) {
+          if (sent.event === TAIL_CLOSED) {
+            // Whatever the reason, coming back tells whether that is possible.
             const { after: through }: { after?: number } = JSON.parse(sent.data);
             lastId = through === undefined ? lastId : String(through);
             break;

@@ -32,6 +32,8 @@ export type ProblemCode =
   | 'subscription-exists'
   | 'topic-has-subscriptions'
   | 'topic-not-subscribed'
+  | 'wrong-delivery-kind'
+  | 'no-webhook'
   | 'not-redrivable'
   | 'replay-ended'
   | 'sequence-expired'
@@ -72,6 +74,10 @@ export interface Routes {
       topic: string;
     };
     query: {
+      /**
+       * A token of POST /v1/tokens, where no header can be sent.
+       */
+      token?: string;
       /**
        * A position; `earliest` by default.
        */
@@ -148,6 +154,10 @@ export interface Routes {
        * The `next` of the page before.
        */
       cursor?: string;
+      /**
+       * A token of POST /v1/tokens, where no header can be sent.
+       */
+      token?: string;
     };
     answer: {
       items: {
@@ -286,31 +296,68 @@ export interface Routes {
           maxCount: number;
           maxAge: string;
         };
-        delivery: {
-          kind: 'webhook';
-          url: string;
-          format: 'structured' | 'binary' | 'batch' | 'data';
-          timeout: string;
-          headers: {
-            [k: string]: string;
-          };
-          /**
-           * Only in the 201.
-           */
-          secret?: string;
-          rateLimit:
-            | (
-                | {
-                    perSecond: number;
-                  }
-                | {
-                    perMinute: number;
-                  }
-              )
-            | null;
-          maxBatch: number;
-          handshake: boolean;
-        };
+        delivery:
+          | {
+              kind: 'webhook';
+              url: string;
+              format: 'structured' | 'binary' | 'batch' | 'data';
+              timeout: string;
+              headers: {
+                [k: string]: string;
+              };
+              /**
+               * Only in the 201.
+               */
+              secret?: string;
+              rateLimit:
+                | (
+                    | {
+                        perSecond: number;
+                      }
+                    | {
+                        perMinute: number;
+                      }
+                  )
+                | null;
+              maxBatch: number;
+              handshake: boolean;
+            }
+          | {
+              kind: 'queue';
+              binding: string;
+              confirm: boolean;
+              ackDeadline: string;
+              rateLimit:
+                | (
+                    | {
+                        perSecond: number;
+                      }
+                    | {
+                        perMinute: number;
+                      }
+                  )
+                | null;
+            }
+          | {
+              kind: 'service';
+              binding: string;
+              timeout: string;
+              rateLimit:
+                | (
+                    | {
+                        perSecond: number;
+                      }
+                    | {
+                        perMinute: number;
+                      }
+                  )
+                | null;
+            }
+          | {
+              kind: 'pull';
+              ackDeadline: string;
+              maxDeliveries: number;
+            };
         /**
          * `pending`: the receiver has not consented.
          */
@@ -442,31 +489,68 @@ export interface Routes {
         maxCount: number;
         maxAge: string;
       };
-      delivery: {
-        kind: 'webhook';
-        url: string;
-        format: 'structured' | 'binary' | 'batch' | 'data';
-        timeout: string;
-        headers: {
-          [k: string]: string;
-        };
-        /**
-         * Only in the 201.
-         */
-        secret?: string;
-        rateLimit:
-          | (
-              | {
-                  perSecond: number;
-                }
-              | {
-                  perMinute: number;
-                }
-            )
-          | null;
-        maxBatch: number;
-        handshake: boolean;
-      };
+      delivery:
+        | {
+            kind: 'webhook';
+            url: string;
+            format: 'structured' | 'binary' | 'batch' | 'data';
+            timeout: string;
+            headers: {
+              [k: string]: string;
+            };
+            /**
+             * Only in the 201.
+             */
+            secret?: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+            maxBatch: number;
+            handshake: boolean;
+          }
+        | {
+            kind: 'queue';
+            binding: string;
+            confirm: boolean;
+            ackDeadline: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'service';
+            binding: string;
+            timeout: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'pull';
+            ackDeadline: string;
+            maxDeliveries: number;
+          };
       /**
        * `pending`: the receiver has not consented.
        */
@@ -592,31 +676,68 @@ export interface Routes {
         maxCount: number;
         maxAge: string;
       };
-      delivery: {
-        kind: 'webhook';
-        url: string;
-        format: 'structured' | 'binary' | 'batch' | 'data';
-        timeout: string;
-        headers: {
-          [k: string]: string;
-        };
-        /**
-         * Only in the 201.
-         */
-        secret?: string;
-        rateLimit:
-          | (
-              | {
-                  perSecond: number;
-                }
-              | {
-                  perMinute: number;
-                }
-            )
-          | null;
-        maxBatch: number;
-        handshake: boolean;
-      };
+      delivery:
+        | {
+            kind: 'webhook';
+            url: string;
+            format: 'structured' | 'binary' | 'batch' | 'data';
+            timeout: string;
+            headers: {
+              [k: string]: string;
+            };
+            /**
+             * Only in the 201.
+             */
+            secret?: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+            maxBatch: number;
+            handshake: boolean;
+          }
+        | {
+            kind: 'queue';
+            binding: string;
+            confirm: boolean;
+            ackDeadline: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'service';
+            binding: string;
+            timeout: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'pull';
+            ackDeadline: string;
+            maxDeliveries: number;
+          };
       /**
        * `pending`: the receiver has not consented.
        */
@@ -784,31 +905,68 @@ export interface Routes {
         maxCount: number;
         maxAge: string;
       };
-      delivery: {
-        kind: 'webhook';
-        url: string;
-        format: 'structured' | 'binary' | 'batch' | 'data';
-        timeout: string;
-        headers: {
-          [k: string]: string;
-        };
-        /**
-         * Only in the 201.
-         */
-        secret?: string;
-        rateLimit:
-          | (
-              | {
-                  perSecond: number;
-                }
-              | {
-                  perMinute: number;
-                }
-            )
-          | null;
-        maxBatch: number;
-        handshake: boolean;
-      };
+      delivery:
+        | {
+            kind: 'webhook';
+            url: string;
+            format: 'structured' | 'binary' | 'batch' | 'data';
+            timeout: string;
+            headers: {
+              [k: string]: string;
+            };
+            /**
+             * Only in the 201.
+             */
+            secret?: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+            maxBatch: number;
+            handshake: boolean;
+          }
+        | {
+            kind: 'queue';
+            binding: string;
+            confirm: boolean;
+            ackDeadline: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'service';
+            binding: string;
+            timeout: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'pull';
+            ackDeadline: string;
+            maxDeliveries: number;
+          };
       /**
        * `pending`: the receiver has not consented.
        */
@@ -934,31 +1092,68 @@ export interface Routes {
         maxCount: number;
         maxAge: string;
       };
-      delivery: {
-        kind: 'webhook';
-        url: string;
-        format: 'structured' | 'binary' | 'batch' | 'data';
-        timeout: string;
-        headers: {
-          [k: string]: string;
-        };
-        /**
-         * Only in the 201.
-         */
-        secret?: string;
-        rateLimit:
-          | (
-              | {
-                  perSecond: number;
-                }
-              | {
-                  perMinute: number;
-                }
-            )
-          | null;
-        maxBatch: number;
-        handshake: boolean;
-      };
+      delivery:
+        | {
+            kind: 'webhook';
+            url: string;
+            format: 'structured' | 'binary' | 'batch' | 'data';
+            timeout: string;
+            headers: {
+              [k: string]: string;
+            };
+            /**
+             * Only in the 201.
+             */
+            secret?: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+            maxBatch: number;
+            handshake: boolean;
+          }
+        | {
+            kind: 'queue';
+            binding: string;
+            confirm: boolean;
+            ackDeadline: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'service';
+            binding: string;
+            timeout: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'pull';
+            ackDeadline: string;
+            maxDeliveries: number;
+          };
       /**
        * `pending`: the receiver has not consented.
        */
@@ -1264,6 +1459,131 @@ export interface Routes {
       } | null;
     };
   };
+  'POST /v1/subscriptions/{name}/pull': {
+    params: {
+      /**
+       * A name.
+       */
+      name: string;
+    };
+    query: {};
+    body?: {
+      max?: number;
+      /**
+       * How long to wait for a first event, at most 60s.
+       */
+      wait?: string;
+    };
+    answer: {
+      deliveries: {
+        /**
+         * Opaque; names this delivery until it is settled or its deadline is over.
+         */
+        ackId: string;
+        /**
+         * 1 for the first.
+         */
+        attempt: number;
+        /**
+         * The replay that it is of.
+         */
+        replay: string | null;
+        /**
+         * It was a dead letter.
+         */
+        redriven: boolean;
+        /**
+         * The CloudEvent, structured.
+         */
+        event: {
+          [k: string]: unknown;
+        };
+      }[];
+      /**
+       * So long each of them is held.
+       */
+      ackDeadline: string;
+    };
+  };
+  'POST /v1/subscriptions/{name}/ack': {
+    params: {
+      /**
+       * A name.
+       */
+      name: string;
+    };
+    query: {};
+    body: {
+      ackIds: string[];
+    };
+    answer: {
+      results: {
+        ackId: string;
+        ok: boolean;
+        /**
+         * `invalid-ack-id`: no ack id looks like that; `stale-ack-id`: not, or no longer, one of this subscription: settled, or handed out again since; `held-too-long`: it can not be extended so far.
+         */
+        code?: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long';
+      }[];
+    };
+  };
+  'POST /v1/subscriptions/{name}/nack': {
+    params: {
+      /**
+       * A name.
+       */
+      name: string;
+    };
+    query: {};
+    body: {
+      ackIds: string[];
+      /**
+       * A duration between 0s and 12h
+       */
+      delay?: string;
+      /**
+       * Kept as the last error.
+       */
+      reason?: string;
+      reject?: boolean;
+    };
+    answer: {
+      results: {
+        ackId: string;
+        ok: boolean;
+        /**
+         * `invalid-ack-id`: no ack id looks like that; `stale-ack-id`: not, or no longer, one of this subscription: settled, or handed out again since; `held-too-long`: it can not be extended so far.
+         */
+        code?: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long';
+      }[];
+    };
+  };
+  'POST /v1/subscriptions/{name}/extend': {
+    params: {
+      /**
+       * A name.
+       */
+      name: string;
+    };
+    query: {};
+    body: {
+      ackIds: string[];
+      /**
+       * A duration between 0s and 12h
+       */
+      by: string;
+    };
+    answer: {
+      results: {
+        ackId: string;
+        ok: boolean;
+        /**
+         * `invalid-ack-id`: no ack id looks like that; `stale-ack-id`: not, or no longer, one of this subscription: settled, or handed out again since; `held-too-long`: it can not be extended so far.
+         */
+        code?: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long';
+      }[];
+    };
+  };
   'GET /v1/subscriptions/{name}/handshake/{token}': {
     params: {
       /**
@@ -1325,31 +1645,68 @@ export interface Routes {
         maxCount: number;
         maxAge: string;
       };
-      delivery: {
-        kind: 'webhook';
-        url: string;
-        format: 'structured' | 'binary' | 'batch' | 'data';
-        timeout: string;
-        headers: {
-          [k: string]: string;
-        };
-        /**
-         * Only in the 201.
-         */
-        secret?: string;
-        rateLimit:
-          | (
-              | {
-                  perSecond: number;
-                }
-              | {
-                  perMinute: number;
-                }
-            )
-          | null;
-        maxBatch: number;
-        handshake: boolean;
-      };
+      delivery:
+        | {
+            kind: 'webhook';
+            url: string;
+            format: 'structured' | 'binary' | 'batch' | 'data';
+            timeout: string;
+            headers: {
+              [k: string]: string;
+            };
+            /**
+             * Only in the 201.
+             */
+            secret?: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+            maxBatch: number;
+            handshake: boolean;
+          }
+        | {
+            kind: 'queue';
+            binding: string;
+            confirm: boolean;
+            ackDeadline: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'service';
+            binding: string;
+            timeout: string;
+            rateLimit:
+              | (
+                  | {
+                      perSecond: number;
+                    }
+                  | {
+                      perMinute: number;
+                    }
+                )
+              | null;
+          }
+        | {
+            kind: 'pull';
+            ackDeadline: string;
+            maxDeliveries: number;
+          };
       /**
        * `pending`: the receiver has not consented.
        */
@@ -1923,6 +2280,18 @@ export interface Routes {
     query: {};
     answer: null;
   };
+  'POST /v1/tokens': {
+    params: {};
+    query: {};
+    body: {
+      scopes: string[];
+      /**
+       * At most 24h; never longer than the key itself.
+       */
+      expiresIn?: string;
+    };
+    answer: Token;
+  };
   'GET /v1/hub-secrets': {
     params: {};
     query: {};
@@ -2155,6 +2524,9 @@ export interface SubscriptionConfig {
    * `key`: at most one delivery under way of a `partitionkey` (else `subject`), in order within it; `topic`: one after the other.
    */
   ordering?: 'none' | 'key' | 'topic';
+  /**
+   * Deliveries under way: 64 by default; of the kind `pull`, those handed out, 1000.
+   */
   maxInFlight?: number;
   retry?: {
     /**
@@ -2179,49 +2551,113 @@ export interface SubscriptionConfig {
      */
     maxAge?: string;
   };
-  delivery: {
-    kind?: 'webhook';
-    /**
-     * An absolute https URL of a public host.
-     */
-    url: string;
-    /**
-     * A CloudEvent in JSON; one with its attributes in `ce-` headers; several in JSON; or the data alone.
-     */
-    format?: 'structured' | 'binary' | 'batch' | 'data';
-    /**
-     * A duration between 100ms and 30s
-     */
-    timeout?: string;
-    headers?: {
-      [k: string]: string;
-    };
-    /**
-     * `whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.
-     */
-    secret?: string;
-    /**
-     * At most so many requests started in any such span: of live events, retries, redrives and replays together.
-     */
-    rateLimit?:
-      | (
-          | {
-              perSecond: number;
-            }
-          | {
-              perMinute: number;
-            }
-        )
-      | null;
-    /**
-     * Events in a request of the format `batch`.
-     */
-    maxBatch?: number;
-    /**
-     * Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.
-     */
-    handshake?: boolean;
-  };
+  delivery:
+    | {
+        kind?: 'webhook';
+        /**
+         * An absolute https URL of a public host.
+         */
+        url: string;
+        /**
+         * A CloudEvent in JSON; one with its attributes in `ce-` headers; several in JSON; or the data alone.
+         */
+        format?: 'structured' | 'binary' | 'batch' | 'data';
+        /**
+         * A duration between 100ms and 30s
+         */
+        timeout?: string;
+        headers?: {
+          [k: string]: string;
+        };
+        /**
+         * `whsec_…`, or `whsk_…` for Ed25519; a `whsec_…` is made if absent, the present one kept if omitted later.
+         */
+        secret?: string;
+        /**
+         * At most so many requests started in any such span: of live events, retries, redrives and replays together.
+         */
+        rateLimit?:
+          | (
+              | {
+                  perSecond: number;
+                }
+              | {
+                  perMinute: number;
+                }
+            )
+          | null;
+        /**
+         * Events in a request of the format `batch`.
+         */
+        maxBatch?: number;
+        /**
+         * Asks the receiver for its consent first, by the handshake of the CloudEvents web-hook specification.
+         */
+        handshake?: boolean;
+      }
+    | {
+        kind: 'queue';
+        /**
+         * The name of a binding of the hub's Worker.
+         */
+        binding: string;
+        /**
+         * An event is delivered once the consumer says so; else once the queue has taken it.
+         */
+        confirm?: boolean;
+        /**
+         * With `confirm`: what the consumer has not settled after this is sent again.
+         */
+        ackDeadline?: string;
+        /**
+         * At most so many requests started in any such span: of live events, retries, redrives and replays together.
+         */
+        rateLimit?:
+          | (
+              | {
+                  perSecond: number;
+                }
+              | {
+                  perMinute: number;
+                }
+            )
+          | null;
+      }
+    | {
+        kind: 'service';
+        /**
+         * The name of a binding of the hub's Worker.
+         */
+        binding: string;
+        /**
+         * A duration between 100ms and 30s
+         */
+        timeout?: string;
+        /**
+         * At most so many requests started in any such span: of live events, retries, redrives and replays together.
+         */
+        rateLimit?:
+          | (
+              | {
+                  perSecond: number;
+                }
+              | {
+                  perMinute: number;
+                }
+            )
+          | null;
+      }
+    | {
+        kind: 'pull';
+        /**
+         * What was pulled and is not settled after this is given to whoever pulls next.
+         */
+        ackDeadline?: string;
+        /**
+         * What was not acknowledged after so many deliveries is a dead letter.
+         */
+        maxDeliveries?: number;
+      };
 }
 export interface Alert {
   /**
@@ -2268,6 +2704,10 @@ export interface Key {
     | {
         perDay: number;
       };
+}
+export interface Token {
+  token: string;
+  expiresAt: string;
 }
 export interface HubSecret {
   /**

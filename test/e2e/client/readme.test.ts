@@ -14,16 +14,14 @@ const README = readFileSync(join(ROOT, 'src', 'client', 'README.md'), 'utf8');
 /** What the README's hub and receiver are reached at. */
 const README_URL = 'http://localhost:8787';
 const README_PORT = '9999';
-/** Blocks that need what this version of the hub does not have. */
-const NEEDS_MORE: readonly string[] = ['tail', 'pull'];
 const PROGRAM_WITHIN_MS = 120_000;
 const MARK = '--- the next block ---';
 
 /** The blocks of JavaScript, each with what it prints. */
 function blocks(): { code: string; output: string }[] {
-  return [...README.matchAll(/^```js ?(\w*)\n([\s\S]*?)^```\n(?:```text\n([\s\S]*?)^```$)?/gm)]
-    .filter(([, needs = '']) => !NEEDS_MORE.includes(needs))
-    .map(([, , code = '', output = '']) => ({ code, output }));
+  return [...README.matchAll(/^```js\n([\s\S]*?)^```\n(?:```text\n([\s\S]*?)^```$)?/gm)].map(
+    ([, code = '', output = '']) => ({ code, output }),
+  );
 }
 
 function project(): string {
