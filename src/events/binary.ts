@@ -1,5 +1,5 @@
 import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
-import type { EventError } from './cloudevent.ts';
+import type { EventError } from './event-error.ts';
 
 /** CloudEvents HTTP binding 1.0.2, section 3.1: attributes in `ce-` headers. */
 

@@ -12,6 +12,7 @@ import {
   TAIL_CLOSED,
 } from './attribute-rules.ts';
 import { isBase64 } from './data.ts';
+import type { EventError } from './event-error.ts';
 import {
   EXTENSIONS_MAX,
   ID_CHARACTERS_MAX,
@@ -26,12 +27,6 @@ import { hasForbiddenCharacter } from './text.ts';
 import { isTime } from './times.ts';
 
 /** CloudEvents 1.0.2: what a producer sends and what the hub gives out, as schemas. */
-
-/** One thing wrong with an event: `path` is `type`, `[3].type` in an array, or a header's name in binary mode. */
-export interface EventError {
-  path: string;
-  message: string;
-}
 
 function attribute(charactersMax: number) {
   return z

@@ -1,7 +1,8 @@
 import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
-import { checkAttributes, type EventError } from './cloudevent.ts';
+import { checkAttributes } from './cloudevent.ts';
 import { type DataContent, type EventData, jsonData, mayHaveLoneSurrogate } from './data.ts';
 import type { DecodeRefusal, DecodeResult } from './decode.ts';
+import type { EventError } from './event-error.ts';
 import { members, valueEnd } from './json-text.ts';
 import { DATA_DEPTH_MAX, type PublishLimits } from './limits.ts';
 import { asWritten } from './new-event.ts';

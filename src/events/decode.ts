@@ -1,7 +1,8 @@
 import { attributesOf, headerOf } from './binary.ts';
-import { checkAttributes, type EventError } from './cloudevent.ts';
+import { checkAttributes } from './cloudevent.ts';
 import { bytesData, type EventData, jsonData, textData } from './data.ts';
 import { BATCH, decodeJson, type JsonForm } from './decode-json.ts';
+import type { EventError } from './event-error.ts';
 import { DATA_DEPTH_MAX, type PublishLimits } from './limits.ts';
 import { isJson, isText, isUtf8, type MediaType, parseMediaType } from './media-type.ts';
 import type { DecodedEvents } from './new-event.ts';

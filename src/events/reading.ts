@@ -1,7 +1,7 @@
 import type { SentAttributes } from './attribute-rules.ts';
-import type { EventError } from './cloudevent.ts';
 import type { DataContent, EventData } from './data.ts';
 import type { DecodeInput, DecodeRefusal, DecodeResult } from './decode.ts';
+import type { EventError } from './event-error.ts';
 import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from './limits.ts';
 import { type EventDefaults, EventList, type WrittenEvent, writeEvent } from './new-event.ts';
 import { formatTime } from './times.ts';

@@ -1,0 +1,205 @@
+import { Backoff, type RetryOptions, sleep } from './backoff.ts';
+import { errorOf, MillraceError } from './errors.ts';
+import type { Routes } from './wire.ts';
+
+/** The way to a hub: addresses, the key, time limits and tries. */
+
+export interface ConnectionOptions {
+  /** Where the hub is: `https://hub.example.com`. */
+  url: string;
+  /** A key or token of the hub, or what gives one before each request: tokens expire. */
+  key?: string | (() => string | Promise<string>);
+  /** In place of the platform's: of a service binding, or in tests. */
+  fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  retry?: RetryOptions;
+  /** How long a try may take, milliseconds. 30,000 by default; where the hub is asked to wait, that much longer. */
+  timeoutMs?: number;
+}
+
+export type Route = keyof Routes;
+export type Answer<R extends Route> = Routes[R]['answer'];
+export type Body<R extends Route> = Routes[R] extends { body?: infer B } ? NonNullable<B> : never;
+
+/** An answer with the etag that guards a change of what it is about. */
+export type Tagged<R extends Route> = Answer<R> & { etag: string };
+
+/** A query as it is written in a program: numbers and booleans become text, and one of several may stand alone. */
+export type Query<R extends Route> = {
+  [K in keyof Routes[R]['query']]: Routes[R]['query'][K] extends infer V | undefined ? Parameter<V> | undefined : never;
+};
+type Parameter<V> = V extends readonly string[]
+  ? readonly string[] | string
+  : V extends 'true' | 'false'
+    ? boolean
+    : V extends string
+      ? string extends V
+        ? string | number
+        : V
+      : never;
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+export interface Sent extends CallOptions {
+  /** Path parameters, as they are: they are percent-encoded here. */
+  params?: Record<string, string | number>;
+  query?: Record<string, unknown>;
+  headers?: Record<string, string>;
+  /** Written as JSON. */
+  body?: unknown;
+  /** A body that is written already, in place of `body`. */
+  text?: string;
+  /** Whether doing it twice is doing it once, so that a try without an answer can be followed by another. */
+  repeatable?: boolean;
+  /** How long the hub is asked to wait before it answers, milliseconds. */
+  waitMs?: number;
+}
+
+export interface PutOptions extends CallOptions {
+  /** The `etag` of what was got: `precondition-failed` if it has changed since. `*`: if it is not there. */
+  ifMatch?: string;
+}
+
+/** A change under a guard is not repeated by itself: the first try changes what the guard says. */
+export function guarded({ ifMatch, signal }: PutOptions): Sent {
+  if (ifMatch === undefined) return { signal };
+  return { headers: { 'if-match': ifMatch === '*' ? '*' : `"${ifMatch}"` }, repeatable: false, signal };
+}
+
+export const TIMEOUT_MS = 30_000;
+
+export class Connection {
+  readonly backoff: Backoff;
+  readonly #url: string;
+  readonly #key: ConnectionOptions['key'];
+  readonly #fetch: NonNullable<ConnectionOptions['fetch']>;
+  readonly #timeoutMs: number;
+
+  constructor({ url, key, fetch, retry, timeoutMs }: ConnectionOptions) {
+    this.#url = new URL(url).href.replace(/\/+$/, '');
+    this.#key = key;
+    this.#fetch = fetch ?? ((address, init) => globalThis.fetch(address, init));
+    this.#timeoutMs = timeoutMs ?? TIMEOUT_MS;
+    this.backoff = new Backoff(retry);
+  }
+
+  /** Calls a route, and again where that can help. @throws MillraceError, or the signal's reason */
+  call<R extends Route>(route: R, sent: Sent = {}): Promise<Answer<R>> {
+    return this.#repeated(route, sent, parsedBody<Answer<R>>);
+  }
+
+  /** {@link call} of a route whose answer has an etag: the etag is put into it. */
+  tagged<R extends Route>(route: R, sent: Sent): Promise<Tagged<R>> {
+    return this.#repeated(route, sent, async (response) => {
+      const etag = (response.headers.get('etag') ?? '').replace(/^W\/|"/g, '');
+      return { ...(await parsedBody<object>(response)), etag } as Tagged<R>;
+    });
+  }
+
+  async #repeated<R extends Route, T extends Answer<R>>(
+    route: R,
+    sent: Sent,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    const repeatable = sent.repeatable ?? !route.startsWith('POST ');
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#attempt(route, sent, read);
+      } catch (error) {
+        if (!(error instanceof MillraceError)) throw error;
+        // The try before had no answer, and did it.
+        if (route.startsWith('DELETE ') && tries > 1 && error.status === 404) return null as T;
+        if (!isPassing(error, repeatable) || tries > this.backoff.retries) throw error;
+        if ((error.retryAfterMs ?? 0) > this.backoff.maxMs) throw error;
+        await sleep(this.backoff.delayMs(tries, error.retryAfterMs), sent.signal);
+      }
+    }
+  }
+
+  /** One try of a route that answers with a stream: a 2xx, unread. @throws MillraceError, or the signal's reason */
+  open(route: Route, sent: Sent): Promise<Response> {
+    return this.#attempt(route, sent, async (response) => response);
+  }
+
+  async #attempt<T>(route: Route, sent: Sent, read: (response: Response) => Promise<T>): Promise<T> {
+    const key = typeof this.#key === 'function' ? await this.#key() : this.#key;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), this.#timeoutMs + (sent.waitMs ?? 0));
+    const signal = sent.signal === undefined ? late.signal : AbortSignal.any([sent.signal, late.signal]);
+    try {
+      const { address, init } = requestOf(this.#url, route, sent, key);
+      const response = await this.#fetch(address, { ...init, signal });
+      if (!response.ok) throw await errorOf(response, Date.now());
+      return await read(response);
+    } catch (error) {
+      if (error instanceof MillraceError) throw error;
+      sent.signal?.throwIfAborted();
+      if (!late.signal.aborted) throw networkError(error);
+      throw new MillraceError('timeout', `No answer to ${route} in time.`, { status: null, cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function requestOf(url: string, route: Route, sent: Sent, key: string | undefined) {
+  const [method = '', template = ''] = route.split(' ');
+  const body = sent.text ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body));
+  const headers: Record<string, string> = {
+    accept: 'application/json',
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+    ...sent.headers,
+  };
+  const init: RequestInit = {
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+    // Not followed: the key would go to wherever it leads.
+    redirect: 'manual',
+  };
+  return { address: url + pathOf(template, sent.params ?? {}) + searchOf(sent.query ?? {}), init };
+}
+
+/** @throws MillraceError `unexpected-answer` for what says that it is JSON and is none */
+async function parsedBody<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  if (text === '' || !/json/.test(response.headers.get('content-type') ?? '')) return (text === '' ? null : text) as T;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new MillraceError('unexpected-answer', 'The answer is not the JSON that it says it is.', {
+      status: response.status,
+      cause,
+    });
+  }
+}
+
+export function networkError(cause: unknown): MillraceError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError('network', `The hub can't be reached: ${detail}`, { status: null, cause });
+}
+
+/** Statuses of 5xx that another try does not change. */
+const LASTING: readonly number[] = [501, 505, 507, 511];
+
+/** Whether another try can help, and does no harm. A 429 was refused before anything was done. */
+export function isPassing({ status, code }: MillraceError, repeatable: boolean): boolean {
+  if (status === 429 || code === 'request-in-progress') return true;
+  if (!repeatable) return false;
+  return status === null || status === 408 || (status >= 500 && !LASTING.includes(status));
+}
+
+function pathOf(template: string, params: Record<string, string | number>): string {
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(params[name] ?? '')));
+}
+
+function searchOf(query: Record<string, unknown>): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null) continue;
+    for (const one of Array.isArray(value) ? value : [value]) search.append(name, String(one));
+  }
+  return search.size === 0 ? '' : `?${search}`;
+}

@@ -1,0 +1,190 @@
+import { parseDuration } from '../events/duration-text.ts';
+import { sleep } from './backoff.ts';
+import { type Answer, type Connection, isPassing } from './connection.ts';
+import { type Delivery, type EventOf, placeOf } from './delivery.ts';
+import { MillraceError } from './errors.ts';
+import { Reject, Retry } from './results.ts';
+import { type Settlement, Settling } from './settling.ts';
+
+/** The loop of a program that pulls: takes events, has them handled, and settles each. */
+
+export interface SubscribeOptions {
+  /** How many events are handled at a time. 10 by default, 1,000 at most. */
+  concurrency?: number;
+  /** How long the hub waits for an event before it answers that there is none. `20s` by default. */
+  wait?: string;
+  /** Stops taking events; the promise resolves once those that are being handled are settled. */
+  signal?: AbortSignal;
+  /** Told of each handler that threw, and of what could not be settled. By default it goes to `console.error`. */
+  onError?: (error: unknown, delivery: Delivery) => void;
+}
+
+/**
+ * Deals with one event. Returning acknowledges it. If it throws the event comes again, as the subscription or a `Retry` says;
+ * `Reject` makes it a dead letter. `signal` aborts when the event is no longer this worker's to handle.
+ */
+export type Handler<Data> = (delivery: Delivery<Data>, signal: AbortSignal) => unknown;
+
+type PullRoute = 'POST /v1/subscriptions/{name}/pull';
+type Pulled = Answer<PullRoute>['deliveries'][number];
+
+const CONCURRENCY = 10;
+const WAIT = '20s';
+/** How often a delivery is extended within its deadline. */
+const EXTENSIONS_A_DEADLINE = 3;
+/** Events in one pull, and ids in one request that settles. */
+const PULL_MAX = 1000;
+/** Of what the hub keeps as the reason. */
+const REASON_CHARACTERS_MAX = 1024;
+
+/**
+ * Handles a pull subscription's events until `signal` aborts. While a handler works its event is extended. What passes (a hub
+ * that can't be reached) is waited for; any other refusal ends it.
+ *
+ * @throws MillraceError
+ */
+export async function handlePulled<Data>(
+  connection: Connection,
+  name: string,
+  handler: Handler<Data>,
+  options: SubscribeOptions,
+): Promise<void> {
+  const { wait = WAIT, signal } = options;
+  const concurrency = Math.min(options.concurrency ?? CONCURRENCY, PULL_MAX);
+  const waitMs = parseDuration(wait);
+  if (waitMs === null) throw new TypeError(`"${wait}" is no duration such as "20s".`);
+  const workshop = new Workshop(connection, name, handler, options);
+  try {
+    for (let failures = 0; !signal?.aborted; ) {
+      try {
+        const { deliveries, ackDeadline } = await connection.call('POST /v1/subscriptions/{name}/pull', {
+          params: { name },
+          body: { max: concurrency - workshop.size, wait },
+          repeatable: true,
+          waitMs,
+          signal,
+        });
+        failures = 0;
+        workshop.extendWithin(ackDeadline);
+        for (const pulled of deliveries) workshop.take(pulled);
+        await workshop.below(concurrency);
+      } catch (error) {
+        if (signal?.aborted) break;
+        if (!(error instanceof MillraceError) || !isPassing(error, true)) throw error;
+        failures += 1;
+        await sleep(connection.backoff.delayMs(failures, error.retryAfterMs), signal).catch(() => undefined);
+      }
+    }
+  } finally {
+    await workshop.below(1);
+    workshop.close();
+  }
+}
+
+/** The events that are being handled. */
+class Workshop<Data> {
+  readonly #connection: Connection;
+  readonly #name: string;
+  readonly #handler: Handler<Data>;
+  readonly #onError: NonNullable<SubscribeOptions['onError']>;
+  readonly #settling: Settling;
+  /** How long a delivery is held, and what sees to it that it is held for longer. */
+  #deadline = '';
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** By ack id: what ends each when it is lost, and its end. */
+  readonly #working = new Map<string, { lost: AbortController; done: Promise<void> }>();
+  #extending = false;
+
+  constructor(connection: Connection, name: string, handler: Handler<Data>, { onError = report }: SubscribeOptions) {
+    this.#connection = connection;
+    this.#name = name;
+    this.#handler = handler;
+    this.#onError = onError;
+    this.#settling = new Settling(connection, name);
+  }
+
+  get size(): number {
+    return this.#working.size;
+  }
+
+  /** Extends what is being handled before a delivery's deadline is over, from now on. */
+  extendWithin(deadline: string): void {
+    if (deadline === this.#deadline) return;
+    this.close();
+    this.#deadline = deadline;
+    this.#timer = setInterval(() => void this.#extend(), (parseDuration(deadline) ?? 0) / EXTENSIONS_A_DEADLINE);
+  }
+
+  take(pulled: Pulled): void {
+    const lost = new AbortController();
+    const done = this.#handle(pulled, lost.signal).finally(() => this.#working.delete(pulled.ackId));
+    this.#working.set(pulled.ackId, { lost, done });
+  }
+
+  /** Waits until fewer than so many are being handled. */
+  async below(count: number): Promise<void> {
+    while (this.#working.size >= count) {
+      await Promise.race([...this.#working.values()].map(({ done }) => done));
+    }
+  }
+
+  close(): void {
+    if (this.#timer !== undefined) clearInterval(this.#timer);
+  }
+
+  /** Never throws. */
+  async #handle(pulled: Pulled, lost: AbortSignal): Promise<void> {
+    const delivery = deliveryOf<Data>(pulled);
+    const settlement = await this.#settlementOf(delivery, lost);
+    if (lost.aborted) return;
+    try {
+      const { ok, code } = await this.#settling.settle(pulled.ackId, settlement);
+      if (!ok) throw new Error(`It was not settled: ${code}. The event comes again.`);
+    } catch (error) {
+      this.#onError(error, delivery);
+    }
+  }
+
+  async #settlementOf(delivery: Delivery<Data>, lost: AbortSignal): Promise<Settlement> {
+    try {
+      await this.#handler(delivery, lost);
+      return { how: 'ack' };
+    } catch (error) {
+      this.#onError(error, delivery);
+      const reason = (error instanceof Error ? error.message : String(error)).slice(0, REASON_CHARACTERS_MAX);
+      if (error instanceof Reject) return { how: 'nack', reason, reject: true };
+      const delay = error instanceof Retry ? error.delay : undefined;
+      return { how: 'nack', reason, ...(delay !== undefined && { delay }) };
+    }
+  }
+
+  /** A request that fails is left to the next. */
+  async #extend(): Promise<void> {
+    if (this.#extending || this.#working.size === 0) return;
+    this.#extending = true;
+    try {
+      const { results } = await this.#connection.call('POST /v1/subscriptions/{name}/extend', {
+        params: { name: this.#name },
+        body: { ackIds: [...this.#working.keys()], by: this.#deadline },
+        repeatable: true,
+      });
+      for (const { ackId, ok, code } of results) {
+        if (!ok) this.#working.get(ackId)?.lost.abort(new Error(`The event is not this worker's any more: ${code}.`));
+      }
+    } catch {
+      // What is not extended comes again, and its ack says so.
+    } finally {
+      this.#extending = false;
+    }
+  }
+}
+
+function deliveryOf<Data>({ event, attempt, replay, redriven }: Pulled): Delivery<Data> {
+  // What an event's data is, its handler knows.
+  const stored = event as EventOf<Data>;
+  return { event: stored, ...placeOf(stored), attempt, replay, redriven };
+}
+
+function report(error: unknown, { topic, sequence }: Delivery): void {
+  console.error(`${topic} ${sequence}:`, error);
+}
