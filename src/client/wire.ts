@@ -396,6 +396,12 @@ export interface Routes {
         skipped: number;
         discarded: number;
         /**
+         * How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.
+         */
+        deaths: {
+          [k: string]: number;
+        };
+        /**
          * The lowest sequence neither settled nor filtered, minus 1; null with several topics.
          */
         cursor: number | null;
@@ -589,6 +595,12 @@ export interface Routes {
       skipped: number;
       discarded: number;
       /**
+       * How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.
+       */
+      deaths: {
+        [k: string]: number;
+      };
+      /**
        * The lowest sequence neither settled nor filtered, minus 1; null with several topics.
        */
       cursor: number | null;
@@ -775,6 +787,12 @@ export interface Routes {
       filtered: number;
       skipped: number;
       discarded: number;
+      /**
+       * How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.
+       */
+      deaths: {
+        [k: string]: number;
+      };
       /**
        * The lowest sequence neither settled nor filtered, minus 1; null with several topics.
        */
@@ -1005,6 +1023,12 @@ export interface Routes {
       skipped: number;
       discarded: number;
       /**
+       * How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.
+       */
+      deaths: {
+        [k: string]: number;
+      };
+      /**
        * The lowest sequence neither settled nor filtered, minus 1; null with several topics.
        */
       cursor: number | null;
@@ -1192,6 +1216,12 @@ export interface Routes {
       skipped: number;
       discarded: number;
       /**
+       * How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.
+       */
+      deaths: {
+        [k: string]: number;
+      };
+      /**
        * The lowest sequence neither settled nor filtered, minus 1; null with several topics.
        */
       cursor: number | null;
@@ -1295,6 +1325,9 @@ export interface Routes {
       latencyMs: number;
       body: string;
       error: string | null;
+      /**
+       * As it was sent; `…` stands for what may be secret, as in the attempts.
+       */
       request: {
         url: string;
         headers: {
@@ -1744,6 +1777,12 @@ export interface Routes {
       filtered: number;
       skipped: number;
       discarded: number;
+      /**
+       * How many dead letters it has made, by reason, whatever became of them: replays’ too, and what died again.
+       */
+      deaths: {
+        [k: string]: number;
+      };
       /**
        * The lowest sequence neither settled nor filtered, minus 1; null with several topics.
        */

@@ -43,7 +43,8 @@ describe('the calls of the interface', () => {
     const { client, hub } = wired();
     await client.publish('orders', [{ type: 'a' }, { type: 'b' }]);
     const made = await client.subscriptions.put('billing', BILLING);
-    expect(made.delivery.secret).toMatch(/^whsec_/);
+    const secret = made.delivery.kind === 'webhook' ? made.delivery.secret : '';
+    expect(secret).toMatch(/^whsec_/);
     const { etag, ...got } = await client.subscriptions.get('billing');
     expect(got).toMatchObject({ name: 'billing', status: 'active', delivery: { format: 'structured' } });
     const changed = { ...BILLING, maxInFlight: 5 };
@@ -58,7 +59,7 @@ describe('the calls of the interface', () => {
     });
     expect(await client.subscriptions.resume('billing')).toMatchObject({ status: 'active' });
     expect(await all(client.subscriptions.topics('billing'))).toMatchObject([{ topic: 'orders', lastSequence: 2 }]);
-    expect(await client.subscriptions.secret('billing')).toEqual({ secret: made.delivery.secret });
+    expect(await client.subscriptions.secret('billing')).toEqual({ secret });
     const rotated = await client.subscriptions.rotateSecret('billing', { overlap: '1h', signature: 'v1a' });
     expect(rotated).toMatchObject({
       secret: expect.stringMatching(/^whsk_/),

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Delivery, VerificationError, verify, type WebhookRequest } from '../../src/client/index.ts';
 import { type Batch, batchRequest, webhookRequest } from '../../src/deliveries/request.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
-import type { ClaimedEvent, DeliveryTarget } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../../src/subscriptions/protocol.ts';
 import { makeSecret, publicKeyOf } from '../../src/subscriptions/webhook-keys.ts';
 import { Bench, target } from '../deliveries/consumer-bench.ts';
 
@@ -35,7 +35,7 @@ function stored(sequence: number, more: Record<string, unknown> = {}): ClaimedEv
   return { topic: 'orders', sequence, json, attempt: 3, replay: null, redriven: false, key: null, notBefore: null };
 }
 
-function sent(of: ClaimedEvent, to: Partial<DeliveryTarget> = {}, at = Date.now()): Request {
+function sent(of: ClaimedEvent, to: Partial<WebhookTarget> = {}, at = Date.now()): Request {
   const { url, method, headers, body } = webhookRequest(
     'billing',
     target({ secrets: [SECRET], ...to }),
