@@ -2,6 +2,7 @@ import type { ConsumerPorts } from '../../src/deliveries/consumer.ts';
 import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { WebhookInit } from '../../src/deliveries/webhook.ts';
 import type {
+  Claim,
   ClaimedEvent,
   ClaimResult,
   DeliveryOutcome,
@@ -9,6 +10,7 @@ import type {
   SettleResult,
   WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
+import { FakeBindings } from '../support/fake-bindings.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** A consumer's surroundings in a test: a Subscription that keeps books, a receiver by script, a clock that stands still. */
@@ -53,6 +55,7 @@ export class Bench {
   /** Whole settle requests, the refused and lost ones too. */
   readonly settles: (SettleRequest & { at: number })[] = [];
   readonly logs: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
+  readonly bindings = new FakeBindings();
   inFlight = 0;
   inFlightMax = 0;
   claims = 0;
@@ -63,7 +66,7 @@ export class Bench {
   settler: Settler;
   readonly #unsettled: Set<number>;
 
-  constructor(events: ClaimedEvent[], deliveryTarget = target(), renewEveryMs = 5_000) {
+  constructor(events: ClaimedEvent[], deliveryTarget: Claim['target'] = target(), renewEveryMs = 5_000) {
     this.#unsettled = new Set(events.map(({ sequence }) => sequence));
     this.claim = async () => ({
       outcome: 'claimed',
@@ -99,6 +102,7 @@ export class Bench {
       clock: this.clock,
       log: (level, message, fields) => this.logs.push({ level, message, fields }),
       guard: { check: (url) => this.guard.check(url) },
+      bindings: this.bindings,
       version: '9.9.9',
     };
   }
