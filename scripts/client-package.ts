@@ -3,8 +3,8 @@ import { copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { ROOT } from './hub/wrangler.ts';
 
-/** What can be imported: `millrace` for all platforms. Each is a file of src/client. */
-const ENTRIES: Readonly<Record<string, string>> = { '.': 'index' };
+/** What can be imported: `millrace` for all platforms, `millrace/worker` in Workers. Each is a file of src/client. */
+const ENTRIES: Readonly<Record<string, string>> = { '.': 'index', './worker': 'worker' };
 
 /**
  * Makes the package of the client in `folder`, as it is published: a module of JavaScript for each of its source, so that a

@@ -1,14 +1,16 @@
 import { Catalog } from './catalog/catalog.ts';
 import { sweep } from './catalog/sweep.ts';
+import { DeadLetters } from './dead-letters/letters.ts';
 import { trim } from './dedup/trim.ts';
+import { bindingsOf } from './deliveries/bindings.ts';
 import { deliverLease } from './deliveries/consumer.ts';
+import { drain, readQueued } from './deliveries/drained.ts';
 import { handleHandshake, isHandshakeMessage, namedHub } from './deliveries/handshake.ts';
 import { DEFAULT_RESOLVER, urlGuard } from './deliveries/url-guard.ts';
 import type { Env } from './env.ts';
 import { handleRequest } from './http/app.ts';
 import { clock, log } from './platform-workers.ts';
 import { subscriptionName } from './subscriptions/names.ts';
-import type { HandshakeMessage, LeaseMessage } from './subscriptions/protocol.ts';
 import { topicLogName } from './topics/names.ts';
 import { VERSION } from './version.ts';
 
@@ -21,11 +23,17 @@ export { TopicLogObject } from './topics/object.ts';
 export default {
   fetch: handleRequest,
 
-  /** Both queues. A message is acknowledged whatever becomes of it: the Subscription sends what matters again. */
+  /**
+   * The hub's own queues, and the dead letter queues of consumers' queues. A message of its own is acknowledged whatever
+   * becomes of it: the Subscription sends what matters again.
+   */
   async queue(batch, env, ctx) {
     const ports = {
       subscription: (name: string) => env.SUBSCRIPTION.getByName(subscriptionName(name)),
+      topic: (name: string) => env.TOPIC_LOG.getByName(topicLogName(name)),
+      letters: new DeadLetters(env.DB),
       fetch: (url: string, init: RequestInit) => fetch(url, init),
+      bindings: bindingsOf(env),
       clock,
       log,
       guard: urlGuard(
@@ -39,12 +47,19 @@ export default {
       version: VERSION,
       hub: namedHub(env.HUB_HOSTS),
     };
+    const drained: Promise<void>[] = [];
     // Not awaited: where the platform lets the next message start before this one's waitUntil is done, it should.
     for (const message of batch.messages) {
       const { body } = message;
+      const queued = readQueued(body);
+      if (queued !== null) {
+        drained.push(drain(queued, message, ports));
+        continue;
+      }
       ctx.waitUntil(isHandshakeMessage(body) ? handleHandshake(body, ports) : deliverLease(body, ports));
       message.ack();
     }
+    await Promise.all(drained);
   },
 
   async scheduled(_controller, env, ctx) {
@@ -59,4 +74,4 @@ export default {
       }),
     );
   },
-} satisfies ExportedHandler<Env, LeaseMessage | HandshakeMessage>;
+} satisfies ExportedHandler<Env, unknown>;

@@ -48,10 +48,13 @@ export function devArguments(given: readonly string[], configuredFlags: readonly
     defaults.push('--var', 'DNS_RESOLVER:');
   }
 
-  const shared = [['config', 'c'], ['env', 'e'], ['persist-to']].flatMap((names) => {
-    const value = names.flatMap((name) => options.get(name) ?? []).at(-1);
-    return value === undefined ? [] : [`--${names[0]}`, value];
-  });
+  const valuesOf = (...names: string[]) => names.flatMap((name) => options.get(name) ?? []);
+  // Of several configurations the first is the hub's: the others are Workers that run beside it.
+  const shared = Object.entries({
+    config: valuesOf('config', 'c').at(0),
+    env: valuesOf('env', 'e').at(-1),
+    'persist-to': valuesOf('persist-to').at(-1),
+  }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
   return { dev: ['dev', ...defaults, ...given], shared, ip: options.get('ip')?.at(-1) ?? DEFAULT_IP, vars };
 }
 

@@ -341,7 +341,12 @@ export interface Routes {
           | {
               kind: 'service';
               binding: string;
+              /**
+               * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+               */
+              call: 'rpc' | 'fetch';
               timeout: string;
+              maxBatch: number;
               rateLimit:
                 | (
                     | {
@@ -540,7 +545,12 @@ export interface Routes {
         | {
             kind: 'service';
             binding: string;
+            /**
+             * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+             */
+            call: 'rpc' | 'fetch';
             timeout: string;
+            maxBatch: number;
             rateLimit:
               | (
                   | {
@@ -733,7 +743,12 @@ export interface Routes {
         | {
             kind: 'service';
             binding: string;
+            /**
+             * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+             */
+            call: 'rpc' | 'fetch';
             timeout: string;
+            maxBatch: number;
             rateLimit:
               | (
                   | {
@@ -968,7 +983,12 @@ export interface Routes {
         | {
             kind: 'service';
             binding: string;
+            /**
+             * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+             */
+            call: 'rpc' | 'fetch';
             timeout: string;
+            maxBatch: number;
             rateLimit:
               | (
                   | {
@@ -1161,7 +1181,12 @@ export interface Routes {
         | {
             kind: 'service';
             binding: string;
+            /**
+             * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+             */
+            call: 'rpc' | 'fetch';
             timeout: string;
+            maxBatch: number;
             rateLimit:
               | (
                   | {
@@ -1723,7 +1748,12 @@ export interface Routes {
         | {
             kind: 'service';
             binding: string;
+            /**
+             * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+             */
+            call: 'rpc' | 'fetch';
             timeout: string;
+            maxBatch: number;
             rateLimit:
               | (
                   | {
@@ -2669,9 +2699,17 @@ export interface SubscriptionConfig {
          */
         binding: string;
         /**
+         * What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.
+         */
+        call?: 'rpc' | 'fetch';
+        /**
          * A duration between 100ms and 30s
          */
         timeout?: string;
+        /**
+         * Events in one call. In order, or at a limited rate, there is one in each.
+         */
+        maxBatch?: number;
         /**
          * At most so many requests started in any such span: of live events, retries, redrives and replays together.
          */

@@ -7,7 +7,7 @@ export type Answer =
   | Pick<Extract<DeliveryOutcome, { kind: 'delivered' }>, 'kind' | 'status'>
   | Pick<Extract<DeliveryOutcome, { kind: 'failed' }>, 'kind' | 'outcome' | 'status' | 'error' | 'retryAfterMs'>;
 
-const ERROR_LENGTH_MAX = 300;
+export const ERROR_LENGTH_MAX = 300;
 const LOCATION_LENGTH_MAX = 200;
 const TOO_MANY_REQUESTS = 429;
 const SERVICE_UNAVAILABLE = 503;

@@ -1,5 +1,4 @@
 import { RATE_AHEAD_MS } from '../subscriptions/limits.ts';
-import type { Claim, WebhookTarget } from '../subscriptions/protocol.ts';
 
 /** A rate slot: one request may start from the one moment to the other, in milliseconds since the epoch. */
 export interface Slot {
@@ -16,12 +15,12 @@ export class Pace {
   /** When the last slot is over; null: there is no limit. */
   readonly end: number | null;
 
-  constructor({ events, target, slotLifeMs }: Claim<WebhookTarget>) {
-    // A batch is one request.
-    const starts = target.format === 'batch' ? events.slice(0, 1) : events;
-    this.#slots = starts.flatMap(({ notBefore }) =>
-      notBefore === null ? [] : [{ from: notBefore, until: notBefore + slotLifeMs }],
-    );
+  /** @param starts the slots of what is to be started, in any order; null: it may start whenever */
+  constructor(starts: readonly (number | null)[], slotLifeMs: number) {
+    this.#slots = starts
+      .filter((start) => start !== null)
+      .sort((a, b) => a - b)
+      .map((start) => ({ from: start, until: start + slotLifeMs }));
     this.end = this.#slots.at(-1)?.until ?? null;
   }
 

@@ -3,7 +3,7 @@ import { parseStored, type StoredEvent } from '../events/stored.ts';
 import { keptJsonata } from '../expressions/jsonata.ts';
 import { TRANSFORM_HEADER_CHARACTERS_MAX, TRANSFORM_HEADERS_MAX } from '../expressions/limits.ts';
 import type { Transform } from '../subscriptions/document.ts';
-import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, WebhookTarget } from '../subscriptions/protocol.ts';
 import { headerProblem } from './headers.ts';
 import { WEBHOOK_URL_LENGTH_MAX } from './url-rules.ts';
 
@@ -116,4 +116,20 @@ function headersIn(made: unknown): Record<string, string> {
     headers[name.toLowerCase()] = value;
   }
   return headers;
+}
+
+/** {@link transformedEvent} for several: those that can go out, and what became of the others. */
+export async function transformedEvents(
+  transform: Transform | null,
+  events: readonly ClaimedEvent[],
+): Promise<{ members: ClaimedEvent[]; invalid: DeliveryOutcome[] }> {
+  if (transform?.data == null) return { members: [...events], invalid: [] };
+  const members: ClaimedEvent[] = [];
+  const invalid: DeliveryOutcome[] = [];
+  for (const event of events) {
+    const result = await transformedEvent(transform, event);
+    if (result.ok) members.push(result.event);
+    else invalid.push({ kind: 'invalid', topic: event.topic, sequence: event.sequence, error: result.error });
+  }
+  return { members, invalid };
 }

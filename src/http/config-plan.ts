@@ -9,13 +9,7 @@ import type { Context } from './context.ts';
 import { parseDocument } from './parse.ts';
 import { type InputError, Problem, type ProblemCode } from './problem.ts';
 import { positionProblem } from './subscription-problems.ts';
-import {
-  LATER_FIELDS,
-  READ_ONLY_FIELDS,
-  type SubscriptionBody,
-  subscriptionBody,
-  toDocument,
-} from './subscription-schema.ts';
+import { READ_ONLY_FIELDS, type SubscriptionBody, subscriptionBody, toDocument } from './subscription-schema.ts';
 import { configOut } from './subscription-view.ts';
 import {
   TOPIC_LATER_FIELDS,
@@ -112,8 +106,8 @@ async function planSubscription(
   const { name, paused = null } = entry;
   const subscription = context.hub.subscription(name);
   const present = await subscription.configuration();
-  const body = parseDocument(subscriptionBody, withSecrets(entry, sealed, present), READ_ONLY_FIELDS, LATER_FIELDS);
-  await checkDelivery(body.delivery, 'delivery.url', context);
+  const body = parseDocument(subscriptionBody, withSecrets(entry, sealed, present), READ_ONLY_FIELDS, {});
+  await checkDelivery(body.delivery, context);
   await checkStarts(body, present, context);
   const document = toDocument(body);
   const secret = secretGiven(document.delivery);

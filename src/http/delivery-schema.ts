@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { headerProblem } from '../deliveries/headers.ts';
-import { durationSchema, formatDuration } from '../events/durations.ts';
+import { formatDuration } from '../events/duration-text.ts';
+import { durationSchema } from '../events/durations.ts';
 import type { Delivery } from '../subscriptions/document.ts';
-import { BATCH_EVENTS_MAX } from '../subscriptions/limits.ts';
+import { BATCH_EVENTS_MAX, LEASE_EVENTS_MAX } from '../subscriptions/limits.ts';
 import { parseSecret } from '../subscriptions/webhook-keys.ts';
 import { rateLimitBody, rateLimitOut, toRateLimit } from './replay-schema.ts';
 
@@ -20,6 +21,9 @@ export const BINDING_LENGTH_MAX = 100;
 
 const DEFAULT_TIMEOUT = '15s';
 const DEFAULT_ACK_DEADLINE = '30s';
+/** An event may wait in a queue of its consumer's for a while. */
+const DEFAULT_CONFIRM_DEADLINE = '5m';
+const DEFAULT_CALL_EVENTS = 10;
 const DEFAULT_DELIVERIES = 10;
 
 const headers = z
@@ -49,7 +53,7 @@ const secret = z.string().superRefine((value, context) => {
 });
 
 const timeout = durationSchema(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS).prefault(DEFAULT_TIMEOUT);
-const ackDeadline = durationSchema(ACK_DEADLINE_MIN_MS, ACK_DEADLINE_MAX_MS).prefault(DEFAULT_ACK_DEADLINE);
+const ackDeadlineOf = (fallback: string) => durationSchema(ACK_DEADLINE_MIN_MS, ACK_DEADLINE_MAX_MS).prefault(fallback);
 
 const rateLimit = rateLimitBody
   .nullable()
@@ -96,17 +100,37 @@ const queueBody = z.strictObject({
   binding,
   confirm: z
     .boolean()
-    .default(true)
+    .default(false)
     .describe('An event is delivered once the consumer says so; else once the queue has taken it.'),
-  ackDeadline: ackDeadline.describe('With `confirm`: what the consumer has not settled after this is sent again.'),
+  ackDeadline: ackDeadlineOf(DEFAULT_CONFIRM_DEADLINE).describe(
+    'With `confirm`: what the consumer has not settled after this is sent again.',
+  ),
   rateLimit,
 });
 
-const serviceBody = z.strictObject({ kind: z.literal('service'), binding, timeout, rateLimit });
+const serviceCall = z
+  .enum(['rpc', 'fetch'])
+  .describe('What is called of the Worker behind the binding: its method `handle`, or its `fetch` with a POST.');
+
+const serviceBody = z.strictObject({
+  kind: z.literal('service'),
+  binding,
+  call: serviceCall.default('rpc'),
+  timeout,
+  maxBatch: z
+    .int()
+    .min(1)
+    .max(LEASE_EVENTS_MAX)
+    .default(DEFAULT_CALL_EVENTS)
+    .describe('Events in one call. In order, or at a limited rate, there is one in each.'),
+  rateLimit,
+});
 
 const pullBody = z.strictObject({
   kind: z.literal('pull'),
-  ackDeadline: ackDeadline.describe('What was pulled and is not settled after this is given to whoever pulls next.'),
+  ackDeadline: ackDeadlineOf(DEFAULT_ACK_DEADLINE).describe(
+    'What was pulled and is not settled after this is given to whoever pulls next.',
+  ),
   maxDeliveries: z
     .int()
     .min(1)
@@ -140,7 +164,14 @@ export const deliveryAnswer = z.discriminatedUnion('kind', [
     ackDeadline: z.string(),
     rateLimit: rateLimitAnswer,
   }),
-  z.object({ kind: z.literal('service'), binding: z.string(), timeout: z.string(), rateLimit: rateLimitAnswer }),
+  z.object({
+    kind: z.literal('service'),
+    binding: z.string(),
+    call: serviceCall,
+    timeout: z.string(),
+    maxBatch: z.int(),
+    rateLimit: rateLimitAnswer,
+  }),
   z.object({ kind: z.literal('pull'), ackDeadline: z.string(), maxDeliveries: z.int() }),
 ]);
 
@@ -156,8 +187,8 @@ export function toDelivery(body: DeliveryBody): Delivery {
       return { kind, binding: body.binding, confirm, ackDeadlineMs, rateLimit: toRateLimit(body.rateLimit) };
     }
     case 'service': {
-      const { kind, timeout: timeoutMs } = body;
-      return { kind, binding: body.binding, timeoutMs, rateLimit: toRateLimit(body.rateLimit) };
+      const { kind, call, timeout: timeoutMs, maxBatch } = body;
+      return { kind, binding: body.binding, call, timeoutMs, maxBatch, rateLimit: toRateLimit(body.rateLimit) };
     }
     case 'pull':
       return { kind: body.kind, ackDeadlineMs: body.ackDeadline, maxDeliveries: body.maxDeliveries };
@@ -191,7 +222,9 @@ export function deliveryOut(delivery: Delivery, secret: string | null): z.infer<
       return {
         kind: delivery.kind,
         binding: delivery.binding,
+        call: delivery.call,
         timeout: formatDuration(delivery.timeoutMs),
+        maxBatch: delivery.maxBatch,
         rateLimit: rateLimitOut(delivery.rateLimit),
       };
     case 'pull':

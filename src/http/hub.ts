@@ -1,3 +1,4 @@
+import { type Bindings, bindingsOf } from '../deliveries/bindings.ts';
 import { DEFAULT_RESOLVER } from '../deliveries/url-guard.ts';
 import type { Env } from '../env.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
@@ -27,6 +28,8 @@ export interface Hub {
   background: Background;
   log: Log;
   fetch: typeof fetch;
+  /** The queues and Workers that it can deliver to. */
+  bindings: Bindings;
   adminKey: string | undefined;
   hubSecret: string | undefined;
   webhookAllowHosts: string;
@@ -48,6 +51,7 @@ export function hubOf(env: Env, ctx: ExecutionContext): Hub {
     background: (task) => ctx.waitUntil(task),
     log,
     fetch: (input, init) => fetch(input, init),
+    bindings: bindingsOf(env),
     adminKey: env.ADMIN_KEY,
     hubSecret: env.HUB_SECRET,
     webhookAllowHosts: env.WEBHOOK_ALLOW_HOSTS,

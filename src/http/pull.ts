@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { toBase64Url } from '../access/key-tokens.ts';
 import { transformedEvent } from '../deliveries/transforming.ts';
-import { durationSchema, formatDuration } from '../events/durations.ts';
+import { formatDuration } from '../events/duration-text.ts';
+import { durationSchema } from '../events/durations.ts';
 import type { DeliveryKind } from '../subscriptions/document.ts';
 import {
   ACK_IDS_MAX,

@@ -5,7 +5,6 @@ import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import { deliveryBody, toDelivery } from './delivery-schema.ts';
 import { filterField, toFilter, toTransform, transformField } from './expression-fields.ts';
 import { nameField, patternField } from './fields.ts';
-import type { Later } from './parse.ts';
 
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
@@ -58,12 +57,7 @@ export const READ_ONLY_FIELDS = [
   'health',
 ];
 
-/** The values that api.md promises and that come later. */
-export const LATER_FIELDS: Later = {
-  'delivery.kind': z.enum(['queue', 'service']),
-};
-
-/** The body of a `PUT` without {@link READ_ONLY_FIELDS}. Of {@link LATER_FIELDS} it takes the defaults. */
+/** The body of a `PUT` without {@link READ_ONLY_FIELDS}. */
 export const subscriptionBody = z
   .strictObject({
     name: nameField.optional().describe('Read-only: must be the name in the path.'),
@@ -122,6 +116,12 @@ export const subscriptionBody = z
     for (const part of ['headers', 'path'] as const) {
       if (transform?.[part] != null) context.addIssue({ code: 'custom', path: ['transform', part], message });
     }
+  })
+  .superRefine(({ ordering, delivery }, context) => {
+    if (ordering === 'none' || delivery.kind !== 'queue' || delivery.confirm) return;
+    const message =
+      'needs delivery.confirm: a queue keeps no order, so that the next event must wait until the consumer has the one before';
+    context.addIssue({ code: 'custom', path: ['ordering'], message });
   })
   .meta({ id: 'SubscriptionConfig' });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatDuration } from '../events/durations.ts';
+import { formatDuration } from '../events/duration-text.ts';
 import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import type { AttemptView, HealthView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';

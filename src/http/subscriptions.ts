@@ -11,13 +11,7 @@ import { etagHeader } from './headers.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, secretUnreadable, unknownSubscription } from './subscription-problems.ts';
-import {
-  LATER_FIELDS,
-  READ_ONLY_FIELDS,
-  type SubscriptionBody,
-  subscriptionBody,
-  toDocument,
-} from './subscription-schema.ts';
+import { READ_ONLY_FIELDS, type SubscriptionBody, subscriptionBody, toDocument } from './subscription-schema.ts';
 import { subscriptionAnswer, subscriptionOut, topicStandingAnswer, topicStandingOut } from './subscription-view.ts';
 import { checkDelivery } from './webhook-guard.ts';
 
@@ -88,7 +82,6 @@ const put = route({
   query: {},
   body: subscriptionBody,
   readOnly: READ_ONLY_FIELDS,
-  laterBody: LATER_FIELDS,
   guarded: true,
   needs,
   needsOfInput: ({ body }) => body.topics.map((on) => ({ scope: 'read' as const, on })),
@@ -126,7 +119,7 @@ export async function putSubscription(
   context: Context,
   urlField = 'delivery.url',
 ) {
-  await checkDelivery(body.delivery, urlField, context);
+  await checkDelivery(body.delivery, context, urlField);
   const subscription = context.hub.subscription(name);
   const current = async () => (await subscription.describe())?.etag ?? null;
   const request = { v: 1 as const, name, document: toDocument(body) };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { durationSchema, formatDuration } from '../events/durations.ts';
+import { formatDuration } from '../events/duration-text.ts';
+import { durationSchema } from '../events/durations.ts';
 import type { TopicConfig, TopicDescription } from '../topics/protocol.ts';
 import { timeField, timeOf } from './fields.ts';
 import type { Later } from './parse.ts';

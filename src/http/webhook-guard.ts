@@ -1,3 +1,4 @@
+import { isConfigured, missingBinding } from '../deliveries/bindings.ts';
 import { type UrlGuard, urlGuard } from '../deliveries/url-guard.ts';
 import type { Clock } from '../platform.ts';
 import type { Context } from './context.ts';
@@ -16,13 +17,31 @@ export function clockOf(hub: Hub): Clock {
   return { now: () => hub.now(), sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) };
 }
 
-/** Refuses a delivery whose URL a webhook may not be sent to. @throws Problem as {@link checkUrl} */
+/**
+ * Refuses a delivery that can't get anywhere: a URL that a webhook may not be sent to, a binding that this deployment does
+ * not have.
+ *
+ * @param urlField where the caller has the url
+ * @throws Problem as {@link checkUrl}
+ */
 export async function checkDelivery(
   delivery: SubscriptionBody['delivery'],
-  path: string,
   context: Context,
+  urlField = 'delivery.url',
 ): Promise<void> {
-  if (delivery.kind === 'webhook') await checkUrl(delivery.url, path, context);
+  switch (delivery.kind) {
+    case 'webhook':
+      return checkUrl(delivery.url, urlField, context);
+    case 'queue':
+    case 'service': {
+      const { bindings } = context.hub;
+      if (isConfigured(bindings, delivery.kind, delivery.binding)) return;
+      const message = missingBinding(bindings, delivery.kind, delivery.binding);
+      throw invalid([{ path: 'delivery.binding', message }]);
+    }
+    case 'pull':
+      return;
+  }
 }
 
 /**

@@ -327,8 +327,10 @@ export class Claiming {
       }
       case 'queue':
         return { kind: 'queue', binding: delivery.binding, confirm: delivery.confirm, transform };
-      case 'service':
-        return { kind: 'service', binding: delivery.binding, timeoutMs: delivery.timeoutMs, transform };
+      case 'service': {
+        const { kind, binding, call, timeoutMs, maxBatch } = delivery;
+        return { kind, binding, call, timeoutMs, maxBatch, transform };
+      }
       case 'pull':
         return { kind: 'pull', transform };
     }

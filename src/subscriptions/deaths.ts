@@ -33,7 +33,7 @@ export class Deaths {
     lane: LaneRow,
     sequence: number,
     reason: DeathReason,
-    from: 'in_flight' | 'retrying' | 'held' | 'waiting',
+    from: 'in_flight' | 'retrying' | 'held' | 'delivered' | 'waiting',
     death: Death,
   ): void {
     const { sql } = this.#core;
@@ -128,7 +128,7 @@ export class Deaths {
       sql.deleteException(aside.lane, letter.sequence);
       sql.moveLane(aside.lane, { retrying: -1 });
     }
-    const lane = row.lane ?? this.#uncountedLane(letter.topic);
+    const lane = row.lane ?? this.uncountedLane(letter.topic).id;
     const now = this.#core.now();
     const version = this.#core.letterVersion();
     sql.putLetter({ ...row, lane, state: 'redriven', redriven_at: now, version, dirty: 1 });
@@ -151,13 +151,13 @@ export class Deaths {
     });
   }
 
-  /** A lane that reads nothing and only carries redriven letters. */
-  #uncountedLane(topic: string): number {
+  /** A lane that reads nothing and only carries letters that are in no sums. */
+  uncountedLane(topic: string): LaneRow {
     const { sql } = this.#core;
     const present = sql.uncountedLane(topic);
-    if (present) return present.id;
+    if (present) return present;
     const now = this.#core.now();
-    return sql.addLane({
+    const id = sql.addLane({
       topic,
       replay: null,
       status: 'uncounted',
@@ -178,6 +178,9 @@ export class Deaths {
       error: null,
       mirrored: 1,
     });
+    const lane = sql.lane(id);
+    if (!lane) throw new Error('A lane that was just added is not there.');
+    return lane;
   }
 
   /** Will live delivery bring this event anyway? */

@@ -85,9 +85,15 @@ export interface ServiceDelivery {
   kind: 'service';
   /** The name under which the hub's Worker has the other. */
   binding: string;
+  call: ServiceCall;
   timeoutMs: number;
+  /** Events in one call. */
+  maxBatch: number;
   rateLimit: RateLimit | null;
 }
+
+/** What is called of a consumer Worker: its method `handle`, or its `fetch` with a POST. */
+export type ServiceCall = 'rpc' | 'fetch';
 
 /** Any program that asks for events over HTTP, and settles each by its ack id. */
 export interface PullDelivery {

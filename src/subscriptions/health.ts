@@ -12,6 +12,11 @@ export interface Health {
   failing_since: number | null;
 }
 
+/** As far as the receiver is concerned: whoever rejects an event has dealt with it. */
+export function isSuccess(outcome: DeliveryOutcome): boolean {
+  return outcome.kind === 'delivered' || (outcome.kind === 'failed' && outcome.dead === 'rejected');
+}
+
 /**
  * How a receiver does after a settle. Failing begins after `maxInFlight` failures in a row and ends with one success;
  * while it lasts, probes from the log come after 5 s, doubling to 5 minutes (design: "Waiting is free in the log").
@@ -24,7 +29,7 @@ export function health(
   const tried = attempted
     .filter((outcome) => outcome.kind === 'delivered' || outcome.kind === 'failed')
     .sort((a, b) => a.at + a.latencyMs - b.at - b.latencyMs);
-  const lastSuccess = tried.findLastIndex((outcome) => outcome.kind === 'delivered');
+  const lastSuccess = tried.findLastIndex(isSuccess);
   const since = tried.length - 1 - lastSuccess;
   const streak = lastSuccess >= 0 ? since : before.streak + since;
   const firstFailure = tried.find((_, index) => index > lastSuccess)?.at ?? null;

@@ -50,7 +50,7 @@ export class Held {
         const error = reason ?? (dead === null ? 'The consumer could not do it.' : 'The consumer refused it.');
         if (dead === 'invalid') return { kind: 'invalid', topic: lane.topic, sequence, error };
         const failed = notDone(lane, sequence, lease.held_since ?? now, now, { outcome: 'failed', error });
-        return { ...failed, retryAfterMs: delayMs, ...(dead === null ? {} : { rejected: true }) };
+        return { ...failed, retryAfterMs: delayMs, ...(dead === null ? {} : { dead }) };
       },
       () => 'stale-ack-id',
     );

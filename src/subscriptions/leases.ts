@@ -97,7 +97,8 @@ export class Leases {
   learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[]): void {
     if (attempted.length === 0) return;
     const latencyMs = attempted.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / attempted.length;
-    const swift = attempted.every(({ status }) => status !== null) && latencyMs <= SWIFT_LATENCY_MS;
+    const swift =
+      attempted.every(({ kind, status }) => kind !== 'failed' || status !== null) && latencyMs <= SWIFT_LATENCY_MS;
     this.#learned = { target: lease.target_version, latencyMs, swift };
   }
 

@@ -17,6 +17,7 @@ import type {
   ConfigurationView,
   ConsentAnswer,
   ConsentRequest,
+  ConsumerDeath,
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
@@ -181,6 +182,10 @@ export class SubscriptionObject extends DurableObject<Env> implements Subscripti
 
   extend(request: ExtendRequest): Promise<AckResult> {
     return this.#subscription.extend(request);
+  }
+
+  consumerDied(death: ConsumerDeath): Promise<boolean> {
+    return this.#subscription.consumerDied(death);
   }
 
   startReplay(request: StartReplayRequest): Promise<StartReplayResult> {

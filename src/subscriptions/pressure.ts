@@ -1,3 +1,4 @@
+import { isSuccess } from './health.ts';
 import { HOLD_MAX_MS } from './limits.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 
@@ -42,7 +43,7 @@ export function pressure(
     const concurrency = Math.max(1, Math.floor(present / 2));
     return { concurrency, slowed_since: before.slowed_since ?? now, halved_at: now, retry_after };
   }
-  const successes = attempted.filter((outcome) => outcome.kind === 'delivered').length;
+  const successes = attempted.filter(isSuccess).length;
   const concurrency = present + successes / Math.floor(present);
   if (before.concurrency === null || concurrency >= maxInFlight) return { ...NO_PRESSURE, retry_after };
   return { concurrency, slowed_since: before.slowed_since, halved_at: halvedAt, retry_after };

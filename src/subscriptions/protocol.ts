@@ -3,6 +3,7 @@ import type { OvertakeRequest, WakeAnswer, WakeRequest } from '../topics/protoco
 import type {
   DeliveryKind,
   RateLimit,
+  ServiceCall,
   SubscriptionDocument,
   SubscriptionFilter,
   Transform,
@@ -55,6 +56,10 @@ export interface SubscriptionApi extends Acknowledging {
   // From the queue consumer
   claim(lease: number): Promise<ClaimResult>;
   settle(request: SettleRequest): Promise<SettleResult>;
+
+  // From consumers' own queues
+  /** What such a queue gave up on. False: the subscription is gone. @throws if the log can't be read. */
+  consumerDied(death: ConsumerDeath): Promise<boolean>;
 
   // Replays
   startReplay(request: StartReplayRequest): Promise<StartReplayResult>;
@@ -369,7 +374,9 @@ export interface QueueTarget {
 export interface ServiceTarget {
   kind: 'service';
   binding: string;
+  call: ServiceCall;
   timeoutMs: number;
+  maxBatch: number;
   transform: Transform | null;
 }
 
@@ -422,7 +429,7 @@ export type DeliveryOutcome =
       sequence: number;
       at: number;
       latencyMs: number;
-      /** Null where there is none: it was settled by its ack id. */
+      /** Null where there is none: nothing was answered by HTTP. */
       status: number | null;
       response: string;
       request?: RequestDifference | null;
@@ -439,8 +446,8 @@ export type DeliveryOutcome =
       error: string | null;
       /** From `Retry-After`, or from who could not do it: wait at least this long. */
       retryAfterMs: number | null;
-      /** It is never to be tried again. */
-      rejected?: true;
+      /** It is not tried again: its consumer says that it never takes it, or its queue gave up on it. */
+      dead?: 'rejected' | 'consumer';
       request?: RequestDifference | null;
     }
   /** No request could be made of it: its transform failed, and would fail again. */
@@ -511,7 +518,7 @@ export interface NackRequest {
   /** Kept as what it failed of last. */
   reason: string | null;
   /** It never comes again: a dead letter with this reason. Null: it does. */
-  dead: 'rejected' | 'invalid' | null;
+  dead: 'rejected' | 'invalid' | 'consumer' | null;
 }
 
 export interface ExtendRequest {
@@ -536,6 +543,21 @@ export type AckedId =
    * - `held-too-long`: it can't be extended any further
    */
   | { ackId: string; ok: false; code: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long' };
+
+/** A delivery that a consumer's own queue took, and gave up on. */
+export interface ConsumerDeath {
+  v: 1;
+  topic: string;
+  sequence: number;
+  attempt: number;
+  replay: string | null;
+  /** When it was given to the queue, milliseconds since the epoch. */
+  sentAt: number;
+  /** Where it was to be confirmed. */
+  ackId: string | null;
+  /** The whole event, where its message had it. */
+  json: string | null;
+}
 
 export interface StartReplayRequest {
   v: 1;

@@ -1,7 +1,7 @@
-import { formatDuration } from '../events/durations.ts';
+import { formatDuration } from '../events/duration-text.ts';
 import type { Core } from './core.ts';
 import { disableDue, nextProbe } from './due.ts';
-import { health } from './health.ts';
+import { health, isSuccess } from './health.ts';
 import type { Leases } from './leases.ts';
 import { SLOW_LATENCY_MS } from './limits.ts';
 import { pressure } from './pressure.ts';
@@ -44,7 +44,7 @@ export class Receiver {
       ...pressure(row, attempted, { now, maxInFlight }),
     };
     if (Object.entries(next).some(([name, value]) => Reflect.get(row, name) !== value)) this.#core.setRow(next);
-    this.#toldHealth.settled(attempted.some(({ kind }) => kind === 'delivered'));
+    this.#toldHealth.settled(attempted.some(isSuccess));
     if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= disableAfterMs)
       this.#toldHealth.disable(hopeless(disableAfterMs));
   }

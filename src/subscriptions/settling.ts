@@ -115,13 +115,14 @@ export class Settling {
   }
 
   /**
-   * Records what became of deliveries that are held by ack ids: what is told by these, or that their time has run out. It
-   * says nothing of a receiver's health. Only inside `tx`.
+   * Records what became of deliveries that are held by ack ids: what is told by these, or that their time has run out. Of
+   * those who pull it says nothing: they ask when they are well. Only inside `tx`.
    */
   settleHeld(lease: LeaseRow, outcomes: DeliveryOutcome[]): void {
     const lane = this.#core.sql.lane(lease.lane);
     if (lane === null) return;
-    const { remaining } = this.#apply(lane, lease, { outcomes });
+    const { remaining, attempted } = this.#apply(lane, lease, { outcomes });
+    if (this.#core.document.delivery.kind === 'queue') this.#receiver.learn(lease, attempted.map(withoutItsWait));
     if (remaining.length > 0) this.#core.sql.setLease(lease.id, columnsOf(remaining));
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
   }
@@ -197,11 +198,11 @@ export class Settling {
     add(change, { failed: 1 });
     const tries = (exception?.tries ?? 0) + 1;
     const fraction = batch?.fraction ?? this.#core.ports.random.fraction();
-    const isOver = gone || outcome.rejected === true;
+    const isOver = gone || outcome.dead !== undefined;
     const delay = isOver ? null : nextTry(this.#core.document, tries, outcome.retryAfterMs, fraction);
     const firstAttemptAt = exception?.first_attempt_at ?? outcome.at;
     if (delay === null) {
-      const reason = gone ? 'gone' : outcome.rejected ? 'rejected' : 'exhausted';
+      const reason = gone ? 'gone' : (outcome.dead ?? 'exhausted');
       this.#deaths.die(lane, sequence, reason, 'in_flight', {
         attempts,
         lastStatus: outcome.status,
@@ -294,4 +295,9 @@ function add(change: LaneChange, more: LaneChange): void {
   for (const [name, difference] of Object.entries(more) as [keyof LaneChange, number][]) {
     change[name] = (change[name] ?? 0) + difference;
   }
+}
+
+/** How long a delivery lay in the queue of its consumer says nothing of how slow that is. */
+function withoutItsWait(outcome: Attempted): Attempted {
+  return { ...outcome, at: outcome.at + outcome.latencyMs, latencyMs: 0 };
 }

@@ -7,6 +7,7 @@ import { Chores } from './chores.ts';
 import { Claiming } from './claiming.ts';
 import { Configuration } from './configuration.ts';
 import { Consent } from './consent.ts';
+import { ConsumerDeaths } from './consumer-deaths.ts';
 import { Core, type SubscriptionPorts } from './core.ts';
 import { Deaths } from './deaths.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
@@ -29,6 +30,7 @@ import type {
   ConfigurationView,
   ConsentAnswer,
   ConsentRequest,
+  ConsumerDeath,
   DeliveryTarget,
   DeliveryView,
   DeliveryWaitRequest,
@@ -90,6 +92,7 @@ export class Subscription implements SubscriptionApi {
   readonly #notices: Notices;
   readonly #replays: Replays;
   readonly #views: Views;
+  readonly #consumerDeaths: ConsumerDeaths;
   readonly #deliveryWatch: DeliveryWatch;
   readonly #chores: Chores;
   readonly #watch: Watch;
@@ -152,6 +155,12 @@ export class Subscription implements SubscriptionApi {
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#configuration, this.#attempts, stats, this.#receiver);
+    this.#consumerDeaths = new ConsumerDeaths(core, {
+      attempts: this.#attempts,
+      deaths: this.#deaths,
+      held: this.#held,
+      views: this.#views,
+    });
     this.#deliveryWatch = new DeliveryWatch(core);
     this.#metrics = new Metrics(core, this.#configuration, stats);
     this.#watch = new Watch(core, this.#configuration, this.#throttle);
@@ -352,6 +361,14 @@ export class Subscription implements SubscriptionApi {
   #andGo<T>(result: T): T {
     this.#go();
     return result;
+  }
+
+  // From consumers' own queues
+
+  async consumerDied(death: ConsumerDeath): Promise<boolean> {
+    const known = await this.#consumerDeaths.died(death);
+    this.#go();
+    return known;
   }
 
   // Replays

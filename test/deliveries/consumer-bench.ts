@@ -2,6 +2,7 @@ import { type ConsumerPorts, deliverLease } from '../../src/deliveries/consumer.
 import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { WebhookInit } from '../../src/deliveries/webhook.ts';
 import type {
+  Claim,
   ClaimedEvent,
   ClaimResult,
   DeliveryOutcome,
@@ -10,6 +11,7 @@ import type {
   SettleResult,
   WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
+import { FakeBindings } from '../support/fake-bindings.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 
 /** A consumer's surroundings in a test: a Subscription that keeps books, a receiver by script, a clock that stands still. */
@@ -56,6 +58,7 @@ export class Bench {
   /** Whole settle requests, the refused and lost ones too. */
   readonly settles: (SettleRequest & { at: number })[] = [];
   readonly logs: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
+  readonly bindings = new FakeBindings();
   inFlight = 0;
   inFlightMax = 0;
   claims = 0;
@@ -66,7 +69,7 @@ export class Bench {
   settler: Settler;
   readonly #unsettled: Set<number>;
 
-  constructor(events: ClaimedEvent[], deliveryTarget = target(), renewEveryMs = 5_000) {
+  constructor(events: ClaimedEvent[], deliveryTarget: Claim['target'] = target(), renewEveryMs = 5_000) {
     this.#unsettled = new Set(events.map(({ sequence }) => sequence));
     this.claim = async () => ({
       outcome: 'claimed',
@@ -102,6 +105,7 @@ export class Bench {
       clock: this.clock,
       log: (level, message, fields) => this.logs.push({ level, message, fields }),
       guard: { check: (url) => this.guard.check(url) },
+      bindings: this.bindings,
       version: '9.9.9',
     };
   }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { durationSchema, formatDuration, parseDuration } from '../../src/events/durations.ts';
+import { formatDuration, parseDuration } from '../../src/events/duration-text.ts';
+import { durationSchema } from '../../src/events/durations.ts';
 import { formatPosition, parsePosition, positionSchema } from '../../src/events/position.ts';
 import { formatTime, parseTime } from '../../src/events/times.ts';
 

@@ -20,11 +20,18 @@ const WITH_DEFAULTS = [
   ],
   [
     { kind: 'queue', binding: 'BILLING_QUEUE' },
-    { kind: 'queue', binding: 'BILLING_QUEUE', confirm: true, ackDeadline: '30s', rateLimit: null },
+    { kind: 'queue', binding: 'BILLING_QUEUE', confirm: false, ackDeadline: '5m', rateLimit: null },
   ],
   [
     { kind: 'service', binding: 'BILLING', rateLimit: { perSecond: 5 } },
-    { kind: 'service', binding: 'BILLING', timeout: '15s', rateLimit: { perSecond: 5 } },
+    {
+      kind: 'service',
+      binding: 'BILLING',
+      call: 'rpc',
+      timeout: '15s',
+      maxBatch: 10,
+      rateLimit: { perSecond: 5 },
+    },
   ],
   [{ kind: 'pull' }, { kind: 'pull', ackDeadline: '30s', maxDeliveries: 10 }],
 ] as const;
@@ -58,10 +65,19 @@ describe('the kinds of delivery', () => {
     [{ kind: 'queue' }, 'delivery.binding', 'is required'],
     [{ kind: 'queue', binding: 'billing-queue' }, 'delivery.binding', undefined],
     [{ kind: 'queue', binding: 'Q', timeout: '1s' }, 'delivery.timeout', 'unknown field'],
+    [{ kind: 'service', binding: 'B', call: 'http' }, 'delivery.call', 'must be one of "rpc", "fetch"'],
+    [{ kind: 'service', binding: 'B', maxBatch: 51 }, 'delivery.maxBatch', 'must be at most 50'],
     [{ kind: 'service', binding: 'B', confirm: true }, 'delivery.confirm', 'unknown field'],
     [{ kind: 'service', binding: 'B', headers: {} }, 'delivery.headers', 'unknown field'],
   ])('refuses %j by name', (delivery, path, message) => {
     expect(errorsOf({ topics: ['orders'], delivery })).toEqual([{ path, message: message ?? expect.any(String) }]);
+  });
+
+  it.each(['key', 'topic'])('has no order by %s behind a queue that nobody confirms', (ordering) => {
+    const body = { topics: ['orders'], delivery: { kind: 'queue', binding: 'Q' }, ordering };
+    expect(errorsOf(body)).toEqual([{ path: 'ordering', message: expect.stringMatching(/^needs delivery\.confirm/) }]);
+    expect(errorsOf({ ...body, delivery: { kind: 'queue', binding: 'Q', confirm: true } })).toEqual([]);
+    expect(errorsOf({ ...body, delivery: { kind: 'service', binding: 'B' } })).toEqual([]);
   });
 
   it.each(['headers', 'path'])('has no transform of %s but for webhooks', (part) => {

@@ -5,6 +5,7 @@ import type { Hub } from '../../src/http/hub.ts';
 import type { QuotaApi } from '../../src/quotas/protocol.ts';
 import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
+import { FakeBindings } from '../support/fake-bindings.ts';
 import { NodeD1 } from '../support/node-d1.ts';
 
 /** Every call of an interface as a mock that answers `undefined` until a test says otherwise. */
@@ -33,6 +34,7 @@ export class FakeSubscription implements Mocked<SubscriptionApi> {
   overtake = vi.fn<SubscriptionApi['overtake']>();
   claim = vi.fn<SubscriptionApi['claim']>();
   settle = vi.fn<SubscriptionApi['settle']>();
+  consumerDied = vi.fn<SubscriptionApi['consumerDied']>();
   pull = vi.fn<SubscriptionApi['pull']>();
   hangUp = vi.fn<SubscriptionApi['hangUp']>();
   ack = vi.fn<SubscriptionApi['ack']>();
@@ -85,6 +87,7 @@ export class FakeHub {
   readonly topics = new Map<string, FakeTopic>();
   readonly quotas = new Map<string, FakeQuota>();
   readonly fetch = vi.fn<typeof fetch>();
+  readonly bindings = new FakeBindings();
   readonly background: Promise<unknown>[] = [];
   readonly logged: string[] = [];
   now = Date.UTC(2026, 10, 23, 20);
@@ -115,6 +118,7 @@ export class FakeHub {
       background: (task) => void this.background.push(task),
       log: (_level, message) => void this.logged.push(message),
       fetch: this.fetch,
+      bindings: this.bindings,
       adminKey: ADMIN_KEY,
       hubSecret: HUB_SECRET,
       webhookAllowHosts: 'localhost',

@@ -192,11 +192,24 @@ describe('PUT /v1/subscriptions/{name}', () => {
     ]);
   });
 
-  it.each([['delivery.kind', { ...MINIMAL, delivery: { kind: 'service', binding: 'BILLING' } }]])(
-    'says of %s that it is not supported yet',
-    async (path, body) => {
-      const refused = await put(body);
-      expect(refused).toMatchObject({ status: 400, body: { code: 'not-supported-yet', errors: [{ path }] } });
+  it.each(['queue', 'service'])(
+    'P8 refuses a binding of the kind %s that is not there, and names those that are',
+    async (kind) => {
+      hub.bindings.queues.set('MAIL_QUEUE', { sendBatch: async () => undefined });
+      hub.bindings.services.set('BILLING', { handle: async () => undefined, fetch: async () => new Response() });
+      const [own, other] = kind === 'queue' ? ['MAIL_QUEUE', 'BILLING'] : ['BILLING', 'MAIL_QUEUE'];
+      for (const binding of ['GONE', other]) {
+        const refused = await put({ ...MINIMAL, delivery: { kind, binding } });
+        const message = expect.stringMatching(new RegExp(`has no ${kind} binding "${binding}".*it has: ${own}\\.`));
+        expect(refused).toMatchObject({
+          status: 400,
+          body: { code: 'invalid-request', errors: [{ path: 'delivery.binding', message }] },
+        });
+      }
+      expect(documentPut()).toBeUndefined();
+      const made = await put({ ...MINIMAL, delivery: { kind, binding: own } });
+      expect(made).toMatchObject({ status: 201, body: { delivery: { kind, binding: own } } });
+      expect(made.body.delivery).not.toHaveProperty('secret');
     },
   );
 

@@ -9,6 +9,7 @@ import { Vault } from '../../src/subscriptions/vault.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { Socket } from '../../src/tails/ports.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
+import { FakeBindings } from '../support/fake-bindings.ts';
 import { type FakeSocket, fakeSocketPair } from '../support/fake-sockets.ts';
 import { NodeD1 } from '../support/node-d1.ts';
 import { NodeStorage } from '../support/node-storage.ts';
@@ -29,6 +30,7 @@ export class WholeHub implements Hub {
   readonly logged: { message: string; fields: Record<string, unknown> | undefined }[] = [];
   readonly log: Log = (_level, message, fields) => void this.logged.push({ message, fields });
   fetch: typeof fetch = async () => new Response('ok');
+  readonly bindings = new FakeBindings();
   adminKey: string | undefined = ADMIN_KEY;
   hubSecret: string | undefined = HUB_SECRET;
   webhookAllowHosts = 'localhost';

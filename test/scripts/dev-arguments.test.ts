@@ -55,6 +55,8 @@ describe('npm run dev', () => {
 
   it('hands the configuration file to the migrations, short option or long', () => {
     expect(devArguments(['-c', 'other.toml'], FLAGS).shared).toEqual(['--config', 'other.toml']);
+    const several = ['--config', 'hub.toml', '--config', 'billing.toml'];
+    expect(devArguments(several, FLAGS).shared).toEqual(['--config', 'hub.toml']);
   });
 
   it('knows the flags of wrangler.toml', () => {

@@ -2,6 +2,8 @@ import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import type { Position } from '../../src/events/position.ts';
 import { rateLimitOf } from '../../src/subscriptions/delivery-kinds.ts';
 import type {
+  Delivery,
+  DeliveryKind,
   PullDelivery,
   SubscriptionDocument,
   Transform,
@@ -262,7 +264,7 @@ export class Administrator {
       retry: { scheduleMs: random.pick(SCHEDULES), jitter: 0.2 },
       disableAfterMs: 5 * 24 * 3_600_000,
       attempts: { maxCount: 10_000, maxAgeMs: 7 * 24 * 3_600_000 },
-      delivery: kind === 'webhook' ? this.#webhook(name, format) : this.#pull(),
+      delivery: this.#delivery(kind, name, format),
     };
     return { document, passes: expression?.passes ?? types };
   }
@@ -280,6 +282,34 @@ export class Administrator {
       maxBatch: format === 'batch' ? random.pick([1, 2, 5, 50]) : 1,
       handshake: this.#plan.handshakes,
     };
+  }
+
+  #delivery(kind: DeliveryKind, name: string, format: WebhookFormat): Delivery {
+    const { random } = this.#world.scheduler;
+    switch (kind) {
+      case 'webhook':
+        return this.#webhook(name, format);
+      case 'pull':
+        return this.#pull();
+      case 'service':
+        return {
+          kind,
+          binding: random.pick(['ONE', 'TWO']),
+          call: 'rpc',
+          timeoutMs: random.pick([300, 2_000, 15_000]),
+          maxBatch: random.pick([1, 3, 50]),
+          rateLimit: random.pick(this.#plan.rates),
+        };
+      case 'queue':
+        return {
+          kind,
+          binding: random.pick(['ONE', 'TWO']),
+          // Nothing else can be in order behind a queue.
+          confirm: this.#plan.orderings.some((ordering) => ordering !== 'none') || random.chance(0.5),
+          ackDeadlineMs: random.pick([5_000, 30_000]),
+          rateLimit: null,
+        };
+    }
   }
 
   #pull(): PullDelivery {

@@ -1,6 +1,7 @@
 import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { handleHandshake, isHandshakeMessage } from '../../src/deliveries/handshake.ts';
 import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
+import type { ConsumerWorkers } from './consumer-workers.ts';
 import { nameOf, type QueueMessage } from './network.ts';
 import type { Party } from './object-host.ts';
 import type { Receivers } from './receivers.ts';
@@ -19,13 +20,20 @@ export class Consumers {
   readonly running = new Set<Life>();
   readonly #scheduler: Scheduler;
   readonly #receivers: Receivers;
+  readonly #workers: ConsumerWorkers;
   readonly #subscription: (name: string, from: Party) => Called;
   #invocations = 0;
   mortal = false;
 
-  constructor(scheduler: Scheduler, receivers: Receivers, subscription: (name: string, from: Party) => Called) {
+  constructor(
+    scheduler: Scheduler,
+    receivers: Receivers,
+    workers: ConsumerWorkers,
+    subscription: (name: string, from: Party) => Called,
+  ) {
     this.#scheduler = scheduler;
     this.#receivers = receivers;
+    this.#workers = workers;
     this.#subscription = subscription;
   }
 
@@ -42,6 +50,7 @@ export class Consumers {
       clock: this.#scheduler.clock(life),
       fetch: this.#receivers.fetch(life),
       guard: this.#receivers.guard(life),
+      bindings: this.#workers.bindings(life),
       version: 'simulated',
       log: (level: string, text: string, fields?: Record<string, unknown>) => {
         this.#scheduler.trace.add(`${life.name} ${level}: ${text} ${String(fields?.error ?? '')}`);

@@ -1,4 +1,4 @@
-import type { Ordering, RateLimit, WebhookFormat } from '../../src/subscriptions/document.ts';
+import type { DeliveryKind, Ordering, RateLimit, WebhookFormat } from '../../src/subscriptions/document.ts';
 import { type NetworkFaults, NO_NETWORK_FAULTS } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import { MANNERS } from './receivers.ts';
@@ -40,7 +40,7 @@ export interface Plan {
   /** Every subscription asks its receiver for its consent. */
   handshakes: boolean;
   /** How subscriptions are to be delivered to. */
-  kinds: ('webhook' | 'pull')[];
+  kinds: DeliveryKind[];
   /** How many of a log's events wait until their identities and keys are put in order. */
   youngEventsMax: number;
 }
@@ -53,6 +53,16 @@ const RATES: RateLimit[] = [
   { count: 5, spanMs: 1_000 },
   { count: 50, spanMs: 1_000 },
   { count: 120, spanMs: 60_000 },
+];
+
+const KINDS: DeliveryKind[][] = [
+  ['webhook'],
+  ['webhook'],
+  ['pull'],
+  ['service'],
+  ['queue'],
+  ['webhook', 'pull'],
+  ['webhook', 'service', 'queue', 'pull'],
 ];
 
 export function drawPlan(random: SeededRandom): Plan {
@@ -97,6 +107,6 @@ export function drawPlan(random: SeededRandom): Plan {
     youngEventsMax: random.pick([1, 3, 8, 1_000]),
     expressions: random.chance(0.4),
     handshakes: random.chance(0.2),
-    kinds: random.pick([['webhook'], ['webhook'], ['pull'], ['webhook', 'pull']]),
+    kinds: random.pick(KINDS),
   };
 }

@@ -83,6 +83,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     }
     calm(world);
     pullers.isHealthy = true;
+    world.consumerWorkers.isHealthy = true;
     if (violations.length === 0) {
       await heal(world, plan, () => looking() || violations.length > 0, broken);
     }

@@ -8,6 +8,7 @@ import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
+import { ConsumerWorkers } from './consumer-workers.ts';
 import { Consumers, HUB } from './consumers.ts';
 import { Network } from './network.ts';
 import { type Hosted, ObjectHost, type Party } from './object-host.ts';
@@ -31,6 +32,7 @@ export class World {
   readonly network: Network;
   readonly receivers: Receivers;
   readonly consumers: Consumers;
+  readonly consumerWorkers: ConsumerWorkers;
   readonly topics = new Map<string, ObjectHost<HostedLog>>();
   readonly subscriptions = new Map<string, ObjectHost<HostedSubscription>>();
   readonly #random: SeededRandom;
@@ -45,7 +47,9 @@ export class World {
     this.#random = scheduler.random.fork();
     this.network = new Network(scheduler);
     this.receivers = new Receivers(scheduler);
-    this.consumers = new Consumers(scheduler, this.receivers, (name, from) => this.subscription(from, name));
+    const subscription = (name: string, from: Party) => this.subscription(from, name);
+    this.consumerWorkers = new ConsumerWorkers(scheduler, this.receivers, subscription);
+    this.consumers = new Consumers(scheduler, this.receivers, this.consumerWorkers, subscription);
     this.receivers.callBack = (name, token) => {
       const answer = { token, consent: { given: true as const, perMinute: null } };
       // Who can't reach the hub is asked again.

@@ -9,7 +9,14 @@ const QUEUE: QueueDelivery = {
   ackDeadlineMs: 30_000,
   rateLimit: null,
 };
-const SERVICE: ServiceDelivery = { kind: 'service', binding: 'BILLING', timeoutMs: 15_000, rateLimit: null };
+const SERVICE: ServiceDelivery = {
+  kind: 'service',
+  binding: 'BILLING',
+  call: 'rpc',
+  timeoutMs: 15_000,
+  maxBatch: 10,
+  rateLimit: null,
+};
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 10 };
 
 describe('P7: a delivery that is no webhook', () => {

@@ -1,0 +1,7 @@
+CREATE TABLE totals (
+  day TEXT NOT NULL,
+  type TEXT NOT NULL,
+  events INTEGER NOT NULL,
+  amount INTEGER NOT NULL,
+  PRIMARY KEY (day, type)
+) WITHOUT ROWID;

@@ -1,0 +1,142 @@
+import { parseDuration } from '../events/duration-text.ts';
+import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handing.ts';
+import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
+import type { HubLink } from './worker-hub.ts';
+import { thrown } from './worker-result.ts';
+
+/** A queue of a consumer's own: each message is settled by itself, and confirmed with the hub where it asks for that. */
+
+/** Of the platform's `Message` what is used here. */
+export interface QueueMessage {
+  readonly body: unknown;
+  ack(): void;
+  retry(options?: { delaySeconds?: number }): void;
+}
+
+/** A message and what became of its event. */
+interface Dealt {
+  message: QueueMessage;
+  /** Null: it has none. */
+  queued: QueuedEvent | null;
+  result: HandlingResult;
+}
+
+/** The longest delay of a message, seconds. */
+const DELAY_MAX_S = RETRY_DELAY_MAX_MS / 1_000;
+/** And of one whose event was dealt with while the hub could not be told. */
+const UNTOLD_DELAY_S = 5;
+
+export class QueueConsumer {
+  readonly #hub: HubLink | null;
+  readonly #handle: (handed: HandedEvent) => Promise<HandlingResult>;
+
+  constructor(hub: HubLink | null, handle: (handed: HandedEvent) => Promise<HandlingResult>) {
+    this.#hub = hub;
+    this.#handle = handle;
+  }
+
+  /** Never throws: whatever happens is a result. */
+  async deal(message: QueueMessage): Promise<Dealt> {
+    const { body } = message;
+    if (!isQueuedEvent(body)) return { message, queued: null, result: FOREIGN };
+    try {
+      return { message, queued: body, result: await this.#handle(await this.#handed(body)) };
+    } catch (error) {
+      return { message, queued: body, result: thrown(error) };
+    }
+  }
+
+  /** @throws Reject where a claim check leads to nothing, and whatever keeps the hub from answering */
+  async #handed({ sentAt: _sentAt, ackId: _ackId, event, ...delivery }: QueuedEvent): Promise<HandedEvent> {
+    return { ...delivery, event: event ?? (await this.#link().event(delivery.topic, delivery.sequence)) };
+  }
+
+  /** Tells hub and queue what became of the messages. What the hub could not be told comes again. */
+  async settle(dealt: readonly Dealt[]): Promise<void> {
+    const groups = new Map<
+      string,
+      { subscription: string; how: Settling; members: { message: QueueMessage; ackId: string }[] }
+    >();
+    for (const { message, queued, result } of dealt) {
+      if (queued?.ackId === undefined) {
+        tellQueue(message, result);
+        continue;
+      }
+      const how = settling(result);
+      const name = JSON.stringify([queued.subscription, how]);
+      const group = groups.get(name) ?? { subscription: queued.subscription, how, members: [] };
+      group.members.push({ message, ackId: queued.ackId });
+      groups.set(name, group);
+    }
+    await Promise.all(
+      [...groups.values()].map(({ subscription, how, members }) => this.#confirm(subscription, how, members)),
+    );
+  }
+
+  async #confirm(
+    subscription: string,
+    { verb, ...said }: Settling,
+    members: readonly { message: QueueMessage; ackId: string }[],
+  ): Promise<void> {
+    try {
+      const ackIds = members.map(({ ackId }) => ackId);
+      const results = await this.#link().settle(subscription, verb, { ackIds, ...said });
+      // What is told too late has been given out again, or will be: this message has nothing more to say.
+      const late = results.filter(({ ok }) => !ok);
+      if (late.length > 0)
+        console.warn(`${late.length} deliveries of ${subscription} were settled too late: ${late[0]?.code}`);
+      for (const { message } of members) message.ack();
+    } catch (error) {
+      console.error(`The hub could not be told of ${members.length} deliveries of ${subscription}.`, error);
+      for (const { message } of members) message.retry({ delaySeconds: UNTOLD_DELAY_S });
+    }
+  }
+
+  #link(): HubLink {
+    if (this.#hub === null) throw new Error('This consumer needs its hub: give `consumer` the option `hub`.');
+    return this.#hub;
+  }
+}
+
+const FOREIGN: HandlingResult = { result: 'retry', reason: 'The message is no event of a hub.' };
+
+/** How the hub is told of one delivery: the same for all that are told together. */
+type Settling = { verb: 'ack' } | { verb: 'nack'; reason: string; delay?: string; reject?: true };
+
+function settling(result: HandlingResult): Settling {
+  if (result.result === 'ack') return { verb: 'ack' };
+  const { reason = '' } = result;
+  if (result.result === 'reject') return { verb: 'nack', reason, reject: true };
+  return { verb: 'nack', reason, ...(result.delay === undefined ? {} : { delay: atMost(result.delay) }) };
+}
+
+/** Without `confirm` the queue alone decides how often something comes again, and what becomes of it then. */
+function tellQueue(message: QueueMessage, result: HandlingResult): void {
+  if (result.result === 'ack') {
+    message.ack();
+    return;
+  }
+  console.error(`An event was not taken: ${result.reason}`);
+  const delay = result.result === 'retry' && result.delay !== undefined ? parseDuration(result.delay) : null;
+  message.retry(delay === null ? {} : { delaySeconds: Math.min(Math.ceil(delay / 1_000), DELAY_MAX_S) });
+}
+
+function isQueuedEvent(body: unknown): body is QueuedEvent {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    'v' in body &&
+    body.v === 1 &&
+    'subscription' in body &&
+    typeof body.subscription === 'string' &&
+    'topic' in body &&
+    typeof body.topic === 'string' &&
+    'sequence' in body &&
+    typeof body.sequence === 'number'
+  );
+}
+
+/** The hub takes no longer delay. */
+function atMost(delay: string): string {
+  return (parseDuration(delay) ?? 0) > RETRY_DELAY_MAX_MS ? `${RETRY_DELAY_MAX_MS}ms` : delay;
+}

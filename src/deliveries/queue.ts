@@ -1,0 +1,124 @@
+import type { QueuedEvent } from '../events/handing.ts';
+import { parseStored } from '../events/stored.ts';
+import type { Clock } from '../platform.ts';
+import type { ClaimedEvent, DeliveryOutcome, QueueTarget } from '../subscriptions/protocol.ts';
+import { describeFailure } from './answer.ts';
+import { type Bindings, type ConsumerQueue, missingBinding } from './bindings.ts';
+import { about } from './handed.ts';
+import { Timeouts } from './timeouts.ts';
+import { transformedEvents } from './transforming.ts';
+
+/** Hands events to a consumer's own queue, in as few calls as its limits allow. */
+
+export interface QueuePorts {
+  bindings: Bindings;
+  clock: Clock;
+}
+
+/** The platform takes 128,000 bytes a message, and in a call 100 messages and 256,000 bytes; its own part is some of that. */
+export const MESSAGE_BYTES_MAX = 126_000;
+export const CALL_BYTES_MAX = 250_000;
+export const CALL_MESSAGES_MAX = 100;
+/** A call that has no answer for this long has failed. */
+export const CALL_TIMEOUT_MS = 10_000;
+
+interface Packed {
+  event: ClaimedEvent;
+  body: QueuedEvent;
+  bytes: number;
+}
+
+/**
+ * Hands events over; never throws. What the queue has taken is delivered, unless its consumer has to confirm it: of that
+ * nothing is to be said yet.
+ */
+export async function sendToQueue(
+  subscription: string,
+  target: QueueTarget,
+  events: readonly ClaimedEvent[],
+  { bindings, clock }: QueuePorts,
+): Promise<DeliveryOutcome[]> {
+  const queue = bindings.queue(target.binding);
+  if (queue === null) {
+    const obstacle = missingBinding(bindings, 'queue', target.binding);
+    return events.map(({ topic, sequence }) => ({ kind: 'released', topic, sequence, obstacle }));
+  }
+  const { members, invalid: outcomes } = await transformedEvents(target.transform, events);
+  const sentAt = clock.now();
+  const messages: Packed[] = [];
+  for (const event of members) {
+    const packed = pack(subscription, event, sentAt);
+    // Whoever followed a claim check would find the event as it was published.
+    if (packed.body.event !== undefined || target.transform?.data == null) messages.push(packed);
+    else outcomes.push({ kind: 'invalid', topic: event.topic, sequence: event.sequence, error: TOO_LARGE });
+  }
+  const timeouts = new Timeouts(clock, CALL_TIMEOUT_MS);
+  for (const call of callsOf(messages)) {
+    const sent = await send(queue, call, clock, timeouts);
+    if (sent.kind === 'delivered' && target.confirm) continue;
+    outcomes.push(...call.map(({ event: { topic, sequence } }) => ({ topic, sequence, ...sent })));
+  }
+  return outcomes;
+}
+
+const TOO_LARGE = `transform.data makes an event of more than ${MESSAGE_BYTES_MAX} bytes, which is too large for a message`;
+
+/** A message with its event, or a claim check where that is too large. */
+function pack(subscription: string, event: ClaimedEvent, sentAt: number): Packed {
+  const { ackId } = event;
+  const check: QueuedEvent = { ...about(subscription, event), sentAt, ...(ackId === undefined ? {} : { ackId }) };
+  const own = bytesOf(JSON.stringify(check));
+  const whole = own + bytesOf(event.json) + ',"event":'.length;
+  return whole > MESSAGE_BYTES_MAX
+    ? { event, body: check, bytes: own }
+    : { event, body: { ...check, event: parseStored(event.json) }, bytes: whole };
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** Messages by the calls that they fit in, in their order. */
+export function callsOf(messages: readonly Packed[]): Packed[][] {
+  const calls: Packed[][] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    const call = calls.at(-1);
+    if (call === undefined || call.length === CALL_MESSAGES_MAX || bytes + message.bytes > CALL_BYTES_MAX) {
+      calls.push([message]);
+      bytes = message.bytes;
+    } else {
+      call.push(message);
+      bytes += message.bytes;
+    }
+  }
+  return calls;
+}
+
+type Sent = Unnamed<Extract<DeliveryOutcome, { kind: 'delivered' | 'failed' }>>;
+type Unnamed<Outcome> = Outcome extends unknown ? Omit<Outcome, 'topic' | 'sequence'> : never;
+
+/** A call is taken as a whole or not at all; one that got no answer may have been taken, and comes again. */
+async function send(queue: ConsumerQueue, call: readonly Packed[], clock: Clock, timeouts: Timeouts): Promise<Sent> {
+  const at = clock.now();
+  const told = () => ({ at, latencyMs: Math.max(0, clock.now() - at), status: null, response: '', request: null });
+  const failed = (outcome: 'timeout' | 'network', error: string): Sent => ({
+    kind: 'failed',
+    ...told(),
+    outcome,
+    error,
+    retryAfterMs: null,
+  });
+  const timeout = Promise.withResolvers<null>();
+  const stop = timeouts.start(() => timeout.resolve(null));
+  try {
+    const sent = queue.sendBatch(call.map(({ body }) => ({ body, contentType: 'json' }))).then(() => true);
+    if (await Promise.race([sent, timeout.promise])) return { kind: 'delivered', ...told() };
+    sent.catch(() => undefined);
+    return failed('timeout', `The queue did not answer within ${CALL_TIMEOUT_MS} ms.`);
+  } catch (error) {
+    return failed('network', `The queue did not take it: ${describeFailure(error, [])}`);
+  } finally {
+    stop();
+  }
+}

@@ -1,0 +1,211 @@
+import { describe, expect, it, vi } from 'vitest';
+import { type ConsumerContext, type ConsumerOptions, consumer, Reject, Retry } from '../../src/client/worker.ts';
+import type { HandedEvent, QueuedEvent } from '../../src/events/handing.ts';
+import { DELIVERIES_PATH } from '../../src/events/handing-limits.ts';
+import { hubBy, message, storedEvent } from './consumer-bench.ts';
+
+const CONTEXT: ConsumerContext = { waitUntil: () => {}, props: { millrace: true } };
+
+function handedEvent(sequence: number): HandedEvent {
+  const about = { v: 1 as const, subscription: 'billing', topic: 'orders', attempt: 1, replay: null, redriven: false };
+  return { ...about, sequence, event: storedEvent(sequence) };
+}
+
+function queued(sequence: number, more: Partial<QueuedEvent> = {}): QueuedEvent {
+  return { ...handedEvent(sequence), sentAt: 1, ...more };
+}
+
+function made(
+  handle: ConsumerOptions<unknown, unknown>['handle'],
+  more: Partial<ConsumerOptions<unknown, unknown>> = {},
+) {
+  return consumer<unknown>({ handle, ...more });
+}
+
+describe('handle, called by the hub', () => {
+  it('answers for each event what its handler did', async () => {
+    const { handle } = made(({ sequence }) => {
+      if (sequence === 2) throw new Retry('busy', '30s');
+      if (sequence === 3) throw new Reject('no such customer');
+      if (sequence === 4) throw new Error('a bug');
+      return 'what a handler returns is its own affair';
+    });
+    expect(await handle([1, 2, 3, 4].map(handedEvent), {}, CONTEXT)).toEqual([
+      { result: 'ack' },
+      { result: 'retry', reason: 'busy', delay: '30s' },
+      { result: 'reject', reason: 'no such customer' },
+      { result: 'retry', reason: 'a bug' },
+    ]);
+  });
+
+  it('hands over the event, where it is from and which attempt it is', async () => {
+    const seen: unknown[] = [];
+    const { handle } = made((delivery, env) => seen.push([delivery, env]));
+    await handle([{ ...handedEvent(7), attempt: 3, replay: 'r1', redriven: true }], 'the env', CONTEXT);
+    const delivery = { event: storedEvent(7), topic: 'orders', sequence: 7, attempt: 3, replay: 'r1', redriven: true };
+    expect(seen).toEqual([[delivery, 'the env']]);
+  });
+
+  it('deals with one event after the other, or with as many at a time as it is told', async () => {
+    const most = async (concurrency?: number) => {
+      let now = 0;
+      let max = 0;
+      const options = concurrency === undefined ? {} : { concurrency };
+      const { handle } = made(async () => {
+        now += 1;
+        max = Math.max(max, now);
+        await new Promise((resolve) => setImmediate(resolve));
+        now -= 1;
+      }, options);
+      await handle([1, 2, 3, 4, 5].map(handedEvent), {}, CONTEXT);
+      return max;
+    };
+    expect(await most()).toBe(1);
+    expect(await most(3)).toBe(3);
+  });
+});
+
+describe('fetch', () => {
+  const post = (body: unknown) =>
+    new Request(`https://consumer${DELIVERIES_PATH}`, { method: 'POST', body: JSON.stringify(body) });
+
+  it('takes deliveries as `handle` does', async () => {
+    const response = await made(() => {}).fetch(post([handedEvent(1)]), {}, CONTEXT);
+    expect(await response.json()).toEqual([{ result: 'ack' }]);
+  });
+
+  it.each([undefined, {}, { millrace: 'true' }, null])(
+    'P7 takes none from a caller with the props %j',
+    async (props) => {
+      const handle = vi.fn();
+      const response = await made(handle).fetch(post([handedEvent(1)]), {}, { waitUntil: () => {}, props });
+      expect(response.status).toBe(403);
+      expect(handle).not.toHaveBeenCalled();
+    },
+  );
+
+  it('leaves all other requests to the Worker', async () => {
+    const request = () => new Request('https://consumer/invoices');
+    expect((await made(() => {}).fetch(request(), {}, CONTEXT)).status).toBe(404);
+    const own = made(() => {}, { fetch: () => new Response('its own') });
+    expect(await (await own.fetch(request(), {}, CONTEXT)).text()).toBe('its own');
+  });
+});
+
+describe('queue', () => {
+  it('acknowledges what was taken and lets the rest come again, each by itself', async () => {
+    const messages = [1, 2, 3].map((sequence) => message(queued(sequence)));
+    const { queue } = made(({ sequence }) => {
+      if (sequence === 2) throw new Retry('busy', '90s');
+      if (sequence === 3) throw new Error('a bug');
+    });
+    await queue({ messages }, {}, CONTEXT);
+    expect(messages.map(({ did }) => did)).toEqual(['ack', 'retry after 90 s', 'retry']);
+  });
+
+  it('keeps a delay within what a queue can do', async () => {
+    const [one] = [message(queued(1))];
+    const { queue } = made(() => {
+      throw new Retry('come back tomorrow', '24h');
+    });
+    await queue({ messages: [one] }, {}, CONTEXT);
+    expect(one.did).toBe('retry after 43200 s');
+  });
+
+  it.each([null, 'x', {}, { v: 2, subscription: 's', topic: 't', sequence: 1 }, { v: 1, topic: 't', sequence: 1 }])(
+    'gives a message that is no event back to its queue: %j',
+    async (body) => {
+      const handle = vi.fn();
+      const foreign = message(body);
+      await made(handle).queue({ messages: [foreign] }, {}, CONTEXT);
+      expect(foreign.did).toBe('retry');
+      expect(handle).not.toHaveBeenCalled();
+    },
+  );
+
+  it('reads an event that was too large for a message from the hub', async () => {
+    const { event: _, ...check } = queued(9);
+    const seen: unknown[] = [];
+    const hub = hubBy(() => Response.json(storedEvent(9)));
+    const one = message(check);
+    await made(({ event }) => seen.push(event), { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    expect(seen).toEqual([storedEvent(9)]);
+    expect(hub.asked).toEqual([{ method: 'GET', path: '/v1/topics/orders/events/9', key: 'Bearer k', body: null }]);
+    expect(one.did).toBe('ack');
+  });
+
+  it.each([404, 410])('gives back a claim check whose event is gone (%i), and says so', async (status) => {
+    const { event: _, ...check } = queued(9);
+    const one = message(check);
+    const handle = vi.fn();
+    await made(handle, { hub: hubBy(() => new Response(null, { status })).access }).queue(
+      { messages: [one] },
+      {},
+      CONTEXT,
+    );
+    expect(one.did).toBe('retry');
+    expect(handle).not.toHaveBeenCalled();
+  });
+
+  it('gives a claim check back while the hub is not to be had', async () => {
+    const { event: _, ...check } = queued(9);
+    const one = message(check);
+    const hub = hubBy(() => new Response('down', { status: 503 }));
+    await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    expect(one.did).toBe('retry');
+    expect(hub.asked).toHaveLength(3);
+  });
+});
+
+describe('queue, confirming', () => {
+  const sent = (sequence: number) => message(queued(sequence, { ackId: `a${sequence}` }));
+  const settles = () =>
+    hubBy(({ body }) => Response.json({ results: idsIn(body).map((ackId) => ({ ackId, ok: true })) }));
+  const idsIn = (body: string | null): string[] => JSON.parse(body ?? '{}').ackIds;
+
+  it('settles with the hub by ack ids, those of one outcome together, and is done with the messages', async () => {
+    const hub = settles();
+    const messages = [1, 2, 3, 4, 5].map(sent);
+    const { queue } = made(
+      ({ sequence }) => {
+        if (sequence === 3) throw new Retry('busy', '30s');
+        if (sequence === 4) throw new Reject('no such customer');
+        if (sequence === 5) throw new Error('a bug');
+      },
+      { hub: hub.access },
+    );
+    await queue({ messages }, {}, CONTEXT);
+    expect(hub.asked.map(({ path, body }) => [path, JSON.parse(body ?? '')])).toEqual([
+      ['/v1/subscriptions/billing/ack', { ackIds: ['a1', 'a2'] }],
+      ['/v1/subscriptions/billing/nack', { ackIds: ['a3'], reason: 'busy', delay: '30s' }],
+      ['/v1/subscriptions/billing/nack', { ackIds: ['a4'], reason: 'no such customer', reject: true }],
+      ['/v1/subscriptions/billing/nack', { ackIds: ['a5'], reason: 'a bug' }],
+    ]);
+    expect(messages.map(({ did }) => did)).toEqual(Array(5).fill('ack'));
+  });
+
+  it('is done with a message that the hub hears of too late: its event is leased again', async () => {
+    const hub = hubBy(() => Response.json({ results: [{ ackId: 'a1', ok: false, code: 'stale-ack-id' }] }));
+    const one = sent(1);
+    await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    expect(one.did).toBe('ack');
+  });
+
+  it.each([
+    ['answers 503', () => new Response(null, { status: 503 }), 3],
+    ['answers 403', () => new Response(null, { status: 403 }), 1],
+    ['is not to be reached', () => Promise.reject(new Error('Network connection lost.')), 3],
+  ])('lets a message come again when the hub %s', async (_, answer, times) => {
+    const hub = hubBy(answer);
+    const one = sent(1);
+    await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    expect(one.did).toBe('retry after 5 s');
+    expect(hub.asked).toHaveLength(times);
+  });
+
+  it('lets a message come again where nobody has said where the hub is', async () => {
+    const one = sent(1);
+    await made(() => {}).queue({ messages: [one] }, {}, CONTEXT);
+    expect(one.did).toBe('retry after 5 s');
+  });
+});

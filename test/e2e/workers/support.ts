@@ -1,0 +1,122 @@
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ApiClient } from '../../../scripts/hub/api-client.ts';
+import { HubProcess } from '../../../scripts/hub/hub-process.ts';
+import { ROOT } from '../../../scripts/hub/wrangler.ts';
+
+/** What came to the consumer: of an event, or of a call without the library. */
+export interface Entry {
+  topic?: string;
+  sequence?: number;
+  attempt?: number;
+  redriven?: boolean;
+  id?: string;
+  size?: number;
+  sequences?: number[];
+}
+
+interface Told {
+  do: 'ack' | 'retry' | 'reject' | 'throw' | 'hang' | 'return';
+  delay?: string;
+  value?: unknown;
+}
+
+/** A hub and a consumer Worker in one `wrangler dev`, and the book that tells the consumer what to do. */
+export class WorkersBench {
+  readonly hub: HubProcess;
+  readonly api: ApiClient;
+  readonly entries: Entry[] = [];
+  tell: (entry: Entry) => Told = () => ({ do: 'ack' });
+  readonly #close: () => void;
+
+  private constructor(hub: HubProcess, close: () => void) {
+    this.hub = hub;
+    this.api = new ApiClient(hub.url, hub.adminKey);
+    this.#close = close;
+  }
+
+  static async start(): Promise<WorkersBench> {
+    let bench: WorkersBench | null = null;
+    const book = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      request.on('end', () => {
+        const entry: Entry = JSON.parse(body);
+        bench?.entries.push(entry);
+        const told = bench?.tell(entry) ?? { do: 'ack' };
+        // The consumer waits for it: a Worker that waits for nothing is ended by the platform.
+        if (told.do !== 'hang') response.end(JSON.stringify(told));
+      });
+    });
+    await new Promise<void>((resolve) => book.listen(0, '127.0.0.1', resolve));
+    const address = book.address();
+    const port = typeof address === 'object' ? address?.port : null;
+    const adminKey = `admin_${crypto.randomUUID()}`;
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-consumers-'));
+    const hub = await HubProcess.start({
+      persistTo: join(folder, 'state'),
+      vars: { ADMIN_KEY: adminKey },
+      configs: [hubConfig(folder), consumerConfig(folder, `http://127.0.0.1:${port}/`, adminKey)],
+      env: { WRANGLER_REGISTRY_PATH: join(folder, 'registry') },
+    });
+    bench = new WorkersBench(hub, () => {
+      book.closeAllConnections();
+      book.close();
+    });
+    return bench;
+  }
+
+  async stop(): Promise<void> {
+    await this.hub.stop();
+    this.#close();
+  }
+}
+
+const QUEUES = ['trusted', 'confirmed'];
+
+/** The hub's own configuration, with bindings to the consumer. */
+function hubConfig(folder: string): string {
+  const own = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')
+    .replace(/^(main|migrations_dir) = "(.*)"$/gm, (_, name, path) => `${name} = "${join(ROOT, path)}"`)
+    .replace(/\[observability\][\s\S]*$/, '');
+  const services = [
+    ['CONSUMER', ''],
+    ['CONSUMER_RAW', 'entrypoint = "Raw"\n'],
+    ['CONSUMER_MUTE', 'entrypoint = "Mute"\n'],
+  ].map(
+    ([binding, more]) =>
+      `[[services]]\nbinding = "${binding}"\nservice = "consumer"\n${more}[services.props]\nmillrace = true\n`,
+  );
+  const queues = QUEUES.map(
+    (name) =>
+      `[[queues.producers]]\nbinding = "${name.toUpperCase()}_QUEUE"\nqueue = "${name}"\n` +
+      `[[queues.consumers]]\nqueue = "${name}-dead"\nmax_batch_timeout = 0\nmax_retries = 10\n`,
+  );
+  return written(folder, 'hub', own + services.join('') + queues.join(''));
+}
+
+function consumerConfig(folder: string, bookUrl: string, key: string): string {
+  const queues = QUEUES.map(
+    (name) =>
+      `[[queues.consumers]]\nqueue = "${name}"\nmax_batch_timeout = 0\nmax_retries = 1\ndead_letter_queue = "${name}-dead"\n`,
+  );
+  const main = join(ROOT, 'test', 'e2e', 'workers', 'consumer', 'worker.ts');
+  return written(
+    folder,
+    'consumer',
+    `name = "consumer"\nmain = "${main}"\ncompatibility_date = "2026-07-21"\n` +
+      `[vars]\nBOOK_URL = "${bookUrl}"\nMILLRACE_KEY = "${key}"\n` +
+      `[[services]]\nbinding = "HUB"\nservice = "millrace"\n${queues.join('')}`,
+  );
+}
+
+function written(folder: string, name: string, text: string): string {
+  const file = join(folder, name, 'wrangler.toml');
+  mkdirSync(join(folder, name), { recursive: true });
+  writeFileSync(file, text);
+  return file;
+}
