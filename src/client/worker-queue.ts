@@ -1,5 +1,5 @@
 import { parseDuration } from '../events/duration-text.ts';
-import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handing.ts';
+import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handed.ts';
 import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
 import type { HubLink } from './worker-hub.ts';
 import { thrown } from './worker-result.ts';

@@ -1,4 +1,4 @@
-import type { HandlingResult } from '../events/handing.ts';
+import type { HandlingResult } from '../events/handed.ts';
 import { REASON_CHARACTERS_MAX } from '../events/handing-limits.ts';
 import { Reject, Retry } from './results.ts';
 

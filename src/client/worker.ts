@@ -1,4 +1,4 @@
-import type { HandedEvent, HandlingResult } from '../events/handing.ts';
+import type { HandedEvent, HandlingResult } from '../events/handed.ts';
 import { DELIVERIES_PATH } from '../events/handing-limits.ts';
 import type { Delivery, EventOf } from './delivery.ts';
 import { type HubAccess, HubLink } from './worker-hub.ts';

@@ -1,5 +1,5 @@
 import type { Env } from '../env.ts';
-import type { HandedEvent, QueuedEvent } from '../events/handing.ts';
+import type { HandedEvent, QueuedEvent } from '../events/handed.ts';
 
 /** The queues and Workers that a deployment gives the hub to deliver to: bindings beside the hub's own. */
 

@@ -1,5 +1,6 @@
 import type { DeadLetter, DeadLetters } from '../dead-letters/letters.ts';
-import { type QueuedEvent, queuedEvent } from '../events/handing.ts';
+import type { QueuedEvent } from '../events/handed.ts';
+import { queuedEvent } from '../events/handing.ts';
 import { deadLetterId } from '../events/ids.ts';
 import type { Log } from '../platform.ts';
 import { GIVEN_UP } from '../subscriptions/consumer-deaths.ts';

@@ -1,4 +1,4 @@
-import type { HandedEvent } from '../events/handing.ts';
+import type { HandedEvent } from '../events/handed.ts';
 import { parseStored } from '../events/stored.ts';
 import type { ClaimedEvent } from '../subscriptions/protocol.ts';
 

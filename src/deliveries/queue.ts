@@ -1,4 +1,4 @@
-import type { QueuedEvent } from '../events/handing.ts';
+import type { QueuedEvent } from '../events/handed.ts';
 import { parseStored } from '../events/stored.ts';
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, QueueTarget } from '../subscriptions/protocol.ts';

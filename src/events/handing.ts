@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { durationSchema } from './durations.ts';
+import type { HandlingResult, QueuedEvent } from './handed.ts';
 import { REASON_CHARACTERS_MAX, RETRY_DELAY_MAX_MS } from './handing-limits.ts';
 import type { StoredEvent } from './stored.ts';
 
-/** What the hub and a consumer Worker say to each other: in calls, in requests and in queue messages alike. */
+/** The schemas of what the hub and a consumer Worker say to each other: in calls, requests and queue messages alike. */
 
 /** The hub's own words come back: what is left of their shape is enough to know them by. */
 const event = z.custom<StoredEvent>(
@@ -12,7 +13,8 @@ const event = z.custom<StoredEvent>(
   'must be an event of the hub',
 );
 
-const fields = {
+/** The body of a message on a consumer's own queue. */
+export const queuedEvent = z.object({
   v: z.literal(1),
   subscription: z.string(),
   topic: z.string(),
@@ -20,22 +22,12 @@ const fields = {
   attempt: z.int().min(1).describe('1 for the first.'),
   replay: z.string().nullable().describe('The replay it comes from; null: it does not.'),
   redriven: z.boolean().describe('It was a dead letter, and comes again beside the order of what is live.'),
-};
-
-/** One event as a consumer Worker is called with it: `handle` takes an array of these, and so does a `POST`. */
-export const handedEvent = z.object({ ...fields, event });
-export type HandedEvent = z.infer<typeof handedEvent>;
-
-/** The body of a message on a consumer's own queue. */
-export const queuedEvent = z.object({
-  ...fields,
   event: event
     .optional()
     .describe('Absent where it is too large for a message: a claim check. The hub has it, under topic and sequence.'),
   sentAt: z.int().describe('When it was given to the queue, milliseconds since the epoch.'),
   ackId: z.string().optional().describe('By which it is confirmed, where the subscription wants that.'),
-});
-export type QueuedEvent = z.infer<typeof queuedEvent>;
+}) satisfies z.ZodType<QueuedEvent>;
 
 const reason = z.string().transform((text) => text.slice(0, REASON_CHARACTERS_MAX));
 
@@ -48,6 +40,4 @@ export const handlingResult = z.discriminatedUnion('result', [
     reason: reason.optional(),
   }),
   z.object({ result: z.literal('reject'), reason: reason.optional() }),
-]);
-/** As the consumer writes it. */
-export type HandlingResult = z.input<typeof handlingResult>;
+]) satisfies z.ZodType<unknown, HandlingResult>;

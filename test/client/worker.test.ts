@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type ConsumerContext, type ConsumerOptions, consumer, Reject, Retry } from '../../src/client/worker.ts';
-import type { HandedEvent, QueuedEvent } from '../../src/events/handing.ts';
+import type { HandedEvent, QueuedEvent } from '../../src/events/handed.ts';
 import { DELIVERIES_PATH } from '../../src/events/handing-limits.ts';
 import { hubBy, message, storedEvent } from './consumer-bench.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { CALL_BYTES_MAX, CALL_TIMEOUT_MS, MESSAGE_BYTES_MAX } from '../../src/deliveries/queue.ts';
-import type { QueuedEvent } from '../../src/events/handing.ts';
+import type { QueuedEvent } from '../../src/events/handed.ts';
 import type { ClaimedEvent, QueueTarget } from '../../src/subscriptions/protocol.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, events } from './consumer-bench.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ConsumerService, ServiceRequest } from '../../src/deliveries/bindings.ts';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { ANSWER_BYTES_MAX } from '../../src/deliveries/service.ts';
-import type { HandedEvent } from '../../src/events/handing.ts';
+import type { HandedEvent } from '../../src/events/handed.ts';
 import type { ClaimedEvent, ServiceTarget } from '../../src/subscriptions/protocol.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, events } from './consumer-bench.ts';

@@ -6,7 +6,7 @@ import billing from '../../examples/billing/src/worker.ts';
 import welcomeEmail from '../../examples/welcome-email/src/worker.ts';
 import { ROOT } from '../../scripts/hub/wrangler.ts';
 import { ONCE_TABLE_SQL } from '../../src/client/once-table.ts';
-import type { HandedEvent } from '../../src/events/handing.ts';
+import type { HandedEvent } from '../../src/events/handed.ts';
 import type { StoredEvent } from '../../src/events/stored.ts';
 import { hubBy, message, storedEvent } from '../client/consumer-bench.ts';
 import { NodeD1 } from '../support/node-d1.ts';

@@ -158,8 +158,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     breaks: ['one-at-a-time'],
     patches: [
       {
-        file: 'src/deliveries/consumer.ts',
-        find: 'if (key !== null) byKey.set(key, fresh);',
+        file: 'src/deliveries/way.ts',
+        find: 'byKey.set(event.key, fresh);',
         replace: '',
       },
     ],

@@ -1,5 +1,5 @@
 import type { Bindings, ConsumerQueue, ConsumerService } from '../../src/deliveries/bindings.ts';
-import type { HandedEvent, HandlingResult, QueuedEvent } from '../../src/events/handing.ts';
+import type { HandedEvent, HandlingResult, QueuedEvent } from '../../src/events/handed.ts';
 import { messageId } from '../../src/events/ids.ts';
 import type { Delivery, Outcome } from '../history/operations.ts';
 import type { Party } from './object-host.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { drain, readQueued } from '../../src/deliveries/drained.ts';
-import type { HandedEvent, QueuedEvent } from '../../src/events/handing.ts';
+import type { HandedEvent, QueuedEvent } from '../../src/events/handed.ts';
 import type { QueueDelivery, ServiceDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { Delivering } from './delivering.ts';
 import { booked, Hub } from './harness.ts';

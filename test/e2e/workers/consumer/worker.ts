@@ -1,6 +1,6 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import { consumer, Reject, Retry } from '../../../../src/client/worker.ts';
-import type { HandedEvent } from '../../../../src/events/handing.ts';
+import type { HandedEvent } from '../../../../src/events/handed.ts';
 
 /** A consumer Worker that does what a test's book (an HTTP server) tells it, for each event or for each call. */
 
