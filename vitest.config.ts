@@ -49,8 +49,19 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'api',
+          include: ['test/e2e/api/**/*.test.ts'],
+          // Each file waits for its own hub most of the time: two at once are twice as fast, more would wait for each other.
+          maxWorkers: 2,
+          testTimeout: E2E_TIMEOUT_MS,
+          hookTimeout: E2E_TIMEOUT_MS,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: ['test/e2e/api/**'],
           // Each test starts hubs of its own: one file after the other, so that they don't slow each other down.
           fileParallelism: false,
           testTimeout: E2E_TIMEOUT_MS,

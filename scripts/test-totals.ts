@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { ROOT } from './hub/wrangler.ts';
 
 export const REPORTS = join(ROOT, 'dist', 'test-reports');
-const STEPS = ['types', 'lint', 'unit', 'workers', 'e2e'];
+const VITEST_STEPS = ['unit', 'workers', 'api', 'e2e'];
+const STEPS = ['types', 'lint', ...VITEST_STEPS];
 
 /** The other steps count as one test each. */
 export function isVitestStep(step: string): boolean {
-  return ['unit', 'workers', 'e2e'].includes(step);
+  return VITEST_STEPS.includes(step);
 }
 
 export interface Totals {

@@ -15,6 +15,7 @@ const STEPS: Record<string, string[][]> = {
   lint: [['biome', 'check']],
   unit: [vitest('unit')],
   workers: [vitest('workers')],
+  api: [vitest('api')],
   e2e: [vitest('e2e')],
 };
 
