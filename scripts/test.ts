@@ -11,7 +11,9 @@ import { describeTotals, isVitestStep, REPORTS, readTotals } from './test-totals
 const BIN = join(ROOT, 'node_modules', '.bin');
 
 const STEPS: Record<string, string[][]> = {
-  types: ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.workers.json'].map((config) => ['tsc', '-p', config]),
+  types: ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.workers.json', 'examples/checkout/page/tsconfig.json'].map(
+    (config) => ['tsc', '-p', config],
+  ),
   lint: [['biome', 'check']],
   unit: [vitest('unit')],
   workers: [vitest('workers')],

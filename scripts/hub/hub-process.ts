@@ -31,7 +31,8 @@ export class HubProcess extends ServerProcess {
   readonly #options: HubOptions;
 
   private constructor(options: HubOptions & { port: number; persistTo: string }) {
-    super({ name: 'hub', port: options.port, persistTo: options.persistTo, readyPath: '/healthz' });
+    const { port, persistTo } = options;
+    super({ name: 'hub', port, persistTo, readyPath: '/healthz', isReady: (status) => status === 200 });
     this.#options = options;
     this.#vars = {
       ADMIN_KEY: `admin_${randomBytes(16).toString('hex')}`,

@@ -17,8 +17,10 @@ export interface ServerOptions {
   port: number;
   /** Where its state and log are kept. */
   persistTo: string;
-  /** A path that answers, whatever it says, once it is up. */
+  /** A path that answers once it is up, */
   readyPath: string;
+  /** and with which status. Before that wrangler itself may answer, or another that has the port. */
+  isReady: (status: number) => boolean;
 }
 
 /** A server under `wrangler dev` in a process group of its own, so that a kill -9 takes everything of it, workerd too. */
@@ -28,11 +30,13 @@ export abstract class ServerProcess {
   protected readonly port: number;
   readonly #name: string;
   readonly #readyPath: string;
+  readonly #isReady: (status: number) => boolean;
   #child: ChildProcess | null = null;
 
-  protected constructor({ name, port, persistTo, readyPath }: ServerOptions) {
+  protected constructor({ name, port, persistTo, readyPath, isReady }: ServerOptions) {
     this.#name = name;
     this.#readyPath = readyPath;
+    this.#isReady = isReady;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.persistTo = persistTo;
@@ -105,7 +109,7 @@ export abstract class ServerProcess {
         () => null,
       );
       await answer?.body?.cancel();
-      if (answer !== null && answer.status < 500) return;
+      if (answer !== null && this.#isReady(answer.status)) return;
       await delay(POLL_EVERY_MS);
     }
     const log = readFileSync(this.logFile, 'utf8').slice(-LOG_TAIL_CHARACTERS);

@@ -9,6 +9,10 @@ export interface WorkerOptions {
   /** Its configuration file. */
   config: string;
   persistTo: string;
+  /** A free one by default. */
+  port?: number;
+  /** What it answers on / once it is up; whatever it says, as long as it is no 5xx, by default. */
+  isReady?: (status: number) => boolean;
   /** Variables and secrets of the Worker. */
   vars?: Record<string, string>;
   /** Variables of its processes. */
@@ -20,13 +24,14 @@ export class WorkerProcess extends ServerProcess {
   readonly #options: WorkerOptions;
 
   private constructor(options: WorkerOptions, port: number) {
-    super({ name: options.name, port, persistTo: options.persistTo, readyPath: '/' });
+    const { name, persistTo, isReady = (status) => status < 500 } = options;
+    super({ name, port, persistTo, readyPath: '/', isReady });
     this.#options = options;
   }
 
   /** @throws with the end of its log if it doesn't come up. */
   static async start(options: WorkerOptions): Promise<WorkerProcess> {
-    const worker = new WorkerProcess(options, await freePort());
+    const worker = new WorkerProcess(options, options.port ?? (await freePort()));
     await worker.start();
     return worker;
   }

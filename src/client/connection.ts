@@ -123,11 +123,12 @@ export class Connection {
   }
 
   async #attempt<T>(route: Route, sent: Sent, read: (response: Response) => Promise<T>): Promise<T> {
-    const key = typeof this.#key === 'function' ? await this.#key() : this.#key;
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), this.#timeoutMs + (sent.waitMs ?? 0));
     const signal = sent.signal === undefined ? late.signal : AbortSignal.any([sent.signal, late.signal]);
     try {
+      // What gives the key may be out of reach for a while as the hub may.
+      const key = typeof this.#key === 'function' ? await this.#key() : this.#key;
       const { address, init } = requestOf(this.#url, route, sent, key);
       const response = await this.#fetch(address, { ...init, signal });
       if (!response.ok) throw await errorOf(response, Date.now());

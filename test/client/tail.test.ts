@@ -71,6 +71,25 @@ describe('a tail', () => {
     await events.return();
   });
 
+  it('asks for its key at each connection, and again where it gets none for a while', async () => {
+    let asked = 0;
+    const key = async () => {
+      asked += 1;
+      if (asked > 1 && asked < 5) throw new TypeError('Failed to fetch');
+      return `token ${asked}`;
+    };
+    const page = new Millrace({ url: tail.url, key, retry: { firstMs: 1, maxMs: 5 } });
+    const events = page.tail('orders', { after: 0 });
+    tail.publish(1);
+    expect(await take(events, 1)).toEqual([1]);
+    await listening();
+    tail.end('cut');
+    tail.publish(1);
+    expect(await take(events, 1)).toEqual([2]);
+    expect(asked).toBe(5);
+    await events.return();
+  });
+
   it('comes back where the hub says, after what a filter left out too', async () => {
     tail.publish(1);
     const events = client.tail('orders', { after: 0 });
