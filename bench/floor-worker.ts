@@ -3,13 +3,16 @@ import { DurableObject } from 'cloudflare:workers';
 /**
  * The floor: the least that the same runtime does for the same payload. A Worker that hands the body to a Durable Object,
  * which stores it in one transaction; a queue consumer that POSTs what its message carries; and a long poll that hands out
- * what it has stored, under a token and a deadline that it stores, too, until it is told that it is done. No checks, no
- * receipts worth the name, nothing delivered again: whatever the hub does on top of this is its price.
+ * what it has stored, under a token and a deadline that it stores, too, until it is told that it is done; calls of a consumer
+ * Worker, and messages to its queue, that carry the same event each time; and a broadcast over WebSockets of what is not stored
+ * at all. No checks, no receipts worth the name, nothing delivered again: whatever the hub does on top of this is its price.
  */
 
 interface FloorEnv {
   STORE: DurableObjectNamespace<FloorStore>;
   WEBHOOKS: Queue<FloorMessage>;
+  CONSUMER: Fetcher & { handle(deliveries: unknown[]): Promise<unknown> };
+  CONSUMER_QUEUE: Queue<unknown>;
 }
 
 /** Events in one queue message, sent at once and waited for together. */
@@ -109,6 +112,19 @@ export class FloorStore extends DurableObject<FloorEnv> {
     return true;
   }
 
+  /** Takes a WebSocket in; or sends each event of an array to all of them, a frame each. */
+  override async fetch(request: Request): Promise<Response> {
+    if (request.headers.get('upgrade') === 'websocket') {
+      const { 0: client, 1: server } = new WebSocketPair();
+      this.ctx.acceptWebSocket(server);
+      return new Response(null, { status: 101, webSocket: client });
+    }
+    const events = await request.json<object[]>();
+    const frames = events.map((event) => JSON.stringify(event));
+    for (const socket of this.ctx.getWebSockets()) for (const frame of frames) socket.send(frame);
+    return new Response(null, { status: 204 });
+  }
+
   #wake(): void {
     for (const wake of this.#waiting.splice(0)) wake();
   }
@@ -145,6 +161,31 @@ async function enqueue(order: FloorOrder, queue: Queue<FloorMessage>): Promise<v
   }
 }
 
+/** `count` times this event to the consumer Worker, `size` of them at a time. */
+export interface ConsumerOrder {
+  event: object;
+  count: number;
+  size: number;
+}
+
+/** As many calls at a time as the hub makes. */
+const CALLS = 6;
+
+async function toConsumer(
+  { event, count, size }: ConsumerOrder,
+  call: (events: object[]) => Promise<unknown>,
+): Promise<void> {
+  let left = count;
+  const calls = async () => {
+    while (left > 0) {
+      const length = Math.min(left, size);
+      left -= length;
+      await call(Array.from({ length }, () => event));
+    }
+  };
+  await Promise.all(Array.from({ length: CALLS }, calls));
+}
+
 async function post(url: string, headers: Record<string, string>, body: string): Promise<void> {
   const response = await fetch(url, { method: 'POST', headers, body });
   await response.arrayBuffer();
@@ -161,6 +202,16 @@ export default {
       await enqueue(await request.json<FloorOrder>(), env.WEBHOOKS);
       return new Response(null, { status: 202 });
     }
+    if (pathname === '/call') {
+      await toConsumer(await request.json<ConsumerOrder>(), (events) => env.CONSUMER.handle(events));
+      return new Response(null, { status: 204 });
+    }
+    if (pathname === '/queue') {
+      const send = (events: object[]) => env.CONSUMER_QUEUE.sendBatch(events.map((body) => ({ body })));
+      await toConsumer(await request.json<ConsumerOrder>(), send);
+      return new Response(null, { status: 204 });
+    }
+    if (pathname.startsWith('/broadcast')) return env.STORE.get(env.STORE.idFromName('broadcast')).fetch(request);
     // What is handed out is kept apart.
     const isPolled = pathname.startsWith('/polled/');
     const store = env.STORE.get(env.STORE.idFromName(isPolled ? 'polled' : 'floor'));
