@@ -16,7 +16,7 @@ const SOCKET_HEADERS = {
 export class Stream {
   readonly #socket: Socket;
   /** The end of what came, in which the beginning of a mark may be. */
-  #rest = Buffer.alloc(0);
+  #rest: Buffer = Buffer.alloc(0);
   count = 0;
   onEvent: (() => void) | null = null;
 
