@@ -99,6 +99,10 @@ export class Hub {
     return sequenceOf(answer.body);
   }
 
+  async subscribeWith(name: string, topic: string, delivery: object, maxInFlight: number): Promise<void> {
+    await this.call('PUT', `/v1/subscriptions/${name}`, { topics: [topic], maxInFlight, delivery });
+  }
+
   async subscribe(name: string, topic: string, url: string, options: SubscribeOptions = {}): Promise<void> {
     const { from, timeout, maxInFlight, types, schedule, ordering } = options;
     await this.call('PUT', `/v1/subscriptions/${name}`, {

@@ -4,18 +4,35 @@ import { Hub } from './hub.ts';
 import { Receiver } from './receiver.ts';
 import { startFloor } from './runtime.ts';
 import { billing } from './sections/billing.ts';
+import { queue, service } from './sections/consumers.ts';
 import { fanOut } from './sections/fan-out.ts';
 import { fanOutCost } from './sections/fan-out-cost.ts';
 import { growth } from './sections/growth.ts';
 import { latency } from './sections/latency.ts';
+import { once } from './sections/once.ts';
 import { orderings } from './sections/orderings.ts';
 import { publish } from './sections/publish.ts';
 import { pull } from './sections/pull.ts';
 import type { Section } from './sections/section.ts';
+import { tails } from './sections/tails.ts';
 import { webhooks } from './sections/webhooks.ts';
 import { circumstances, line, type Row, table } from './table.ts';
 
-const SECTIONS: Section[] = [publish, latency, webhooks, pull, orderings, fanOut, growth, billing, fanOutCost];
+const SECTIONS: Section[] = [
+  publish,
+  latency,
+  webhooks,
+  pull,
+  queue,
+  service,
+  tails,
+  once,
+  orderings,
+  fanOut,
+  growth,
+  billing,
+  fanOutCost,
+];
 const BEGIN = '<!-- bench: begin -->';
 const END = '<!-- bench: end -->';
 const USAGE = `npm run bench [-- [--quick] [--markdown FILE] [section …]]

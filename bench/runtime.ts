@@ -18,8 +18,13 @@ const D1_SCHEMAS = `${ROOT}schemas/d1/`;
 /** Clock ticks of /proc are 10 ms. */
 const TICK_MS = 10;
 
+/** The consumer Worker's name, and its queue's. */
+const CONSUMER = 'consumer';
+
 export interface Running {
   port: number;
+  /** Of the consumer Worker beside it. */
+  consumerPort: number;
   /** Processor time of its workerd so far, milliseconds. */
   cpuMs(): number;
   /** Takes the object of a topic's log out of memory. Its sockets outlive that, or are closed as after a crash. */
@@ -30,14 +35,21 @@ export interface Running {
 type Bindings = Partial<
   Pick<
     WorkerOptions,
-    'compatibilityFlags' | 'bindings' | 'durableObjects' | 'd1Databases' | 'queueProducers' | 'queueConsumers'
+    | 'compatibilityFlags'
+    | 'bindings'
+    | 'serviceBindings'
+    | 'durableObjects'
+    | 'd1Databases'
+    | 'queueProducers'
+    | 'queueConsumers'
   >
 >;
 
 export async function startFloor(): Promise<Running> {
   const { running } = await start('bench/floor-worker.ts', {
     durableObjects: { STORE: { className: 'FloorStore', useSQLite: true } },
-    queueProducers: { WEBHOOKS: { queueName: 'webhooks' } },
+    serviceBindings: { CONSUMER },
+    queueProducers: { WEBHOOKS: { queueName: 'webhooks' }, CONSUMER_QUEUE: { queueName: CONSUMER } },
     queueConsumers: { webhooks: { maxBatchSize: 1, maxBatchTimeout: 0 } },
   });
   return running;
@@ -61,7 +73,9 @@ export async function startHub(entry: 'src/worker.ts' | 'bench/worker-counted.ts
     queueProducers: {
       DELIVERIES: { queueName: 'millrace-deliveries' },
       RETRIES: { queueName: 'millrace-retries' },
+      CONSUMER_QUEUE: { queueName: CONSUMER },
     },
+    serviceBindings: { CONSUMER },
     queueConsumers: {
       'millrace-deliveries': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 3 },
       'millrace-retries': { maxBatchSize: 1, maxBatchTimeout: 0, maxRetries: 3 },
@@ -82,9 +96,15 @@ function d1Statements(): string[] {
 async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Miniflare; running: Running }> {
   const before = new Set(workerdPids());
   const miniflare = new Miniflare({
-    ...bindings,
-    modules: [{ type: 'ESModule', path: 'worker.mjs', contents: await bundle(entry) }],
-    compatibilityDate: compatibilityDate(),
+    workers: [
+      { ...bindings, ...(await worker(entry)) },
+      {
+        name: CONSUMER,
+        ...(await worker('bench/consumer-worker.ts')),
+        d1Databases: { EFFECTS: 'effects' },
+        queueConsumers: { [CONSUMER]: { maxBatchSize: 100, maxBatchTimeout: 0 } },
+      },
+    ],
     host: '127.0.0.1',
     port: 0,
     // The log has a line for each request: it is written, as it is in production, and not shown.
@@ -92,19 +112,27 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
       output.resume();
       errors.pipe(process.stderr);
     },
-    unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
   });
   await miniflare.ready;
-  const url = await miniflare.unsafeGetDirectURL();
+  const [url, consumerUrl] = [await miniflare.unsafeGetDirectURL(), await miniflare.unsafeGetDirectURL(CONSUMER)];
   const pid = workerdPids().find((child) => !before.has(child));
   const running: Running = {
     port: Number(url.port),
+    consumerPort: Number(consumerUrl.port),
     cpuMs: () => (pid === undefined ? 0 : processorMs(pid)),
     evictLog: (topic, webSockets) =>
       miniflare.unsafeEvictDurableObject('', 'TopicLogObject', { name: topicLogName(topic), webSockets }),
     stop: () => miniflare.dispose(),
   };
   return { miniflare, running };
+}
+
+async function worker(entry: string) {
+  return {
+    modules: [{ type: 'ESModule' as const, path: 'worker.mjs', contents: await bundle(entry) }],
+    compatibilityDate: compatibilityDate(),
+    unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
+  };
 }
 
 async function bundle(entry: string): Promise<string> {

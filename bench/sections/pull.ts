@@ -5,7 +5,7 @@ import { ADMIN_KEY } from '../runtime.ts';
 import { milliseconds, percent, perSecond } from '../table.ts';
 import type { Bench, Section } from './section.ts';
 
-/** Workers that pull, against a long poll that gives away what it has: nothing held, nothing acknowledged. */
+/** Workers that pull and acknowledge, against a long poll that only stores what it hands out and what is done. */
 
 const GROUP = 'Pull';
 const TOPIC = 'bench.pull';
@@ -46,7 +46,7 @@ async function backlog({ hub, quick, row }: Bench, ours: Connection[], theirs: C
     async () => {
       const many = () => encode('POST', '/polled/many', {}, batch(MAX, true));
       await sendAll(theirs, Math.ceil(count / MAX), many);
-      return rateOf(count, theirs, take);
+      return rateOf(count, theirs, takeAndTell);
     },
   );
   row({
@@ -91,9 +91,11 @@ async function pullAndAck(connection: Connection): Promise<number> {
   return ackIds.length;
 }
 
-async function take(connection: Connection): Promise<number> {
-  const taken: unknown[] = JSON.parse(succeeded(await connection.send(TAKE)).body);
-  return taken.length;
+async function takeAndTell(connection: Connection): Promise<number> {
+  const taken: { ackId: string }[] = JSON.parse(succeeded(await connection.send(TAKE)).body);
+  const ackIds = taken.map(({ ackId }) => ackId);
+  succeeded(await connection.send(encode('POST', '/polled/done', {}, JSON.stringify(ackIds))));
+  return ackIds.length;
 }
 
 /** From a publish to the answer of who waits for it, one at a time. */
@@ -114,8 +116,11 @@ async function wakes({ hub, quick, row }: Bench, ours: Connection[], theirs: Con
     const floorAnswer = floorWaiting.send(TAKE);
     sentAt = performance.now();
     succeeded(await floorPublishing.send(encode('POST', '/polled/one', {}, event(true))));
-    succeeded(await floorAnswer);
+    const { body: handedOut } = succeeded(await floorAnswer);
     taken.floor.push(performance.now() - sentAt);
+    const handed: { ackId: string }[] = JSON.parse(handedOut);
+    const done = JSON.stringify(handed.map(({ ackId }) => ackId));
+    succeeded(await floorWaiting.send(encode('POST', '/polled/done', {}, done)));
   }
   for (const [name, share] of [
     ['p50', 0.5],

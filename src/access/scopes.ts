@@ -43,6 +43,15 @@ export function allows(scopes: readonly string[], need: Need): boolean {
   });
 }
 
+/** The topic patterns that `scopes` grant reading of; null: all, the hub's own topics among them. */
+export function readable(scopes: readonly string[]): string[] | null {
+  if (scopes.includes('admin')) return null;
+  return scopes.flatMap((scope) => {
+    const [kind, target] = split(scope);
+    return kind === 'read' && target !== null ? [target] : [];
+  });
+}
+
 /** How a need is written in a key's scopes, for messages. */
 export function describeNeed(need: Need): string {
   return 'on' in need ? `${need.scope}:${need.on}` : need.scope;

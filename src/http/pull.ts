@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { toBase64Url } from '../access/key-tokens.ts';
+import { readable } from '../access/scopes.ts';
 import { transformedEvent } from '../deliveries/transforming.ts';
 import { formatDuration } from '../events/duration-text.ts';
 import { durationSchema } from '../events/durations.ts';
@@ -12,6 +13,7 @@ import {
   PULL_WAIT_MAX_MS,
 } from '../subscriptions/limits.ts';
 import type { AckResult, PulledDelivery, PullResult, SubscriptionApi } from '../subscriptions/protocol.ts';
+import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
@@ -83,16 +85,19 @@ const pull = route({
   handler: async ({ params: { name }, body }, context) => {
     const { hub, request } = context;
     const subscription = hub.subscription(name);
-    const view = await subscription.configuration();
-    if (view === null) throw unknownSubscription(name);
-    for (const on of view.document.topics) context.require({ scope: 'read', on });
     const puller = toBase64Url(hub.random.bytes(PULLER_BYTES));
     // Who hangs up while he waits takes no events with him.
     const hangUp = () => hub.background(subscription.hangUp(puller));
     request.signal.addEventListener('abort', hangUp);
     try {
-      const asked = { v: 1 as const, puller, max: body.max, waitMs: body.wait };
-      const pulled = pulledOrRefuse(await subscription.pull(asked), name);
+      const asked = {
+        v: 1 as const,
+        puller,
+        max: body.max,
+        waitMs: body.wait,
+        mayRead: readable(context.caller.scopes),
+      };
+      const pulled = pulledOrRefuse(await subscription.pull(asked), name, context);
       return pullResponse(await transformed(pulled, subscription), pulled.ackDeadlineMs);
     } finally {
       request.signal.removeEventListener('abort', hangUp);
@@ -100,12 +105,16 @@ const pull = route({
   },
 });
 
-function pulledOrRefuse(result: PullResult, name: string) {
+/** @throws Problem unless something may be pulled */
+function pulledOrRefuse(result: PullResult, name: string, context: Context) {
   switch (result.outcome) {
     case 'pulled':
       return result;
     case 'unknown-subscription':
       throw unknownSubscription(name);
+    case 'unreadable':
+      for (const on of result.topics) context.require({ scope: 'read', on });
+      throw new Error('A key that may read all topics was refused them.');
     case 'not-pulled':
       throw wrongKind(name, result.kind, 'is not pulled');
   }

@@ -60,17 +60,19 @@ export class Attempts {
     const sequences = attempts.map((attempt) => attempt.sequence);
     const total = (last?.total ?? 0) + attempts.length;
     const id = (last?.id ?? 0) + 1;
+    const at = this.#core.now();
     sql.addAttempts({
       id,
       topic: lane.topic,
       replay: lane.replay,
       first: Math.min(...sequences),
       last: Math.max(...sequences),
-      at: this.#core.now(),
+      at,
       total,
       body: JSON.stringify(attempts),
       request: request === null ? null : JSON.stringify(request),
     });
+    this.#stats.add(id, attempts, at);
     // At most two go for each that comes: cheap, and it catches up.
     sql.trimAttempts(this.#kept(total), this.#stats.countMany({ id, total }), TRIMMED_WITH_EACH);
   }

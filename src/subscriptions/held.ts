@@ -154,27 +154,24 @@ export class Held {
     };
   }
 
-  /** Finds what an id holds, as long as nothing is settled. */
+  /** Finds what an id holds, as long as nothing is settled. Of a token only those leases are read that were held under it. */
   #lookUp(): (id: AckId) => Found | null {
     const { sql } = this.#core;
-    const lanes = new Map<number, Map<number, Found>>();
-    const heldIn = (laneId: number): Map<number, Found> => {
-      const known = lanes.get(laneId);
-      if (known) return known;
+    const known = new Map<string, Map<number, Found>>();
+    const heldBy = (laneId: number, token: string): Map<number, Found> => {
+      const name = `${laneId} ${token}`;
+      const found = known.get(name) ?? new Map<number, Found>();
+      if (known.has(name)) return found;
+      known.set(name, found);
       const lane = sql.lane(laneId);
-      const leases = lane === null ? [] : sql.leasesOf(laneId).filter(({ held_since }) => held_since !== null);
-      const held = new Map(
-        leases.flatMap((lease) =>
-          contentOf(lease).flatMap((entry) => (lane ? [[entry.sequence, { lane, lease, entry }] as const] : [])),
-        ),
-      );
-      lanes.set(laneId, held);
-      return held;
+      for (const held of lane === null ? [] : sql.heldTokens(laneId)) {
+        const lease = isSameToken(token, held.token) ? sql.lease(held.id) : null;
+        for (const entry of lease === null ? [] : contentOf(lease))
+          if (lane !== null && lease !== null) found.set(entry.sequence, { lane, lease, entry });
+      }
+      return found;
     };
-    return ({ lane, sequence, token }) => {
-      const found = heldIn(lane).get(sequence);
-      return found && isSameToken(token, found.lease.token) ? found : null;
-    };
+    return ({ lane, sequence, token }) => heldBy(lane, token).get(sequence) ?? null;
   }
 
   /** Done after all, and nobody else has it yet: false if somebody does, or it is not owed any more. Only inside `tx`. */

@@ -484,12 +484,16 @@ export interface PullRequest {
   max: number;
   /** For the first, if there is none yet. */
   waitMs: number;
+  /** Patterns of the topics whose events may be handed out to who asks; null: all. */
+  mayRead: string[] | null;
 }
 
 export type PullResult =
   /** `target` is how they are to be given out. What its transform fails on is to be told with `nack`. */
   | { outcome: 'pulled'; deliveries: PulledDelivery[]; ackDeadlineMs: number; target: PullTarget }
   | { outcome: 'unknown-subscription' }
+  /** It has these topics, or has been given them meanwhile, of which not all may be read. */
+  | { outcome: 'unreadable'; topics: string[] }
   /** It is of another kind. */
   | { outcome: 'not-pulled'; kind: DeliveryKind };
 

@@ -1,3 +1,4 @@
+import { patternCovers } from '../events/names.ts';
 import { settledWithin } from '../topics/timeout.ts';
 import type { Claiming, Wanted } from './claiming.ts';
 import type { Configuration } from './configuration.ts';
@@ -19,6 +20,7 @@ import type { LaneRow } from './rows.ts';
 /** Somebody who waits. */
 interface Puller {
   wanted: Wanted;
+  mayRead: string[] | null;
   deliveries: PulledDelivery[];
   /** It has a delivery, or will have none. */
   first: PromiseWithResolvers<void>;
@@ -56,14 +58,16 @@ export class Pulling {
   }
 
   /** Hands out what there is; waits for the first delivery if there is none. @throws only if storage fails */
-  async pull({ puller: name, max, waitMs }: PullRequest): Promise<PullResult> {
+  async pull({ puller: name, max, waitMs, mayRead }: PullRequest): Promise<PullResult> {
     const { present } = this.#core;
     if (present === null) return { outcome: 'unknown-subscription' };
     const { delivery, transform } = present.document;
     if (delivery.kind !== 'pull') return { outcome: 'not-pulled', kind: delivery.kind };
+    if (!this.#mayHave(mayRead)) return { outcome: 'unreadable', topics: present.document.topics };
     const events = transform?.data == null ? max : Math.min(max, PULL_TRANSFORMED_MAX);
     const puller: Puller = {
       wanted: { events, bytes: LEASE_BYTES_MAX, isFirst: true },
+      mayRead,
       deliveries: [],
       first: Promise.withResolvers(),
     };
@@ -76,6 +80,8 @@ export class Pulling {
     } finally {
       this.#leave(name);
     }
+    const topics = this.#core.present?.document.topics ?? [];
+    if (puller.deliveries.length === 0 && !this.#mayHave(mayRead)) return { outcome: 'unreadable', topics };
     const { ackDeadlineMs } = delivery;
     return { outcome: 'pulled', deliveries: puller.deliveries, ackDeadlineMs, target: { kind: 'pull', transform } };
   }
@@ -96,9 +102,20 @@ export class Pulling {
     puller?.first.resolve();
   }
 
-  /** Nobody is to wait any more for what will not come: it is gone, or of another kind. */
-  answerAll(): void {
-    for (const { first } of this.#pullers.values()) first.resolve();
+  /** Nobody is to wait any more for what will not come: it is gone, of another kind, or has topics that he may not read. */
+  answerInVain(): void {
+    const { isPulled } = this.#core;
+    for (const [name, { first, mayRead }] of this.#pullers) {
+      if (isPulled && this.#mayHave(mayRead)) continue;
+      this.#leave(name);
+      first.resolve();
+    }
+  }
+
+  /** May whatever the subscription has be handed out to who may read this? */
+  #mayHave(mayRead: readonly string[] | null): boolean {
+    const topics = this.#core.present?.document.topics ?? [];
+    return mayRead === null || topics.every((topic) => mayRead.some((pattern) => patternCovers(pattern, topic)));
   }
 
   #start(): void {
@@ -157,9 +174,9 @@ export class Pulling {
     this.#tellWhoRests();
   }
 
-  /** Who has waited longest and wants more. */
+  /** Who has waited longest and wants more. The topics may have changed a moment ago. */
   get #next(): Puller | undefined {
-    return [...this.#pullers.values()].find(({ wanted }) => wanted.events > 0);
+    return [...this.#pullers.values()].find(({ wanted, mayRead }) => wanted.events > 0 && this.#mayHave(mayRead));
   }
 
   #give(puller: Puller, deliveries: PulledDelivery[]): void {

@@ -43,6 +43,15 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
     leasesOf: leases.remembered((lane: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
     ),
+    /** The tokens under which leases of a lane are held by ack ids. */
+    heldTokens: leases.remembered((lane: number) =>
+      sql
+        .exec<{ id: number; token: string }>(
+          'SELECT id, token FROM leases WHERE lane = ? AND held_since IS NOT NULL AND token IS NOT NULL',
+          lane,
+        )
+        .toArray(),
+    ),
     addLease: (lease: NewLease) => leases.changed(sql.exec(...insertion('INSERT', 'leases', lease))),
     setLease: (id: number, columns: Partial<LeaseRow>) => {
       leases.changed(null);

@@ -1,6 +1,6 @@
 import type { Core } from './core.ts';
 import { UNCOUNTED_ATTEMPTS_MAX, UNCOUNTED_ROWS_MAX } from './limits.ts';
-import { count, noStats, type Stats } from './stats.ts';
+import { type Attempted, count, noStats, type Stats } from './stats.ts';
 
 /** Of a recorded attempt, what is counted. */
 interface Recorded {
@@ -15,9 +15,22 @@ interface Recorded {
  */
 export class StatKeeping {
   readonly #core: Core;
+  /** All counts up to a row, so that those which come after need not be read again to be counted. */
+  #counted: { through: number; stats: Stats } | null = null;
 
   constructor(core: Core) {
     this.#core = core;
+  }
+
+  /** Follows a row that is written. Only inside `tx`. */
+  add(id: number, attempts: readonly Recorded[], at: number): void {
+    // After a rollback the next row has a number that was counted already.
+    if (this.#counted?.through !== id - 1) {
+      this.#counted = null;
+      return;
+    }
+    count(this.#counted.stats, attempts.map(attempted), at);
+    this.#counted.through = id;
   }
 
   /** Counts the rows that wait, if they are many; answers up to which they are counted. Only inside `tx`. */
@@ -31,7 +44,9 @@ export class StatKeeping {
 
   /** Only inside `tx`. `last`: the last row of attempts. */
   countAll({ id, total }: { id: number; total: number }): void {
-    this.#core.sql.putStats({ through: id, total, body: JSON.stringify(this.current()) });
+    const stats = this.#counted?.through === id ? this.#counted.stats : this.current();
+    this.#counted = { through: id, stats };
+    this.#core.sql.putStats({ through: id, total, body: JSON.stringify(stats) });
   }
 
   current(): Stats {
@@ -40,12 +55,12 @@ export class StatKeeping {
     const stats = kept === null || kept.body === '' ? noStats() : (JSON.parse(kept.body) as Stats);
     for (const row of sql.attemptsAfter(kept?.through ?? 0)) {
       const attempts = JSON.parse(row.body) as Recorded[];
-      count(
-        stats,
-        attempts.map(({ outcome, attempt, latencyMs }) => ({ delivered: outcome === 'delivered', attempt, latencyMs })),
-        row.at,
-      );
+      count(stats, attempts.map(attempted), row.at);
     }
     return stats;
   }
+}
+
+function attempted({ outcome, attempt, latencyMs }: Recorded): Attempted {
+  return { delivered: outcome === 'delivered', attempt, latencyMs };
 }

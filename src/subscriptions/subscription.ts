@@ -423,7 +423,7 @@ export class Subscription implements SubscriptionApi {
   /** Starts what can be started, and what is owed to D1 and the logs. Never throws: the alarm tries again. */
   #go(): void {
     try {
-      if (!this.#core.isPulled) this.#pulling.answerAll();
+      this.#pulling.answerInVain();
       this.#lanes.pump();
       this.#chores.run();
     } catch (error) {

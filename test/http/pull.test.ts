@@ -3,7 +3,6 @@ import { serve } from '../../src/http/app.ts';
 import type { PullDelivery } from '../../src/subscriptions/document.ts';
 import type { PulledDelivery } from '../../src/subscriptions/protocol.ts';
 import { FakeHub } from './fake-hub.ts';
-import { documentOf } from './views.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 10 };
 const ACK_ID = '1-1-0123456789abcdef0123456789abcdef';
@@ -18,9 +17,7 @@ function delivery(sequence: number, data: unknown = { amount: sequence }): Pulle
 
 beforeEach(() => {
   hub = new FakeHub();
-  const document = documentOf(['orders', 'audit.>'], { delivery: PULL });
   const billing = hub.subscription('billing');
-  billing.configuration.mockResolvedValue({ document, etag: '1-1', paused: false });
   billing.pull.mockResolvedValue({
     outcome: 'pulled',
     deliveries: [delivery(1), delivery(2)],
@@ -62,6 +59,7 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
       puller: expect.stringMatching(/^[\w-]{16}$/),
       max: 7,
       waitMs: 20_000,
+      mayRead: null,
     });
     await post('pull');
     expect(hub.subscription('billing').pull).toHaveBeenLastCalledWith(expect.objectContaining({ max: 100, waitMs: 0 }));
@@ -87,10 +85,13 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
   it('P7: needs the subscription, and read on all that it names', async () => {
     const forbidden = { status: 403, body: { code: 'forbidden' } };
     expect(await post('pull', {}, hub.keyWith('read:>'))).toMatchObject(forbidden);
-    expect(await post('pull', {}, hub.keyWith('subscriptions:billing', 'read:orders'))).toMatchObject(forbidden);
-    expect(hub.subscription('billing').pull).not.toHaveBeenCalled();
+    const billing = hub.subscription('billing');
+    expect(billing.pull).not.toHaveBeenCalled();
     const key = hub.keyWith('subscriptions:billing', 'read:orders', 'read:audit.>');
     expect(await post('pull', {}, key)).toMatchObject({ status: 200 });
+    expect(billing.pull).toHaveBeenLastCalledWith(expect.objectContaining({ mayRead: ['orders', 'audit.>'] }));
+    billing.pull.mockResolvedValue({ outcome: 'unreadable', topics: ['orders', 'audit.>'] });
+    expect(await post('pull', {}, hub.keyWith('subscriptions:billing', 'read:orders'))).toMatchObject(forbidden);
     expect(await post('ack', { ackIds: [ACK_ID] }, hub.keyWith('subscriptions:billing'))).toMatchObject({
       status: 200,
     });
@@ -187,7 +188,7 @@ describe('POST /v1/subscriptions/{name}/ack, nack and extend', () => {
       for (const each of ['ack', 'nack', 'extend'] as const)
         billing[each].mockResolvedValue({ outcome: 'not-acknowledged', kind: 'webhook' });
       expect(await post(action, body)).toMatchObject({ status: 409, body: { code: 'wrong-delivery-kind' } });
-      billing.configuration.mockResolvedValue(null);
+      billing.pull.mockResolvedValue({ outcome: 'unknown-subscription' });
       for (const each of ['ack', 'nack', 'extend'] as const)
         billing[each].mockResolvedValue({ outcome: 'unknown-subscription' });
       expect(await post(action, body)).toMatchObject({ status: 404, body: { code: 'unknown-subscription' } });

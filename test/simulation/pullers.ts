@@ -63,7 +63,7 @@ export class Pullers {
     try {
       const puller = `${party.life.name} ${this.#world.scheduler.steps}`;
       if (waitMs > 0 && !this.isHealthy && this.#random.chance(0.1)) void this.#hangUp(party, name, puller);
-      const result = await this.#world.subscription(party, name).pull({ v: 1, puller, max, waitMs });
+      const result = await this.#world.subscription(party, name).pull({ v: 1, puller, max, waitMs, mayRead: null });
       if (result.outcome !== 'pulled') return null;
       if (result.deliveries.length > max)
         throw new TypeError(`${result.deliveries.length} were pulled instead of ${max}.`);

@@ -30,6 +30,33 @@ describe('what a subscription counts for whoever watches', () => {
     expect(await metrics(hub)).toMatchObject({ attempts: { delivered: 14, failed: 3 }, dead: { exhausted: 1 } });
   });
 
+  test('is counted once, though the storage fails between', async () => {
+    const hub = new Hub();
+    const delivery = { kind: 'pull', ackDeadlineMs: 60_000, maxDeliveries: 3 } as const;
+    await hub.subscribe('billing', { delivery, maxInFlight: 1_000 });
+    const billing = hub.subscription('billing');
+    const pulled = async (count: number) => {
+      await hub.publish('orders', count);
+      const asked = { v: 1, puller: 'p', max: 1_000, waitMs: 0, mayRead: null } as const;
+      const result = await hub.awaiting(billing.pull(asked));
+      return result.outcome === 'pulled' ? result.deliveries.map(({ ackId }) => ackId) : [];
+    };
+    // So many that their counts are written.
+    await billing.ack({ v: 1, ackIds: await pulled(300) });
+    const ackIds = await pulled(10);
+    const { sql } = hub.storage('subscription billing');
+    sql.exec("CREATE TRIGGER fails BEFORE DELETE ON leases BEGIN SELECT RAISE(ABORT, 'The disk is full.'); END");
+    await expect(billing.ack({ v: 1, ackIds })).rejects.toThrow('The disk is full.');
+    expect(await metrics(hub)).toMatchObject({ attempts: { delivered: 300 } });
+    sql.exec('DROP TRIGGER fails');
+    await billing.ack({ v: 1, ackIds });
+    expect(await metrics(hub)).toMatchObject({ attempts: { delivered: 310 } });
+    await billing.ack({ v: 1, ackIds: await pulled(300) });
+    expect(await metrics(hub)).toMatchObject({ attempts: { delivered: 610 } });
+    hub.restart('billing');
+    expect(await metrics(hub)).toMatchObject({ attempts: { delivered: 610 } });
+  });
+
   test('says where it is behind, and nothing of topics that it has come to the end of', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', {

@@ -16,7 +16,9 @@ async function pulled(changes: Partial<SubscriptionDocument> = {}, events = 0): 
 }
 
 async function pull(hub: Hub, max = 100, waitMs = 0): Promise<PulledDelivery[]> {
-  const result = await hub.awaiting(hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs }));
+  const result = await hub.awaiting(
+    hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs, mayRead: null }),
+  );
   if (result.outcome !== 'pulled') throw new Error(result.outcome);
   return result.deliveries;
 }
@@ -74,7 +76,9 @@ describe('P4: a pull', () => {
 
   test('waits for the first, woken by its log, and no longer than it wants', async () => {
     const hub = await pulled();
-    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000 });
+    const waiting = hub
+      .subscription('billing')
+      .pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000, mayRead: null });
     await hub.clock.advance(5_000);
     const before = hub.clock.now();
     await hub.publish('orders', 3);
@@ -82,7 +86,9 @@ describe('P4: a pull', () => {
       deliveries: [{ sequence: 1 }, { sequence: 2 }, { sequence: 3 }],
     });
     expect(hub.clock.now() - before).toBeLessThan(50);
-    const vain = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000 });
+    const vain = hub
+      .subscription('billing')
+      .pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000, mayRead: null });
     const since = hub.clock.now();
     expect(await hub.awaiting(vain)).toMatchObject({ deliveries: [] });
     expect(hub.clock.now() - since).toBeGreaterThanOrEqual(20_000);
@@ -92,7 +98,7 @@ describe('P4: a pull', () => {
   test('gives each who waits his part, in the order in which they came', async () => {
     const hub = await pulled();
     const waiting = [2, 3, 10].map((max) =>
-      hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs: 20_000 }),
+      hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs: 20_000, mayRead: null }),
     );
     await hub.clock.advance(10);
     await hub.publish('orders', 6);
@@ -137,7 +143,9 @@ describe('P4: a pull', () => {
     await hub.awaiting(hub.subscription('billing').pause());
     expect(await pull(hub)).toEqual([]);
     expect(await ack(hub, out)).toEqual([true]);
-    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 60_000 });
+    const waiting = hub
+      .subscription('billing')
+      .pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 60_000, mayRead: null });
     await hub.clock.advance(1_000);
     await hub.awaiting(hub.subscription('billing').resume());
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 2 }] });
@@ -150,22 +158,42 @@ describe('P4: a pull', () => {
       () => hub.awaiting(hub.subscription('billing').remove()),
     ]) {
       await hub.subscribe('billing', { delivery: PULL });
-      const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000 });
+      const waiting = hub
+        .subscription('billing')
+        .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
       await hub.clock.advance(1_000);
       const since = hub.clock.now();
       await change();
       expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [] });
       expect(hub.clock.now() - since).toBeLessThan(1_000);
     }
-    expect(await hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0 })).toEqual({
+    expect(
+      await hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0, mayRead: null }),
+    ).toEqual({
       outcome: 'unknown-subscription',
     });
   });
 
+  test('P7: hands nothing out of topics that may not be read, whenever the subscription was given them', async () => {
+    const hub = await pulled({ topics: ['orders'] }, 1);
+    const asking = (mayRead: string[], waitMs: number) =>
+      hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs, mayRead });
+    expect(await hub.awaiting(asking(['order', 'orders.>'], 0))).toEqual({ outcome: 'unreadable', topics: ['orders'] });
+    expect(await hub.awaiting(asking(['audit', '*'], 0))).toMatchObject({ deliveries: [{ sequence: 1, attempt: 1 }] });
+
+    const topics = ['orders', 'audit.logins'];
+    const [waiting, other] = [asking(['orders'], 60_000), asking(['orders', 'audit.>'], 60_000)];
+    await hub.clock.advance(1_000);
+    await hub.subscribe('billing', { topics, delivery: PULL, maxInFlight: 1_000 });
+    expect(await hub.awaiting(waiting)).toEqual({ outcome: 'unreadable', topics });
+    await hub.publish('audit.logins', 1);
+    expect(await hub.awaiting(other)).toMatchObject({ deliveries: [{ topic: 'audit.logins', sequence: 1 }] });
+  });
+
   test('that nobody waits for any more takes nothing with it', async () => {
     const hub = await pulled();
-    const gone = hub.subscription('billing').pull({ v: 1, puller: 'gone', max: 10, waitMs: 60_000 });
-    const there = hub.subscription('billing').pull({ v: 1, puller: 'there', max: 10, waitMs: 60_000 });
+    const gone = hub.subscription('billing').pull({ v: 1, puller: 'gone', max: 10, waitMs: 60_000, mayRead: null });
+    const there = hub.subscription('billing').pull({ v: 1, puller: 'there', max: 10, waitMs: 60_000, mayRead: null });
     await hub.clock.advance(1_000);
     await hub.subscription('billing').hangUp('gone');
     await hub.subscription('billing').hangUp('unknown');
@@ -178,7 +206,7 @@ describe('P4: a pull', () => {
     const hub = new Hub();
     await hub.subscribe('billing');
     const subscription = hub.subscription('billing');
-    expect(await subscription.pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0 })).toEqual({
+    expect(await subscription.pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0, mayRead: null })).toEqual({
       outcome: 'not-pulled',
       kind: 'webhook',
     });
@@ -231,7 +259,9 @@ describe('P4: what is held by an ack id', () => {
     const hub = await pulled({}, 1);
     await pull(hub);
     const since = hub.clock.now();
-    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000 });
+    const waiting = hub
+      .subscription('billing')
+      .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
     await hub.advance(30_100);
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 1, attempt: 2 }] });
     expect(hub.clock.now() - since).toBeLessThan(31_000);
@@ -252,7 +282,9 @@ describe('P4: what is held by an ack id', () => {
     });
     expect(await hub.subscription('billing').delivery('orders', 2, json)).toMatchObject({ status: 'retrying' });
     await ack(hub, again);
-    const waiting = hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000 });
+    const waiting = hub
+      .subscription('billing')
+      .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
     await hub.advance(29_000);
     await hub.advance(1_100);
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 2, attempt: 2 }] });
@@ -343,7 +375,7 @@ describe('P4: what is held by an ack id', () => {
     await hub.subscribe('email', { delivery: PULL, from: { kind: 'earliest' } });
     const [mine] = await pull(hub);
     const theirs = await hub.awaiting(
-      hub.subscription('email').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0 }),
+      hub.subscription('email').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0, mayRead: null }),
     );
     if (!mine || theirs.outcome !== 'pulled') throw new Error('Both were pulled.');
     const forged = mine.ackId.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
