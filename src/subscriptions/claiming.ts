@@ -178,6 +178,7 @@ export class Claiming {
       claims: lease.claims + 1,
       due: now + (ackDeadlineMs ?? CLAIM_LIFE_MS),
       held_since: ackDeadlineMs === null ? null : now,
+      held_for: ackDeadlineMs,
       target_version: this.#core.row?.target_version ?? 0,
       batch: this.#isBatch ? (lease.batch ?? lease.id) : null,
       paced: given === null ? 0 : 1,

@@ -15,7 +15,6 @@ import {
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
-  HELD_MAX_MS,
   HOLD_MAX_MS,
   PROBE_WITHIN_MS,
   STALLED_MS,
@@ -112,7 +111,7 @@ export class Core {
     this.tx(() => {
       if (!this.#row) return;
       this.sql.restartLeases(now + FIRST_RESEND_MS, now + CLAIM_LIFE_MS);
-      this.sql.clampHeld(now + HELD_MAX_MS);
+      this.sql.clampHeld(now);
       if (this.#document) this.sql.clampDue(now + longestDelay(this.#document.retry));
     });
   }
@@ -301,7 +300,9 @@ export class Core {
     const next = this.#nextDue();
     if (next === null) return;
     const now = this.now();
-    const due = Math.max(next, now + 1, Math.min(this.#alarmNotBefore, now + ALARM_FALLBACK_MS));
+    // One further away than it is ever made for was made before the clock jumped back.
+    const notBefore = this.#alarmNotBefore > now + ALARM_FALLBACK_MS ? 0 : this.#alarmNotBefore;
+    const due = Math.max(next, now + 1, notBefore);
     // One that should have fired a while ago was lost.
     const isSet = this.#alarmAt !== null && this.#alarmAt > now - ALARM_LATE_MS;
     if (isSet && (this.#alarmAt ?? 0) <= due) return;

@@ -1,15 +1,8 @@
 import type { Consent } from './consent.ts';
 import type { Core } from './core.ts';
-import {
-  CLAIM_LIFE_MS,
-  HELD_MAX_MS,
-  LOCKED_LOOK_MS,
-  PROBE_WITHIN_MS,
-  RATE_WAIT_MAX_MS,
-  STALLED_MS,
-  WATCHDOG_MS,
-} from './limits.ts';
+import { CLAIM_LIFE_MS, LOCKED_LOOK_MS, PROBE_WITHIN_MS, RATE_WAIT_MAX_MS, STALLED_MS, WATCHDOG_MS } from './limits.ts';
 import { obstacleWait } from './obstacle.ts';
+import type { Statements } from './sql.ts';
 import type { Throttle } from './throttle.ts';
 
 /** What is asked for the earliest moment, beside the tables. */
@@ -29,14 +22,10 @@ interface DueParts {
 export function nextDue(core: Core, parts: DueParts, chores: number | null): number | null {
   const { consent, throttle } = parts;
   const now = core.now();
-  const { lease, held } = leaseDues(core);
+  const { lease, held } = leaseDues(core, now);
   // No lease's moment lies further away, whatever the clock has done.
   const latest = now + Math.max(CLAIM_LIFE_MS, obstacleWait(core));
-  const leases = [
-    lease === null ? null : Math.min(lease, latest),
-    held === null ? null : Math.min(held, now + HELD_MAX_MS),
-  ];
-  const dues = [chores, consent.nextDue(now), ...leases, disableDue(core)];
+  const dues = [chores, consent.nextDue(now), lease === null ? null : Math.min(lease, latest), held, disableDue(core)];
   if (core.running && core.isWanted)
     dues.push(core.failing ? probeDue(core, throttle, now) : workDue(core, parts, now));
   else if (core.enabled && !core.running) dues.push(core.locked === null ? core.retryAfter : now + LOCKED_LOOK_MS);
@@ -108,15 +97,29 @@ function hasMore(core: Core): boolean {
 }
 
 /** When the first lease has to be sent again or taken back, and the first that is held by ack ids. */
-function leaseDues(core: Core): { lease: number | null; held: number | null } {
-  const { unclaimed, claimed, held } = core.sql.leaseDues();
-  return { lease: earliest(core.running && core.isWanted ? [unclaimed, claimed] : [claimed]), held };
+function leaseDues(core: Core, now: number): { lease: number | null; held: number | null } {
+  const { unclaimed, claimed } = core.sql.leaseDues();
+  return {
+    lease: earliest(core.running && core.isWanted ? [unclaimed, claimed] : [claimed]),
+    held: heldDue(core.sql, now),
+  };
+}
+
+/** When something has to be done about what is held by ack ids: now, if the clock was set back. */
+export function heldDue(sql: Statements, now: number): number | null {
+  return beganLater(sql, now) ? now : sql.leaseDues().held;
+}
+
+/** Did the time of something that is held by ack ids begin later than now? Then the clock was set back. */
+export function beganLater(sql: Statements, now: number): boolean {
+  return (sql.leaseDues().heldFrom ?? now) > now;
 }
 
 /** Is there something that an alarm should have done long ago? Then it was lost. */
 export function isOverdue(core: Core, throttle: Throttle): boolean {
-  const long = core.now() - STALLED_MS;
-  const { lease, held } = leaseDues(core);
+  const now = core.now();
+  const long = now - STALLED_MS;
+  const { lease, held } = leaseDues(core, now);
   if (held !== null && held < long) return true;
   if (lease !== null) return lease < long;
   const exception = core.running && core.isWanted && !core.failing ? core.sql.firstDue() : null;

@@ -1,6 +1,7 @@
 import { type AckId, isSameToken, parseAckId } from './ack-ids.ts';
 import type { Core } from './core.ts';
 import { ackDeadlineOf } from './delivery-kinds.ts';
+import { beganLater, heldDue } from './due.ts';
 import { columnsOf, contentOf, type Leased } from './lease-content.ts';
 import { ACKED_KEPT, HELD_MAX_MS } from './limits.ts';
 import type { AckedId, AckRequest, AckResult, DeliveryOutcome, ExtendRequest, NackRequest } from './protocol.ts';
@@ -58,6 +59,7 @@ export class Held {
 
   extend({ ackIds, byMs }: ExtendRequest): AckResult {
     return this.#each(ackIds, (parsed, now) => {
+      this.#mendTimes(now);
       const until = now + byMs;
       const longer = new Map<LeaseRow, Leased[]>();
       const look = this.#lookUp();
@@ -68,16 +70,17 @@ export class Held {
         pushTo(longer, found.lease, found.entry);
         return null;
       });
-      for (const [lease, part] of longer) if (until > lease.due) this.#hold(lease, part, until);
+      for (const [lease, part] of longer)
+        if (until > lease.due) this.#hold(lease, part, { due: until, held_for: byMs });
       return answers;
     });
   }
 
   /** Holds a part of a lease for longer than the rest of it. Only inside `tx`. */
-  #hold(lease: LeaseRow, part: readonly Leased[], due: number): void {
+  #hold(lease: LeaseRow, part: readonly Leased[], time: Pick<LeaseRow, 'due' | 'held_for'>): void {
     const { sql } = this.#core;
     if (part.length === lease.count) {
-      sql.setLease(lease.id, { due });
+      sql.setLease(lease.id, time);
       return;
     }
     const sequences = part.map(({ sequence }) => sequence);
@@ -86,18 +89,24 @@ export class Held {
     sql.setLease(lease.id, columnsOf(rest));
     const id = this.#core.randomNumber();
     const { lane, retry, token, held_since, target_version } = lease;
-    sql.addLease({ id, lane, retry, ...columnsOf(part), due, batch: null, token, held_since, target_version });
+    sql.addLease({ id, lane, retry, ...columnsOf(part), ...time, batch: null, token, held_since, target_version });
     if (retry) sql.setExceptionLease(lane, sequences, id);
+  }
+
+  /** Of what is held when the clock is set back, the time begins anew: a redelivery is late by no more than that. Only inside `tx`. */
+  #mendTimes(now: number): void {
+    const { sql } = this.#core;
+    if (beganLater(sql, now)) sql.clampHeld(now);
   }
 
   /** The alarm's part: the time for some is over. */
   handleDue(): void {
     const { sql } = this.#core;
     const now = this.#core.now();
-    const { held: due } = sql.leaseDues();
-    if (due === null || (due > now && due <= now + HELD_MAX_MS)) return;
+    const due = heldDue(sql, now);
+    if (due === null || due > now) return;
     this.#core.tx(() => {
-      sql.clampHeld(now + HELD_MAX_MS);
+      this.#mendTimes(now);
       for (const lease of sql.heldDue(now)) {
         const lane = sql.lane(lease.lane);
         if (lane === null) continue;

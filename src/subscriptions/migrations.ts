@@ -297,4 +297,12 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE exceptions ADD COLUMN token TEXT;
     `,
   },
+  {
+    name: 'how long leases are held',
+    sql: `
+      -- How long its deliveries were to be held when due was set; null where nobody holds them by ack ids.
+      ALTER TABLE leases ADD COLUMN held_for INTEGER;
+      UPDATE leases SET held_for = max(0, due - held_since) WHERE held_since IS NOT NULL;
+    `,
+  },
 ];

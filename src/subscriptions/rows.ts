@@ -101,6 +101,7 @@ export type LeaseRow = {
   batch: number | null;
   paced: number;
   held_since: number | null;
+  held_for: number | null;
 };
 
 export type ExceptionRow = {

@@ -10,8 +10,8 @@ const DUE_EXAMINED_MAX = 500;
 export type DueException = Pick<ExceptionRow, 'sequence' | 'key' | 'batch' | 'redriven'>;
 
 /** A lease as it is made: nobody has claimed it, unless it is a part of what somebody holds. */
-type NewLease = Omit<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'target_version'> &
-  Partial<Pick<LeaseRow, 'token' | 'held_since' | 'target_version'>>;
+type NewLease = Omit<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'held_for' | 'target_version'> &
+  Partial<Pick<LeaseRow, 'token' | 'held_since' | 'held_for' | 'target_version'>>;
 
 /** Statements on leases and exceptions. */
 export function leaseStatements(storage: ObjectStorage, memories: Memories) {
@@ -94,25 +94,33 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         sql.exec<{ events: number }>('SELECT coalesce(sum(count), 0) AS events FROM leases WHERE token IS NULL').one()
           .events,
     ),
-    /** When the first is due of those that nobody has claimed, that somebody has, and that are held by ack ids. */
+    /**
+     * When the first is due of those that nobody has claimed, that somebody has, and that are held by ack ids; and from when
+     * those are held whose time began last.
+     */
     leaseDues: leases.remembered(() =>
       sql
-        .exec<{ unclaimed: number | null; claimed: number | null; held: number | null }>(
+        .exec<{ unclaimed: number | null; claimed: number | null; held: number | null; heldFrom: number | null }>(
           `SELECT min(CASE WHEN token IS NULL THEN due END) AS unclaimed,
                   min(CASE WHEN token IS NOT NULL AND held_since IS NULL THEN due END) AS claimed,
-                  min(CASE WHEN held_since IS NOT NULL THEN due END) AS held
+                  min(CASE WHEN held_since IS NOT NULL THEN due END) AS held,
+                  max(CASE WHEN held_since IS NOT NULL THEN due - held_for END) AS heldFrom
            FROM leases`,
         )
         .one(),
     ),
     heldDue: (now: number) =>
       sql.exec<LeaseRow>('SELECT * FROM leases WHERE held_since IS NOT NULL AND due <= ?', now).toArray(),
-    /** A clock's jump makes none last longer than this. */
-    clampHeld: (latest: number) =>
-      leases.changed(sql.exec('UPDATE leases SET due = ? WHERE held_since IS NOT NULL AND due > ?', latest, latest)),
+    /** A clock that was set back makes none be held for longer than it was to be, from now on. */
+    clampHeld: (now: number) =>
+      leases.changed(
+        sql.exec('UPDATE leases SET due = ? + held_for WHERE held_since IS NOT NULL AND due > ? + held_for', now, now),
+      ),
     /** Nobody holds anything by ack ids any more: it is as if it had not been handed out. */
     freeHeld: () =>
-      leases.changed(sql.exec('UPDATE leases SET token = NULL, held_since = NULL WHERE held_since IS NOT NULL')),
+      leases.changed(
+        sql.exec('UPDATE leases SET token = NULL, held_since = NULL, held_for = NULL WHERE held_since IS NOT NULL'),
+      ),
     /** After a restart: a claim that was open isn't counted, what is unclaimed is sent again soon. */
     restartLeases: (resendAt: number, claimDeadline: number) => {
       leases.changed(null);

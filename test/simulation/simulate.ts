@@ -15,6 +15,8 @@ import { World } from './world.ts';
 
 /** Steps a seed may take before and after its healing; beyond, it turns in circles. */
 const STEPS_MAX = 60_000;
+/** And this many more for each second that the clock is behind: while retries wait for it, whoever pulls asks and asks. */
+const STEPS_PER_SECOND_BEHIND = 20;
 /** Simulated time within which everything must have drained once nothing fails any more: the longest waits there are. */
 const DRAIN_MAX_MS = 10 * 60_000;
 const SWEEP_EVERY_MS = 60_000;
@@ -137,6 +139,7 @@ async function heal(
 ): Promise<void> {
   const { scheduler } = world;
   const longest = DRAIN_MAX_MS + scheduler.behindMs;
+  const stepsMax = STEPS_MAX + (scheduler.behindMs / 1_000) * STEPS_PER_SECOND_BEHIND;
   const life = world.outsider('healer').life;
   const from = scheduler.elapsed;
   let over = false;
@@ -167,7 +170,7 @@ async function heal(
   };
   // What has drained in time may take its time to stay so.
   const late = () => drainedSince === null && scheduler.elapsed - from > longest;
-  const outcome = await scheduler.run(() => stop() || failed !== null || late() || drained(), STEPS_MAX);
+  const outcome = await scheduler.run(() => stop() || failed !== null || late() || drained(), stepsMax);
   over = true;
   if (failed !== null) {
     broken('calls', `with nothing failing: ${failed instanceof Error ? failed.stack : failed}`);

@@ -293,6 +293,30 @@ describe('a queue whose consumer confirms', () => {
     expect(seen).toEqual([1, 2, 2, 3]);
   });
 
+  test.each([
+    ['a sweep comes by', (bench: Bench) => bench.hub.awaiting(bench.subscription.sweep())],
+    ['something is published', (bench: Bench) => bench.hub.publish('orders', 1)],
+    [
+      'the object restarts',
+      (bench: Bench) => {
+        bench.hub.restart(NAME);
+        return bench.hub.view(NAME);
+      },
+    ],
+  ])('P4: a clock set back an hour delays what was lost by no more than its deadline, once %s', async (_, wake) => {
+    const bench = new Bench();
+    await bench.subscribe(CONFIRMED);
+    await bench.hub.publish('orders', 2);
+    await bench.delivering.run(50);
+    expect(sequencesOf(bench.taken())).toEqual([1, 2]);
+    bench.hub.clock.jump(-3_600_000);
+    await wake(bench);
+    await bench.delivering.run(9_500, 50);
+    expect(sequencesOf(bench.taken()).filter((sequence) => sequence <= 2)).toEqual([]);
+    await bench.delivering.run(2_500, 50);
+    expect(sequencesOf(bench.taken()).filter((sequence) => sequence <= 2)).toEqual([1, 2]);
+  });
+
   test('P1: what is out when the object restarts can still be confirmed', async () => {
     const bench = new Bench();
     await bench.subscribe(CONFIRMED);

@@ -83,7 +83,7 @@ function write(sql: Statements, random: SeededRandom): void {
     () => sql.setLease(lease, random.chance(0.5) ? { due } : { token: random.pick([null, 't']), count: sequence }),
     () => sql.deleteLease(lease),
     () => sql.restartLeases(due, due),
-    () => sql.setLease(lease, { token: 't', held_since: random.pick([null, due]) }),
+    () => sql.setLease(lease, { token: 't', held_since: random.pick([null, due]), held_for: random.pick([0, due]) }),
     () => sql.clampHeld(due),
     () => random.chance(0.2) && sql.freeHeld(),
     () =>

@@ -336,6 +336,37 @@ describe('P4: what is held by an ack id', () => {
     expect(await pull(hub)).toMatchObject([{ attempt: 2 }]);
   });
 
+  test('is held for its own time and no longer after the clock was set back, each by what it was given last', async () => {
+    const hub = await pulled({}, 2);
+    const out = await pull(hub);
+    await hub.advance(10_000);
+    expect(await extend(hub, out.slice(0, 1), 120_000)).toEqual([true]);
+    hub.clock.jump(-3_600_000);
+    // Those who come and go meanwhile keep nobody from seeing it.
+    await hub.publish('orders', 1);
+    expect(await ack(hub, await pull(hub))).toEqual([true]);
+    await hub.advance(29_000);
+    expect(await pull(hub)).toEqual([]);
+    await hub.advance(2_000);
+    expect(sequences(await pull(hub, 1))).toEqual([2]);
+    await hub.advance(87_000);
+    expect(sequences(await pull(hub))).not.toContain(1);
+    await hub.advance(3_000);
+    expect(sequences(await pull(hub))).toContain(1);
+  });
+
+  test('is held for as long as an extension says that comes right after the clock was set back', async () => {
+    const hub = await pulled({}, 1);
+    const out = await pull(hub);
+    hub.clock.jump(-3_600_000);
+    expect(await extend(hub, out, 60_000)).toEqual([true]);
+    await hub.advance(59_000);
+    expect(await ack(hub, [])).toEqual([]);
+    expect(await pull(hub)).toEqual([]);
+    await hub.advance(2_000);
+    expect(await pull(hub)).toMatchObject([{ attempt: 2 }]);
+  });
+
   test('may be acknowledged too late, as long as nobody else has it', async () => {
     const hub = await pulled({}, 2);
     const out = await pull(hub);

@@ -14,6 +14,10 @@ export interface Entry {
   redriven?: boolean;
   id?: string;
   size?: number;
+  /** The queue it came by. */
+  queue?: string;
+  /** Of the consumer: 1, and one more with each `redeploy`. */
+  deployment?: string;
   sequences?: number[];
 }
 
@@ -29,11 +33,14 @@ export class WorkersBench {
   readonly api: ApiClient;
   readonly entries: Entry[] = [];
   tell: (entry: Entry) => Told = () => ({ do: 'ack' });
+  readonly #deploy: (deployment: number) => void;
   readonly #close: () => void;
+  #deployment = 1;
 
-  private constructor(hub: HubProcess, close: () => void) {
+  private constructor(hub: HubProcess, deploy: (deployment: number) => void, close: () => void) {
     this.hub = hub;
     this.api = new ApiClient(hub.url, hub.adminKey);
+    this.#deploy = deploy;
     this.#close = close;
   }
 
@@ -57,17 +64,30 @@ export class WorkersBench {
     const port = typeof address === 'object' ? address?.port : null;
     const adminKey = `admin_${crypto.randomUUID()}`;
     const folder = mkdtempSync(join(tmpdir(), 'millrace-consumers-'));
+    const deploy = (deployment: number) =>
+      consumerConfig(folder, {
+        BOOK_URL: `http://127.0.0.1:${port}/`,
+        MILLRACE_KEY: adminKey,
+        DEPLOYMENT: `${deployment}`,
+      });
     const hub = await HubProcess.start({
       persistTo: join(folder, 'state'),
       vars: { ADMIN_KEY: adminKey },
-      configs: [hubConfig(folder), consumerConfig(folder, `http://127.0.0.1:${port}/`, adminKey)],
+      configs: [hubConfig(folder), deploy(1)],
       env: { WRANGLER_REGISTRY_PATH: join(folder, 'registry') },
     });
-    bench = new WorkersBench(hub, () => {
+    bench = new WorkersBench(hub, deploy, () => {
       book.closeAllConnections();
       book.close();
     });
     return bench;
+  }
+
+  /** Puts another version of the consumer in the place of the one that runs. Answers which. */
+  redeploy(): string {
+    this.#deployment += 1;
+    this.#deploy(this.#deployment);
+    return `${this.#deployment}`;
   }
 
   async stop(): Promise<void> {
@@ -99,7 +119,7 @@ function hubConfig(folder: string): string {
   return written(folder, 'hub', own + services.join('') + queues.join(''));
 }
 
-function consumerConfig(folder: string, bookUrl: string, key: string): string {
+function consumerConfig(folder: string, vars: Record<string, string>): string {
   const queues = QUEUES.map(
     (name) =>
       `[[queues.consumers]]\nqueue = "${name}"\nmax_batch_timeout = 0\nmax_retries = 1\ndead_letter_queue = "${name}-dead"\n`,
@@ -109,7 +129,9 @@ function consumerConfig(folder: string, bookUrl: string, key: string): string {
     folder,
     'consumer',
     `name = "consumer"\nmain = "${main}"\ncompatibility_date = "2026-07-21"\n` +
-      `[vars]\nBOOK_URL = "${bookUrl}"\nMILLRACE_KEY = "${key}"\n` +
+      `[vars]\n${Object.entries(vars)
+        .map(([name, value]) => `${name} = "${value}"\n`)
+        .join('')}` +
       `[[services]]\nbinding = "HUB"\nservice = "millrace"\n${queues.join('')}`,
   );
 }

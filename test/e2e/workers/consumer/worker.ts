@@ -8,6 +8,9 @@ interface Env {
   BOOK_URL: string;
   HUB: Fetcher;
   MILLRACE_KEY: string;
+  DEPLOYMENT: string;
+  /** The queue that an event came by; none: it came with a call. */
+  QUEUE?: string;
 }
 
 interface Told {
@@ -21,18 +24,34 @@ async function ask(env: Env, entry: object): Promise<Told> {
   return response.json();
 }
 
-export default consumer<Env>({
+const told = consumer<Env>({
   hub: (env) => ({ url: 'https://hub', key: env.MILLRACE_KEY, fetch: (url, init) => env.HUB.fetch(url, init) }),
   concurrency: 5,
 
   async handle({ event, topic, sequence, attempt, redriven }, env) {
     const size = JSON.stringify(event).length;
-    const told = await ask(env, { topic, sequence, attempt, redriven, id: event.id, size });
-    if (told.do === 'retry') throw new Retry('busy', told.delay);
-    if (told.do === 'reject') throw new Reject('no such customer');
-    if (told.do === 'throw') throw new RangeError('a bug');
+    const entry = {
+      topic,
+      sequence,
+      attempt,
+      redriven,
+      id: event.id,
+      size,
+      queue: env.QUEUE,
+      deployment: env.DEPLOYMENT,
+    };
+    const answer = await ask(env, entry);
+    if (answer.do === 'retry') throw new Retry('busy', answer.delay);
+    if (answer.do === 'reject') throw new Reject('no such customer');
+    if (answer.do === 'throw') throw new RangeError('a bug');
   },
 });
+
+export default {
+  ...told,
+  queue: (batch: MessageBatch, env: Env, context: ExecutionContext) =>
+    told.queue(batch, { ...env, QUEUE: batch.queue }, context),
+} satisfies ExportedHandler<Env>;
 
 /** Without the library: answers whatever the book says. */
 export class Raw extends WorkerEntrypoint<Env> {
