@@ -257,11 +257,10 @@ describe('what a subscription refuses', () => {
   });
 
   it.each([
-    ['delivery.kind', { kind: 'queue', binding: 'BILLING_QUEUE' }],
-    ['delivery.kind', { kind: 'service', binding: 'BILLING' }],
-    ['delivery.kind', { kind: 'service', binding: 'BILLING' }],
-  ])('%s comes later: %j', async (path, change) => {
-    (await put('refused', delivery(change))).refused(400, 'not-supported-yet', path);
+    { kind: 'queue', binding: 'BILLING_QUEUE' },
+    { kind: 'service', binding: 'BILLING' },
+  ])('a binding that the hub does not have: %j', async (given) => {
+    (await put('refused', { topics: ['orders'], delivery: given })).refused(400, null, 'delivery.binding');
   });
 
   it.each([
