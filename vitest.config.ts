@@ -6,7 +6,10 @@ const TEST_ADMIN_KEY = 'test-admin-key';
 /** 32 bytes, base64. */
 const TEST_HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
 
-const UNIT_TIMEOUT_MS = 20_000;
+/** Files at a time: vitest would leave one of two processors alone. */
+const WORKERS = 2;
+
+const UNIT_TIMEOUT_MS = 30_000;
 const WORKERS_TIMEOUT_MS = 30_000;
 const E2E_TIMEOUT_MS = 180_000;
 
@@ -20,6 +23,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/workers/**', 'test/e2e/**', 'test/**/*.long.test.ts'],
+          maxWorkers: WORKERS,
           testTimeout: UNIT_TIMEOUT_MS,
         },
       },
@@ -44,6 +48,7 @@ export default defineConfig({
           name: 'workers',
           include: ['test/workers/**/*.test.ts'],
           setupFiles: ['./test/workers/setup.ts'],
+          maxWorkers: WORKERS,
           testTimeout: WORKERS_TIMEOUT_MS,
         },
       },
@@ -51,8 +56,7 @@ export default defineConfig({
         test: {
           name: 'api',
           include: ['test/e2e/api/**/*.test.ts'],
-          // Each file waits for its own hub most of the time: two at once are twice as fast, more would wait for each other.
-          maxWorkers: 2,
+          maxWorkers: WORKERS,
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,
         },
