@@ -12,6 +12,7 @@ const WORKERS = 2;
 const UNIT_TIMEOUT_MS = 30_000;
 const WORKERS_TIMEOUT_MS = 30_000;
 const E2E_TIMEOUT_MS = 180_000;
+const FAULTS = ['test/e2e/{chaos,faults}/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -54,8 +55,9 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'api',
-          include: ['test/e2e/api/**/*.test.ts'],
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          exclude: FAULTS,
           maxWorkers: WORKERS,
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,
@@ -63,10 +65,9 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
-          exclude: ['test/e2e/api/**'],
-          // Each test starts hubs of its own: one file after the other, so that they don't slow each other down.
+          name: 'faults',
+          include: FAULTS,
+          // These try what a hub stands, so that each has the machine to itself.
           fileParallelism: false,
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,

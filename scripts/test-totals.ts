@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ROOT } from './hub/wrangler.ts';
 
 export const REPORTS = join(ROOT, 'dist', 'test-reports');
-const VITEST_STEPS = ['unit', 'workers', 'api', 'e2e'];
+const VITEST_STEPS = ['unit', 'workers', 'e2e', 'faults'];
 const STEPS = ['types', 'lint', ...VITEST_STEPS];
 
 /** The other steps count as one test each. */

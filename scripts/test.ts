@@ -17,8 +17,8 @@ const STEPS: Record<string, string[][]> = {
   lint: [['biome', 'check']],
   unit: [vitest('unit')],
   workers: [vitest('workers')],
-  api: [vitest('api')],
   e2e: [vitest('e2e')],
+  faults: [vitest('faults')],
 };
 
 /** Where there is more than one argument after the steps' names, they go to vitest: `npm run test:unit -- test/events`. */

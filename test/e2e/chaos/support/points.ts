@@ -15,6 +15,7 @@ function call(point: string): string {
 }
 
 const CONSUMER = 'src/deliveries/consumer.ts';
+const LEASE_RUN = 'src/deliveries/lease-run.ts';
 const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
@@ -67,7 +68,7 @@ export const POINTS = {
     moment: "after the receiver's 2xx and before the settle",
     patches: [
       {
-        file: CONSUMER,
+        file: LEASE_RUN,
         find: SETTLE_REST,
         replace: `if (this.#outcomes.some(({ kind }) => kind === 'delivered')) ${call('received')} ${SETTLE_REST}`,
       },
@@ -129,13 +130,13 @@ export function zombieOf(subscription: string): Point {
     moment: 'frozen for longer than a claim, so that its settle comes late',
     patches: [
       {
-        file: CONSUMER,
+        file: LEASE_RUN,
         find: SETTLE_REST,
         replace: `if (this.#message.subscription === '${subscription}' && this.#outcomes.some(({ kind }) => kind === 'delivered'))
           ${call('received')} ${SETTLE_REST}`,
       },
       {
-        file: CONSUMER,
+        file: LEASE_RUN,
         find: "if (answer.outcome === 'fenced') {",
         replace: `if (answer.outcome === 'fenced') { ${call('fenced')}`,
       },

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../../../scripts/hub/eventually.ts';
 import { Receiver } from '../../../scripts/hub/receiver.ts';
 import { sized } from '../../support/full-size.ts';
-import { WorkersBench } from './support.ts';
+import { WorkersBench } from '../workers/support.ts';
 
 /**
  * Hub and consumers die by kill -9 at random moments, all at once, while events are on their way in every kind of delivery;
