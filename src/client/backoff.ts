@@ -42,9 +42,10 @@ export function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal)
       end();
       resolve('late');
     }, ms);
-    if (signal?.aborted) return onAbort();
-    signal?.addEventListener('abort', onAbort);
+    // Heard of in any case: what fails later must not be a rejection that nobody handles.
     promise.finally(end).then(resolve, reject);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort);
   });
 }
 

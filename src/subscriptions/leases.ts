@@ -171,7 +171,8 @@ export class Leases {
     const kept = content.filter(({ key }) => key !== null && isBehind(key));
     if (kept.length > 0) {
       const due = this.#core.now();
-      if (lease.retry || lease.batch !== null)
+      // What went as a batch keeps its members, unless batches are no more: then it is like any that is new.
+      if (lease.retry || (lease.batch !== null && isBatch(this.#core.document.delivery)))
         this.postpone(
           lease,
           kept.map((entry) => ({ ...entry, due })),
