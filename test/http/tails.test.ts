@@ -177,6 +177,15 @@ describe('P2 a tail', () => {
     expect([stream.sequences, stream.ended]).toEqual([[1, 2], true]);
   });
 
+  it('begins behind what is there, also where it ends at a time that is to come', async () => {
+    await publish('a');
+    const until = new Date(Date.now() + 10_000).toISOString();
+    const stream = await open(`?from=latest&until=${until}`);
+    await publish('b');
+    await pass(12_000);
+    expect([stream.sequences, stream.ended]).toEqual([[2], true]);
+  });
+
   it('begins at a time that is to come, and leaves out what comes before', async () => {
     const since = new Date(Date.now() + 10_000).toISOString();
     await publish('a');
