@@ -62,7 +62,11 @@ export async function publishEvents(
     try {
       receipts.push(...(await publishChunk(connection, topic, chunk, options)));
     } catch (error) {
-      throw asPublishError(error, receipts, chunks.slice(index));
+      throw asPublishError(
+        error,
+        receipts,
+        chunks.slice(index).flatMap((one) => one.events),
+      );
     }
   }
   return receipts;
@@ -88,12 +92,12 @@ async function publishChunk(
   return events;
 }
 
-function asPublishError(error: unknown, receipts: readonly Receipt[], chunks: readonly Chunk[]): unknown {
+function asPublishError(error: unknown, receipts: readonly Receipt[], rest: readonly Written[]): unknown {
   if (!(error instanceof MillraceError)) return error;
   return new PublishError(
     error,
     receipts,
-    chunks.flatMap(({ events }) => events.map(({ event }) => event)),
+    rest.map(({ event }) => event),
   );
 }
 
@@ -112,21 +116,27 @@ export async function* publishFrom(
   source: AsyncIterable<NewEvent> | Iterable<NewEvent>,
   options: CallOptions,
 ): AsyncGenerator<Receipt, void, undefined> {
-  for await (const chunk of chunksFrom(source, writer(true))) {
+  for await (const { chunk, behind } of chunksFrom(source, writer(true))) {
     let receipts: Receipt[];
     try {
       receipts = await publishChunk(connection, topic, chunk, options);
     } catch (error) {
-      throw asPublishError(error, [], [chunk]);
+      throw asPublishError(error, [], [...chunk.events, ...behind]);
     }
     yield* receipts;
   }
 }
 
+/** A chunk, and what the source has given that did not fit into it. */
+interface Taken {
+  chunk: Chunk;
+  behind: readonly Written[];
+}
+
 async function* chunksFrom(
   source: AsyncIterable<NewEvent> | Iterable<NewEvent>,
   write: (event: NewEvent) => Written,
-): AsyncGenerator<Chunk, void, undefined> {
+): AsyncGenerator<Taken, void, undefined> {
   const iterator = asyncIteratorOf(source);
   let chunk = new NewChunk();
   try {
@@ -135,14 +145,14 @@ async function* chunksFrom(
       if (given !== 'late' && given.done) break;
       const event = given === 'late' ? null : write(given.value);
       if (event === null || !chunk.fits(event)) {
-        yield chunk;
+        yield { chunk, behind: event === null ? [] : [event] };
         chunk = new NewChunk();
       }
       if (event === null) continue;
       chunk.add(event);
       next = iterator.next();
     }
-    if (chunk.events.length > 0) yield chunk;
+    if (chunk.events.length > 0) yield { chunk, behind: [] };
   } finally {
     await iterator.return?.();
   }

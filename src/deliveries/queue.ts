@@ -67,11 +67,12 @@ const TOO_LARGE = `transform.data makes an event of more than ${MESSAGE_BYTES_MA
 function pack(subscription: string, event: ClaimedEvent, sentAt: number): Packed {
   const { ackId } = event;
   const check: QueuedEvent = { ...about(subscription, event), sentAt, ...(ackId === undefined ? {} : { ackId }) };
-  const own = bytesOf(JSON.stringify(check));
-  const whole = own + bytesOf(event.json) + ',"event":'.length;
-  return whole > MESSAGE_BYTES_MAX
-    ? { event, body: check, bytes: own }
-    : { event, body: { ...check, event: parseStored(event.json) }, bytes: whole };
+  const body = { ...check, event: parseStored(event.json) };
+  // As it will be written: a number like 1e20 takes more room there than in what was published.
+  const bytes = bytesOf(JSON.stringify(body));
+  return bytes > MESSAGE_BYTES_MAX
+    ? { event, body: check, bytes: bytesOf(JSON.stringify(check)) }
+    : { event, body, bytes };
 }
 
 function bytesOf(text: string): number {

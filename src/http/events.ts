@@ -15,6 +15,7 @@ import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
 import { tailResponse } from './tails.ts';
 import { unknownTopic } from './topics.ts';
+import { requireStill } from './watch.ts';
 
 /** Reading: a page as JSON, a range as a stream, one event. Events go out as the log has them, unparsed. */
 
@@ -128,8 +129,13 @@ export const eventsRoutes: Route[] = [
       }
       const read = async (part: ReadRequest) => filteredPage(await look(part), filter, part.order);
       const page = await read(asked);
+      if (asked.waitMs > 0) await requireStill(context);
       if (!streams) return pageResponse(page);
-      return linesResponse(linesOf(read, asked, page, query.limit ?? Number.POSITIVE_INFINITY));
+      const readOn = async (part: ReadRequest) => {
+        await requireStill(context);
+        return read(part);
+      };
+      return linesResponse(linesOf(readOn, asked, page, query.limit ?? Number.POSITIVE_INFINITY));
     },
   }),
 

@@ -18,6 +18,7 @@ import { nameField } from './fields.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { unknownSubscription } from './subscription-problems.ts';
+import { requireStill, watchCaller } from './watch.ts';
 
 /** Pulling: any program asks for events, and says of each what became of it. */
 
@@ -89,6 +90,8 @@ const pull = route({
     // Who hangs up while he waits takes no events with him.
     const hangUp = () => hub.background(subscription.hangUp(puller));
     request.signal.addEventListener('abort', hangUp);
+    // Nor does one whose key has ended meanwhile.
+    const unwatch = watchCaller(context, hangUp);
     try {
       const asked = {
         v: 1 as const,
@@ -98,8 +101,10 @@ const pull = route({
         mayRead: readable(context.caller.scopes),
       };
       const pulled = pulledOrRefuse(await subscription.pull(asked), name, context);
+      if (body.wait > 0) await requireStill(context);
       return pullResponse(await transformed(pulled, subscription), pulled.ackDeadlineMs);
     } finally {
+      unwatch();
       request.signal.removeEventListener('abort', hangUp);
     }
   },

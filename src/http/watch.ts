@@ -1,4 +1,5 @@
 import { access, type Context } from './context.ts';
+import { Problem } from './problem.ts';
 
 /** While something streams, it is looked at so often whether its caller still may. Revocations are up to 10 s old then. */
 export const WATCH_MS = 10_000;
@@ -29,4 +30,12 @@ export function watchCaller(
     over = true;
     if (timer !== null) clearTimeout(timer);
   };
+}
+
+/** For an answer that takes its time: its caller's key or token may have ended since. @throws Problem `unauthorized` */
+export async function requireStill({ hub, caller }: Context): Promise<void> {
+  const end = await access(hub).endOf(caller, hub);
+  if (end === null) return;
+  const detail = end === 'expired-key' ? 'The key or token has expired meanwhile.' : 'The key was deleted meanwhile.';
+  throw new Problem('unauthorized', detail, { headers: { 'www-authenticate': 'Bearer error="invalid_token"' } });
 }

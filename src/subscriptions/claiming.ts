@@ -149,6 +149,8 @@ export class Claiming {
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);
     const content = new Map<LogEvent, Leased>();
+    const keys = new Set<string>();
+    const ackDeadlineMs = ackDeadlineOf(this.#core.document.delivery);
     for (const event of most === null
       ? this.#fitting(lease, loaded.events, wanted)
       : asked(loaded.events, wanted, most)) {
@@ -156,11 +158,13 @@ export class Claiming {
       if (entry === undefined) continue;
       const turn = this.#turnOf(lane, lease, event, entry);
       if (turn === null) continue;
+      // Where each is settled by itself nobody sees to it that those of one key go one after the other.
+      if (ackDeadlineMs !== null && turn.key !== null && keys.has(turn.key)) continue;
+      if (turn.key !== null) keys.add(turn.key);
       content.set(event, turn);
       wanted.delete(event.sequence);
     }
     // What is wanted of a key goes one after the other; that less is wanted than there is puts nothing behind anything.
-    const keys = new Set([...content.values()].map(({ key }) => key));
     const isBehind = (key: string) => most === null || keys.has(key);
     // Before what has no slot yet goes back: a cursor that steps back steps over all that was passed after.
     const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], isBehind) : [];
@@ -171,7 +175,6 @@ export class Claiming {
       return { claimed: [], slotLifeMs: 0, send };
     }
     const now = this.#core.now();
-    const ackDeadlineMs = ackDeadlineOf(this.#core.document.delivery);
     sql.setLease(lease.id, {
       ...columnsOf(events.flatMap((event) => content.get(event) ?? [])),
       token,

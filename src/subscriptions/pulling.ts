@@ -3,6 +3,7 @@ import { settledWithin } from '../topics/timeout.ts';
 import type { Claiming, Wanted } from './claiming.ts';
 import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
+import type { SubscriptionDocument } from './document.ts';
 import type { Lanes } from './lanes.ts';
 import type { Leases } from './leases.ts';
 import {
@@ -17,11 +18,16 @@ import { inParallel } from './parallel.ts';
 import type { PulledDelivery, PullRequest, PullResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
 
+/** How long deliveries are held, and how they are given out. */
+type Terms = Pick<Extract<PullResult, { outcome: 'pulled' }>, 'ackDeadlineMs' | 'target'>;
+
 /** Somebody who waits. */
 interface Puller {
   wanted: Wanted;
   mayRead: string[] | null;
   deliveries: PulledDelivery[];
+  /** As the configuration had them when something was handed out last: it may have changed while he waited. */
+  terms: Terms;
   /** It has a delivery, or will have none. */
   first: PromiseWithResolvers<void>;
 }
@@ -61,14 +67,15 @@ export class Pulling {
   async pull({ puller: name, max, waitMs, mayRead }: PullRequest): Promise<PullResult> {
     const { present } = this.#core;
     if (present === null) return { outcome: 'unknown-subscription' };
-    const { delivery, transform } = present.document;
-    if (delivery.kind !== 'pull') return { outcome: 'not-pulled', kind: delivery.kind };
+    const terms = termsOf(present.document);
+    if (terms === null) return { outcome: 'not-pulled', kind: present.document.delivery.kind };
     if (!this.#mayHave(mayRead)) return { outcome: 'unreadable', topics: present.document.topics };
-    const events = transform?.data == null ? max : Math.min(max, PULL_TRANSFORMED_MAX);
+    const events = terms.target.transform?.data == null ? max : Math.min(max, PULL_TRANSFORMED_MAX);
     const puller: Puller = {
       wanted: { events, bytes: LEASE_BYTES_MAX, isFirst: true },
       mayRead,
       deliveries: [],
+      terms,
       first: Promise.withResolvers(),
     };
     const waits = waitMs > 0 && this.#pullers.size < PULLERS_MAX;
@@ -82,8 +89,7 @@ export class Pulling {
     }
     const topics = this.#core.present?.document.topics ?? [];
     if (puller.deliveries.length === 0 && !this.#mayHave(mayRead)) return { outcome: 'unreadable', topics };
-    const { ackDeadlineMs } = delivery;
-    return { outcome: 'pulled', deliveries: puller.deliveries, ackDeadlineMs, target: { kind: 'pull', transform } };
+    return { outcome: 'pulled', deliveries: puller.deliveries, ...puller.terms };
   }
 
   async #wait(puller: Puller, waitMs: number): Promise<void> {
@@ -181,6 +187,7 @@ export class Pulling {
 
   #give(puller: Puller, deliveries: PulledDelivery[]): void {
     puller.deliveries.push(...deliveries);
+    puller.terms = termsOf(this.#core.document) ?? puller.terms;
     const bytes = puller.wanted.bytes - deliveries.reduce((sum, { json }) => sum + json.length, 0);
     const events = puller.wanted.events - deliveries.length;
     puller.wanted = { events, bytes, isFirst: puller.deliveries.length === 0 };
@@ -223,4 +230,10 @@ export class Pulling {
     if (this.#handing > 0 || !this.#lanes.areAtRest) return;
     for (const tell of this.#resting.splice(0)) tell();
   }
+}
+
+/** Null: it is not pulled. */
+function termsOf({ delivery, transform }: SubscriptionDocument): Terms | null {
+  if (delivery.kind !== 'pull') return null;
+  return { ackDeadlineMs: delivery.ackDeadlineMs, target: { kind: 'pull', transform } };
 }

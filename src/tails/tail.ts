@@ -74,7 +74,7 @@ class Tail {
     this.#stop = stop;
     this.#until = endOf(asked.until, first);
     this.#since = asked.from.kind === 'time' ? asked.from.time : null;
-    this.#cursor = asked.from.kind === 'sequence' ? asked.from.sequence - 1 : 0;
+    this.#cursor = before(asked.from, first);
     this.#left = asked.limit ?? Number.POSITIVE_INFINITY;
   }
 
@@ -223,5 +223,18 @@ function endOf(until: Position | null, first: Page): { sequence: number | null; 
       return { sequence: until.sequence, time: null };
     case 'time':
       return { sequence: null, time: until.time };
+  }
+}
+
+/** Up to where nothing is wanted, as far as the first page says. */
+function before(from: Position, { firstSequence, lastSequence }: Page): number {
+  switch (from.kind) {
+    case 'sequence':
+      return from.sequence - 1;
+    case 'latest':
+      return lastSequence;
+    case 'earliest':
+    case 'time':
+      return firstSequence - 1;
   }
 }

@@ -148,6 +148,20 @@ describe('publishing from a source', () => {
     expect(served).toHaveLength(3);
   });
 
+  it('P3: says all that the source had given where a chunk is not published', async () => {
+    let given = 0;
+    function* source() {
+      for (const event of many(2_500)) {
+        given += 1;
+        yield event;
+      }
+    }
+    const { client } = wired(() => problem(403, 'forbidden'));
+    const error = await all(client.publishFrom('orders', source())).catch((thrown: unknown) => thrown);
+    if (!(error instanceof PublishError)) return expect.fail('no PublishError');
+    expect([given, error.rest.length]).toEqual([1_001, 1_001]);
+  });
+
   it('closes the source when the receipts are not read on, or what it gives is refused', async () => {
     let closed = 0;
     function* source() {

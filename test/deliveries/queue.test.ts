@@ -93,6 +93,14 @@ describe('a queue of a consumer', () => {
     },
   );
 
+  it('counts numbers as they will be written, so that one event fails no others of its call', async () => {
+    const json = `{"specversion":"1.0","id":"e1","source":"/t","type":"t","data":[${Array(20_000).fill('1e20').join()}]}`;
+    expect(json.length).toBeLessThan(MESSAGE_BYTES_MAX);
+    const bench = await new QueueBench([event(1, { json }), sized(2, 100)]).run();
+    expect(bench.results).toEqual({ 1: 'delivered', 2: 'delivered' });
+    expect(bench.queued[0]?.event).toBeUndefined();
+  });
+
   it('counts bytes, not characters', async () => {
     const json = JSON.stringify({ specversion: '1.0', id: 'e1', source: '/t', type: 't', data: '€'.repeat(50_000) });
     expect(json.length).toBeLessThan(MESSAGE_BYTES_MAX);

@@ -177,6 +177,15 @@ describe('P2 a tail', () => {
     expect([stream.sequences, stream.ended]).toEqual([[1, 2], true]);
   });
 
+  it('begins behind what is there, also where it ends at a time that is to come', async () => {
+    await publish('a');
+    const until = new Date(Date.now() + 10_000).toISOString();
+    const stream = await open(`?from=latest&until=${until}`);
+    await publish('b');
+    await pass(12_000);
+    expect([stream.sequences, stream.ended]).toEqual([[2], true]);
+  });
+
   it('begins at a time that is to come, and leaves out what comes before', async () => {
     const since = new Date(Date.now() + 10_000).toISOString();
     await publish('a');
@@ -495,6 +504,26 @@ describe('P7 tokens', () => {
     expect((await hub.call('GET', '/v1/topics/orders/events', { key: json.token })).status).toBe(401);
     await pass(20_000);
     for (const stream of streams) expect(stream.lastWord).toEqual({ code: 'revoked-key', after: 1 });
+  });
+
+  it('end with their key where an answer takes its time, too', async () => {
+    await publish(...Array(600).fill('a'));
+    await publish(...Array(600).fill('a'));
+    await hub.call('PUT', '/v1/subscriptions/billing', { body: { topics: ['orders'], delivery: { kind: 'pull' } } });
+    const key = await keyWith('shop', ['read:orders', 'subscriptions:billing']);
+    const poll = hub.call('GET', '/v1/topics/orders/events?after=1200&wait=60s', { key });
+    const pull = hub.call('POST', '/v1/subscriptions/billing/pull', { key, body: { wait: '60s' } });
+    const lines = await request('', { authorization: `Bearer ${key}`, accept: 'application/x-ndjson' });
+    const reader = lines.body?.getReader();
+    expect((await reader?.read())?.done).toBe(false);
+    const deletion = hub.call('DELETE', '/v1/keys/shop');
+    await pass(10);
+    expect((await deletion).status).toBe(204);
+    await expect(reader?.read()).rejects.toThrow('deleted');
+    await pass(20_000);
+    expect((await pull).status).toBe(401);
+    await publish('b');
+    expect((await poll).status).toBe(401);
   });
 
   it('made by the admin die with the admin key', async () => {

@@ -202,6 +202,22 @@ describe('P4: a pull', () => {
     expect(await hub.awaiting(gone)).toMatchObject({ deliveries: [] });
   });
 
+  test('tells who waited of the transform and the deadline under which it was handed out', async () => {
+    const hub = await pulled();
+    const waiting = hub
+      .subscription('billing')
+      .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
+    await hub.clock.advance(1_000);
+    const transform = { data: '{}', headers: null, path: null };
+    await hub.subscribe('billing', { delivery: { ...PULL, ackDeadlineMs: 5_000 }, transform, maxInFlight: 1_000 });
+    await hub.publish('orders', 1);
+    expect(await hub.awaiting(waiting)).toMatchObject({
+      deliveries: [{ sequence: 1 }],
+      ackDeadlineMs: 5_000,
+      target: { transform },
+    });
+  });
+
   test('is not for other kinds', async () => {
     const hub = new Hub();
     await hub.subscribe('billing');
@@ -516,6 +532,21 @@ describe('P2: order where it is pulled', () => {
     expect(sequences(third).sort()).toEqual([4, 5]);
     await ack(hub, [...third, ...first]);
     expect(await balanced(hub, 6)).toMatchObject({ delivered: 6, held: 0 });
+  });
+
+  test('by key one of a key is out at a time, also of those that failed while there was no order', async () => {
+    const hub = await pulled();
+    await hub.publishKeys('orders', ['a', 'a', 'b']);
+    await nack(hub, await pull(hub));
+    await hub.subscribe('billing', { delivery: PULL, maxInFlight: 1_000, ordering: 'key' });
+    const first = await pull(hub);
+    expect(sequences(first)).toEqual([1, 3]);
+    expect(await pull(hub)).toEqual([]);
+    await ack(hub, first);
+    const second = await pull(hub);
+    expect(sequences(second)).toEqual([2]);
+    await ack(hub, second);
+    expect(await balanced(hub, 3)).toMatchObject({ delivered: 3 });
   });
 
   test('by topic one is out at a time, and one that failed comes first', async () => {
