@@ -46,6 +46,7 @@ for (const { name, ok, seconds } of results) {
   console.log(`${ok ? '  ok    ' : '  FAILED'}  ${name.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s`);
 }
 const totals = readTotals(results.map(({ name }) => name));
+for (const failure of totals.failures) console.log(`\n  FAILED  ${failure}`);
 console.log(`\n  ${describeTotals(totals)}`);
 process.exitCode = results.every(({ ok }) => ok) ? 0 : 1;
 

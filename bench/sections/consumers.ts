@@ -40,7 +40,7 @@ export const queue = sectionOf(QUEUE);
 export const service = sectionOf(SERVICE);
 
 async function backlog({ hub, floor, quick, row }: Bench, { name, what, delivery, path }: Way): Promise<void> {
-  const count = quick ? 2_000 : 10_000;
+  const count = quick ? 2_000 : 8_000;
   const [topic, subscription] = [`bench.${name}`, `bench-${name}`];
   await hub.makeTopic(topic);
   await hub.subscribeWith(subscription, topic, delivery, IN_FLIGHT);

@@ -2594,7 +2594,7 @@ export interface SubscriptionConfig {
    */
   ordering?: 'none' | 'key' | 'topic';
   /**
-   * Deliveries under way: 64 by default; of the kind `pull`, those handed out, 1000.
+   * Deliveries under way: 64 by default; of the kinds `queue` and `pull`, 1000.
    */
   maxInFlight?: number;
   retry?: {

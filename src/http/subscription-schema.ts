@@ -23,9 +23,8 @@ export const ATTEMPTS_AGE_MAX_MS = 90 * 24 * 3_600_000;
 const DEFAULT_DISABLE_AFTER = '5d';
 const DEFAULT_ATTEMPTS = 10_000;
 const DEFAULT_ATTEMPTS_AGE = '7d';
-const DEFAULT_IN_FLIGHT = 64;
-/** Several workers hold a hundred each, for as long as their work takes. */
-const DEFAULT_PULLED_OUT = 1_000;
+/** Where the hub makes the calls, and where consumers take many at a time at their own pace: out of a queue, or by pulling. */
+const DEFAULT_IN_FLIGHT = { webhook: 64, service: 64, queue: 1_000, pull: 1_000 };
 const DEFAULT_SCHEDULE = ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'];
 const DEFAULT_JITTER = 0.2;
 
@@ -85,7 +84,7 @@ export const subscriptionBody = z
       .max(IN_FLIGHT_MAX)
       .optional()
       .describe(
-        `Deliveries under way: ${DEFAULT_IN_FLIGHT} by default; of the kind \`pull\`, those handed out, ${DEFAULT_PULLED_OUT}.`,
+        `Deliveries under way: ${DEFAULT_IN_FLIGHT.webhook} by default; of the kinds \`queue\` and \`pull\`, ${DEFAULT_IN_FLIGHT.pull}.`,
       ),
     retry: z
       .strictObject({
@@ -134,7 +133,7 @@ export function toDocument(body: SubscriptionBody): SubscriptionDocument {
     filter: toFilter(body.filter),
     transform: toTransform(body.transform),
     ordering: body.ordering,
-    maxInFlight: body.maxInFlight ?? (body.delivery.kind === 'pull' ? DEFAULT_PULLED_OUT : DEFAULT_IN_FLIGHT),
+    maxInFlight: body.maxInFlight ?? DEFAULT_IN_FLIGHT[body.delivery.kind],
     retry: { scheduleMs: body.retry.schedule, jitter: body.retry.jitter },
     disableAfterMs: body.disableAfter,
     attempts: { maxCount: body.attempts.maxCount, maxAgeMs: body.attempts.maxAge },

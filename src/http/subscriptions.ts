@@ -8,6 +8,7 @@ import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
 import { putGuarded } from './guard.ts';
 import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
+import { namedPage } from './named-page.ts';
 import { invalid, Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, secretUnreadable, unknownSubscription } from './subscription-problems.ts';
@@ -22,10 +23,6 @@ const scopes = 'subscriptions:{name}';
 const params = { name: nameField };
 const needs = ({ name }: { name: string }) => [{ scope: 'subscriptions' as const, on: name }];
 
-/** Names looked through for one page: a key that may see few of many subscriptions gets short pages. */
-const NAMES_EXAMINED_MAX = 10_000;
-const NAMES_AT_ONCE = 500;
-
 const list = route({
   method: 'GET',
   path: '/v1/subscriptions',
@@ -37,33 +34,17 @@ const list = route({
   scopes: 'lists what `subscriptions:GLOB` of the key matches',
   responses: { 200: listOf(subscriptionAnswer) },
   handler: async ({ query }, context) => {
-    const { names, next } = await readableNames(context, nameIn(query.cursor), query.limit);
+    const catalog = new Catalog(context.hub.db);
+    const { names, next } = await namedPage(query, {
+      namesAfter: (name, limit) => catalog.subscriptionsAfter(name, limit),
+      maySee: (name) => context.may({ scope: 'subscriptions', on: name }),
+    });
     const views = await mapBounded(names, (name) => context.hub.subscription(name).describe());
     // The catalogue is a mirror: one deleted a moment ago may still be in it.
     const items = views.filter((view) => view !== null).map((view) => subscriptionOut(view));
     return { status: 200, body: { items, next } };
   },
 });
-
-async function readableNames(
-  context: Context,
-  after: string,
-  limit: number,
-): Promise<{ names: string[]; next: string | null }> {
-  const catalog = new Catalog(context.hub.db);
-  const names: string[] = [];
-  let last = after;
-  for (let examined = 0; examined < NAMES_EXAMINED_MAX; examined += NAMES_AT_ONCE) {
-    const page = await catalog.subscriptionsAfter(last, NAMES_AT_ONCE);
-    for (const name of page) {
-      if (names.length === limit) return { names, next: cursorOf([last]) };
-      last = name;
-      if (context.may({ scope: 'subscriptions', on: name })) names.push(name);
-    }
-    if (page.length < NAMES_AT_ONCE) return { names, next: null };
-  }
-  return { names, next: cursorOf([last]) };
-}
 
 /** The name a list goes on after. */
 function nameIn(cursor: string | undefined): string {

@@ -4,9 +4,10 @@ import { isReservedTopic } from '../events/names.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
+import { listOf, listQuery, nameField } from './fields.ts';
 import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
+import { namedPage } from './named-page.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import {
@@ -104,8 +105,11 @@ export const topicsRoutes: Route[] = [
     scopes: 'any: lists what the key may see',
     responses: { 200: listOf(topicAnswer) },
     handler: async ({ query }, context) => {
-      const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
-      const { names, next } = await namesToList(context, after, query.limit);
+      const catalog = new Catalog(context.hub.db);
+      const { names, next } = await namedPage(query, {
+        namesAfter: (name, limit) => catalog.topicsAfter(name, limit),
+        maySee: (name) => context.may(toSee(name)),
+      });
       const described = await mapBounded(names, (name) => context.hub.topic(name).describe());
       // The catalogue is a mirror: a topic deleted a moment ago may still stand in it.
       const items = described.filter((topic) => topic !== null).map(topicOut);
@@ -147,27 +151,3 @@ export const topicsRoutes: Route[] = [
     },
   }),
 ];
-
-/** Names looked through for one page at most: a key that may see few of many topics gets short pages. */
-const NAMES_EXAMINED_MAX = 10_000;
-const NAMES_AT_ONCE = 500;
-
-async function namesToList(
-  context: { hub: { db: ConstructorParameters<typeof Catalog>[0] }; may(need: Needed): boolean },
-  after: string,
-  limit: number,
-): Promise<{ names: string[]; next: string | null }> {
-  const catalog = new Catalog(context.hub.db);
-  const names: string[] = [];
-  let last = after;
-  for (let examined = 0; examined < NAMES_EXAMINED_MAX; examined += NAMES_AT_ONCE) {
-    const page = await catalog.topicsAfter(last, NAMES_AT_ONCE);
-    for (const name of page) {
-      if (names.length === limit) return { names, next: cursorOf([last]) };
-      last = name;
-      if (context.may(toSee(name))) names.push(name);
-    }
-    if (page.length < NAMES_AT_ONCE) return { names, next: null };
-  }
-  return { names, next: cursorOf([last]) };
-}

@@ -1,5 +1,11 @@
 import type { Core } from './core.ts';
-import { ATTEMPT_ROWS_AT_ONCE, ATTEMPT_ROWS_MAX, TRIMMED_BY_SWEEP, TRIMMED_WITH_EACH } from './limits.ts';
+import {
+  ATTEMPT_ROWS_AT_ONCE,
+  ATTEMPT_ROWS_MAX,
+  LEASE_EVENTS_MAX,
+  TRIMMED_BY_SWEEP,
+  TRIMMED_WITH_EACH,
+} from './limits.ts';
 import type { AttemptsQuery, AttemptView, DeliveryOutcome, RequestDifference, SharedRequest } from './protocol.ts';
 import type { AttemptsRow, LaneRow } from './rows.ts';
 import { requestOf } from './sent-requests.ts';
@@ -17,7 +23,7 @@ interface Kept {
   since: number;
 }
 
-/** What was tried: one row a settle, trimmed as new ones come. */
+/** What was tried: rows of what was settled together, trimmed as new ones come. */
 export class Attempts {
   readonly #core: Core;
   readonly #stats: StatKeeping;
@@ -54,7 +60,13 @@ export class Attempts {
         ...(outcome.request === undefined ? {} : { request: outcome.request }),
       });
     }
-    if (attempts.length === 0) return;
+    for (let first = 0; first < attempts.length; first += LEASE_EVENTS_MAX) {
+      this.#add(lane, attempts.slice(first, first + LEASE_EVENTS_MAX), request);
+    }
+  }
+
+  /** A row of them: few enough that it fits into one, whatever was answered. */
+  #add(lane: LaneRow, attempts: Recorded[], request: SharedRequest | null): void {
     const { sql } = this.#core;
     const last = sql.lastAttempts();
     const sequences = attempts.map((attempt) => attempt.sequence);

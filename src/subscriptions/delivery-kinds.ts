@@ -1,6 +1,6 @@
 import type { Delivery, RateLimit, WebhookDelivery } from './document.ts';
-import { LEASE_EVENTS_MAX, PULL_EVENTS_MAX } from './limits.ts';
-import { leaseSize } from './retry.ts';
+import { CALLED_EVENTS_MAX, LEASE_EVENTS_MAX, PULL_EVENTS_MAX } from './limits.ts';
+import { callsIn, leaseSize } from './retry.ts';
 
 /** What the core has to know of the kinds of delivery, and all that it knows of them. */
 
@@ -26,14 +26,22 @@ export function attemptMaxMs(delivery: Delivery): number {
   }
 }
 
+/** How events of a lease go out: `alone`, each takes a call of its own; `swift`, calls have taken no time of late. */
+interface Going {
+  alone: boolean;
+  swift: boolean;
+}
+
 /** How many events a lease may hold so that whoever claims it can finish them in its time. */
-export function leaseEventsMax(delivery: Delivery): number {
+export function leaseEventsMax(delivery: Delivery, { alone, swift }: Going): number {
   switch (delivery.kind) {
     case 'webhook':
+      return swift ? LEASE_EVENTS_MAX : leaseSize(delivery.timeoutMs);
     case 'service':
-      return leaseSize(delivery.timeoutMs);
+      if (alone) return swift ? LEASE_EVENTS_MAX : leaseSize(delivery.timeoutMs);
+      return swift ? CALLED_EVENTS_MAX : Math.min(CALLED_EVENTS_MAX, delivery.maxBatch * callsIn(delivery.timeoutMs));
     case 'queue':
-      return LEASE_EVENTS_MAX;
+      return CALLED_EVENTS_MAX;
     case 'pull':
       return PULL_EVENTS_MAX;
   }

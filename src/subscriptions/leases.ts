@@ -9,7 +9,6 @@ import {
   CLAIM_LIFE_MS,
   CLAIMS_MAX,
   FIRST_RESEND_MS,
-  LEASE_EVENTS_MAX,
   LEASE_EVENTS_MIN,
   LEASES_WANTED,
   LEASES_WANTED_SWIFT,
@@ -46,12 +45,12 @@ export class Leases {
   }
 
   /**
-   * How many events a lease may hold: what the consumer can finish even if each runs into its timeout; where the
+   * How many events a lease may hold: what the consumer can finish even if each call runs into its timeout; where the
    * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
    */
   get #size(): number {
-    const size = leaseEventsMax(this.#core.document.delivery);
-    return Math.min(this.swift ? LEASE_EVENTS_MAX : size, this.#pacedSize);
+    const { delivery, ordering } = this.#core.document;
+    return Math.min(leaseEventsMax(delivery, { alone: ordering !== 'none', swift: this.swift }), this.#pacedSize);
   }
 
   /** Has the present target answered swiftly of late? */
@@ -61,7 +60,7 @@ export class Leases {
 
   /** How many retries a lease may hold. */
   get retriesMax(): number {
-    return Math.min(leaseEventsMax(this.#core.document.delivery), this.#pacedSize);
+    return Math.min(leaseEventsMax(this.#core.document.delivery, { alone: true, swift: false }), this.#pacedSize);
   }
 
   /**

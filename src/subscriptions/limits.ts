@@ -12,6 +12,8 @@ export const RENEW_REPLAY_EVERY_MS = 750;
 export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
+/** The same where many go in one call, to a consumer Worker or its queue. */
+export const CALLED_EVENTS_MAX = 500;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
 /** Events and bytes in a request of the format `batch`, which is a lease of its own; one event may be larger. */
 export const BATCH_EVENTS_MAX = LEASE_EVENTS_MAX;

@@ -41,5 +41,10 @@ export function longestDelay(retry: { scheduleMs: number[]; jitter: number }): n
 
 /** How many events a lease may hold so that the consumer's pool can finish it even if each runs into its timeout. */
 export function leaseSize(timeoutMs: number): number {
-  return Math.max(1, Math.min(LEASE_EVENTS_MAX, POOL_SIZE * Math.floor(LEASE_WORK_MS / timeoutMs)));
+  return Math.min(LEASE_EVENTS_MAX, callsIn(timeoutMs));
+}
+
+/** How many calls the consumer's pool can make in the time for a lease, even if each runs into its timeout; one at least. */
+export function callsIn(timeoutMs: number): number {
+  return Math.max(1, POOL_SIZE * Math.floor(LEASE_WORK_MS / timeoutMs));
 }

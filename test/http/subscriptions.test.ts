@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { NAMED_PAGE_MAX } from '../../src/http/named-page.ts';
 import { withoutSecret } from '../../src/subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
@@ -328,6 +329,19 @@ describe('a subscription', () => {
     expect(first.body).toMatchObject({ items: [{ name: 'billing-a' }], next: expect.any(String) });
     const second = await hub.call('GET', `/v1/subscriptions?limit=2&cursor=${first.body.next}`, undefined, { key });
     expect(second.body).toMatchObject({ items: [{ name: 'billing-c' }], next: null });
+  });
+
+  it('is in a list that asks so many objects and no more, and says where it goes on', async () => {
+    const names = Array.from({ length: NAMED_PAGE_MAX + 1 }, (_, index) => `s${String(index).padStart(4, '0')}`);
+    for (const name of names) {
+      await hub.d1.prepare('INSERT INTO subscriptions (name, created_at, version) VALUES (?, 1, 1)').bind(name).run();
+      hub.subscription(name).describe.mockResolvedValue(view(DOCUMENT, { name }));
+    }
+    const first = await hub.call('GET', '/v1/subscriptions?limit=1000');
+    expect(first.body).toMatchObject({ items: { length: NAMED_PAGE_MAX }, next: expect.any(String) });
+    expect(hub.subscription(names.at(-1) ?? '').describe).not.toHaveBeenCalled();
+    const second = await hub.call('GET', `/v1/subscriptions?limit=1000&cursor=${first.body.next}`);
+    expect(second.body).toMatchObject({ items: [{ name: names.at(-1) }], next: null });
   });
 
   it('is paused, resumed and deleted', async () => {

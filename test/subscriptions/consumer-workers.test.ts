@@ -487,6 +487,23 @@ describe('a consumer Worker behind a service binding', () => {
     expect((await bench.hub.view(NAME)).health.state).toBe('healthy');
   });
 
+  test('P8: that fails all of a large lease with as many words as are kept has its attempts in rows of few', async () => {
+    const bench = new Bench();
+    await bench.subscribe({ ...SERVICE, timeoutMs: 100 }, { maxInFlight: 1_000 });
+    // Each of them takes six bytes in JSON.
+    const reason = '\u0001'.repeat(1_000);
+    bench.handle = (deliveries) => deliveries.map(() => ({ result: 'retry', delay: '1h', reason }));
+    await bench.subscription.pause();
+    await bench.hub.publish('orders', 500);
+    await bench.subscription.resume();
+    await bench.delivering.run(200);
+    expect(await bench.sums()).toMatchObject({ failed: 500, pending: 500 });
+    const rows = bench.hub.rows(NAME, 'SELECT last - first + 1 AS events, length(body) AS bytes FROM attempts');
+    expect(rows.map(({ events }) => Number(events))).toEqual(expect.arrayContaining([50]));
+    expect(Math.max(...rows.map(({ events }) => Number(events)))).toBe(50);
+    expect(Math.max(...rows.map(({ bytes }) => Number(bytes)))).toBeGreaterThan(300_000);
+  });
+
   test('P2: is called in order by key, whatever fails', async () => {
     const bench = new Bench();
     await bench.subscribe(SERVICE, { ordering: 'key' });

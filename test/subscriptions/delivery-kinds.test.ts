@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { leaseEventsMax } from '../../src/subscriptions/delivery-kinds.ts';
 import type { Delivery, PullDelivery, QueueDelivery, ServiceDelivery } from '../../src/subscriptions/document.ts';
+import { leaseSize } from '../../src/subscriptions/retry.ts';
 import { Hub, unlocked, WEBHOOK } from './harness.ts';
 
 const QUEUE: QueueDelivery = {
@@ -46,6 +48,25 @@ describe('P7: a delivery that is no webhook', () => {
     const again = await hub.put('billing', { delivery: WEBHOOK });
     expect(again).toMatchObject({ outcome: 'replaced', secret: expect.stringMatching(/^whsec_/) });
     expect(made).not.toMatchObject({ secret: again.outcome === 'replaced' ? again.secret : '' });
+  });
+});
+
+describe('P6: a lease holds what can be done in its time', () => {
+  const long: ServiceDelivery = { ...SERVICE, timeoutMs: 30_000 };
+  const cases: [delivery: Delivery, alone: boolean, swift: boolean, events: number][] = [
+    [WEBHOOK, false, false, leaseSize(WEBHOOK.timeoutMs)],
+    [WEBHOOK, false, true, 50],
+    [{ ...long, maxBatch: 5 }, false, false, 2 * 6 * 5],
+    [long, true, false, 2 * 6],
+    [long, true, true, 50],
+    [long, false, true, 500],
+    [{ ...SERVICE, timeoutMs: 1_000 }, false, false, 500],
+    [QUEUE, false, false, 500],
+    [PULL, false, false, 1_000],
+  ];
+
+  test.each(cases)('%j, each alone: %j, swift: %j: %i events', (delivery, alone, swift, events) => {
+    expect(leaseEventsMax(delivery, { alone, swift })).toBe(events);
   });
 });
 
