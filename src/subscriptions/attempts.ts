@@ -2,7 +2,7 @@ import type { Core } from './core.ts';
 import {
   ATTEMPT_ROWS_AT_ONCE,
   ATTEMPT_ROWS_MAX,
-  LEASE_EVENTS_MAX,
+  ATTEMPTS_PER_ROW_MAX,
   TRIMMED_BY_SWEEP,
   TRIMMED_WITH_EACH,
 } from './limits.ts';
@@ -60,8 +60,8 @@ export class Attempts {
         ...(outcome.request === undefined ? {} : { request: outcome.request }),
       });
     }
-    for (let first = 0; first < attempts.length; first += LEASE_EVENTS_MAX) {
-      this.#add(lane, attempts.slice(first, first + LEASE_EVENTS_MAX), request);
+    for (let first = 0; first < attempts.length; first += ATTEMPTS_PER_ROW_MAX) {
+      this.#add(lane, attempts.slice(first, first + ATTEMPTS_PER_ROW_MAX), request);
     }
   }
 

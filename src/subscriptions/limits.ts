@@ -84,6 +84,8 @@ export const LOOK_AGAIN_MS = 50;
 /** Rows of attempts, of the oldest, looked at with each that comes, and in a sweep, for those not kept any more. */
 export const TRIMMED_WITH_EACH = 2;
 export const TRIMMED_BY_SWEEP = 5_000;
+/** Attempts in a row: their answers and errors are kept, which are as much as 12 KB each, and a row has 2 MB. */
+export const ATTEMPTS_PER_ROW_MAX = 100;
 /** Attempt rows read at a time, and looked at for one page of a listing. */
 export const ATTEMPT_ROWS_AT_ONCE = 50;
 export const ATTEMPT_ROWS_MAX = 500;
