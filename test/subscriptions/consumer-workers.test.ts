@@ -384,6 +384,22 @@ describe('what the queue of a consumer gives up on', () => {
     expect((await bench.hub.view(NAME)).dead).toBe(0);
   });
 
+  test('P4: of a former subscription of the name is a letter that is in no sums of the one there is', async () => {
+    const bench = new Bench();
+    await bench.subscribe(QUEUE);
+    await bench.hub.publish('orders', 2);
+    await bench.delivering.run(50);
+    const [former = expect.fail()] = bench.taken();
+    await bench.hub.awaiting(bench.subscription.remove());
+    await bench.hub.advance(10);
+    await bench.subscribe(QUEUE, { from: { kind: 'earliest' } });
+    await bench.delivering.run(50);
+    expect(sequencesOf(bench.taken())).toEqual([1, 2]);
+    expect(await bench.giveUp(former)).toBe('ack');
+    expect(await bench.letters()).toEqual([{ sequence: 1, reason, attempts: 1, lastError }]);
+    expect(await bench.sums()).toMatchObject({ delivered: 2, dead: 0 });
+  });
+
   test('P4: of a subscription that is gone is kept all the same', async () => {
     const bench = new Bench();
     await bench.subscribe(QUEUE);
