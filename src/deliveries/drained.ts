@@ -74,7 +74,7 @@ async function bury(queued: QueuedEvent, { subscription, topic: log, letters, ..
   else ports.log('error', NOTHING_LEFT, { subscription: name, topic, sequence });
 }
 
-const FORGED = 'A message in a dead letter queue is not as the hub sealed it, and is dropped: somebody else wrote it.';
+const FORGED = 'A message in a dead letter queue is not as the hub sealed it, and is dropped.';
 const NOTHING_LEFT = 'A consumer gave up on an event that its topic has no more: nothing is left of it to keep.';
 
 function orphan({ subscription, topic, sequence, attempt, sentAt }: QueuedEvent, json: string): DeadLetter {
