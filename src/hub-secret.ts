@@ -21,6 +21,11 @@ const ID_BYTES = 4;
 /** Whose key gives a secret its id. */
 export const SEALING = 'millrace webhook secrets v1';
 export const SIGNING = 'millrace keys v1';
+/** Seals what consumers' queues are given. */
+export const QUEUEING = 'millrace queue messages v1';
+
+export const NO_HUB_SECRET =
+  'HUB_SECRET is not base64 of at least 32 random bytes (openssl rand -base64 32), or several of these, comma separated.';
 
 /** The secrets in HUB_SECRET, the first first; null if it is anything else. */
 export function hubSecrets(text: string): [HubSecret, ...HubSecret[]] | null {

@@ -1,4 +1,4 @@
-import type { Clock, Log, Random } from './platform.ts';
+import type { Clock, Hmac, Log, Random } from './platform.ts';
 import type { Socket } from './tails/ports.ts';
 
 /** The ports of platform.ts as Workers have them: real time, real chance, JSON lines. */
@@ -14,6 +14,18 @@ export const random: Random = {
   fraction: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / UINT32_RANGE,
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
 };
+
+/** The key is imported once. */
+export function hmacUnder(key: Uint8Array): Hmac {
+  // The key itself and no promise of it: one request can't wait for what another began.
+  let imported: CryptoKey | null = null;
+  return async (message) => {
+    imported ??= await crypto.subtle.importKey('raw', key, HMAC_SHA256, false, ['sign']);
+    return new Uint8Array(await crypto.subtle.sign(HMAC_SHA256.name, imported, message));
+  };
+}
+
+const HMAC_SHA256 = { name: 'HMAC', hash: 'SHA-256' };
 
 const WRITE = { info: console.log, warn: console.warn, error: console.error };
 

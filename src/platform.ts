@@ -39,6 +39,9 @@ export interface Random {
   bytes(length: number): Uint8Array;
 }
 
+/** The HMAC-SHA-256 of a message under one key. */
+export type Hmac = (message: Uint8Array) => Promise<Uint8Array>;
+
 /** Keeps the object or Worker alive until `task` has settled (`ctx.waitUntil`). */
 export type Background = (task: Promise<unknown>) => void;
 

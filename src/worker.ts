@@ -4,12 +4,13 @@ import { DeadLetters } from './dead-letters/letters.ts';
 import { trim } from './dedup/trim.ts';
 import { bindingsOf } from './deliveries/bindings.ts';
 import { deliverLease } from './deliveries/consumer.ts';
-import { drain, readQueued } from './deliveries/drained.ts';
+import { drain, isQueued } from './deliveries/drained.ts';
 import { handleHandshake, isHandshakeMessage, namedHub } from './deliveries/handshake.ts';
+import { sealsOf } from './deliveries/seal.ts';
 import { DEFAULT_RESOLVER, urlGuard } from './deliveries/url-guard.ts';
 import type { Env } from './env.ts';
 import { handleRequest } from './http/app.ts';
-import { clock, log } from './platform-workers.ts';
+import { clock, hmacUnder, log } from './platform-workers.ts';
 import { subscriptionName } from './subscriptions/names.ts';
 import { topicLogName } from './topics/names.ts';
 import { VERSION } from './version.ts';
@@ -34,6 +35,7 @@ export default {
       letters: new DeadLetters(env.DB),
       fetch: (url: string, init: RequestInit) => fetch(url, init),
       bindings: bindingsOf(env),
+      seals: sealsOf(env.HUB_SECRET ?? '', hmacUnder),
       clock,
       log,
       guard: urlGuard(
@@ -51,9 +53,8 @@ export default {
     // Not awaited: where the platform lets the next message start before this one's waitUntil is done, it should.
     for (const message of batch.messages) {
       const { body } = message;
-      const queued = readQueued(body);
-      if (queued !== null) {
-        drained.push(drain(queued, message, ports));
+      if (isQueued(body)) {
+        drained.push(drain(body, message, ports));
         continue;
       }
       ctx.waitUntil(isHandshakeMessage(body) ? handleHandshake(body, ports) : deliverLease(body, ports));

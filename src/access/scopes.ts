@@ -1,7 +1,9 @@
 import { globMatches } from '../events/globs.ts';
-import { isName, isTopicPattern, patternCovers } from '../events/names.ts';
+import { isBindingName, isName, isTopicPattern, patternCovers } from '../events/names.ts';
 
 const PATTERN_SCOPES = ['publish', 'read', 'topics'] as const;
+/** By the names that they are globs of. */
+const GLOB_SCOPES = { subscriptions: isName, bindings: isBindingName } as const;
 const PLAIN_SCOPES = [
   'replays',
   'dead-letters',
@@ -14,14 +16,15 @@ const PLAIN_SCOPES = [
 ] as const;
 
 type PatternScope = (typeof PATTERN_SCOPES)[number];
+type GlobScope = keyof typeof GLOB_SCOPES;
 type PlainScope = (typeof PLAIN_SCOPES)[number];
 
-/** What a request needs. `on` is a topic or a topic pattern, for `subscriptions` the subscription's name. */
-export type Need = { scope: PatternScope | 'subscriptions'; on: string } | { scope: PlainScope };
+/** What a request needs. `on` is a topic or a topic pattern; for `subscriptions` and `bindings` the name of one. */
+export type Need = { scope: PatternScope | GlobScope; on: string } | { scope: PlainScope };
 
 export const SCOPE_FORMS = [
   ...PATTERN_SCOPES.map((scope) => `${scope}:PATTERN`),
-  'subscriptions:GLOB',
+  ...Object.keys(GLOB_SCOPES).map((scope) => `${scope}:GLOB`),
   ...PLAIN_SCOPES,
 ].join(', ');
 
@@ -29,7 +32,7 @@ export const SCOPE_FORMS = [
 export function isScope(scope: string): boolean {
   const [kind, target] = split(scope);
   if (target === null) return PLAIN_SCOPES.some((plain) => plain === kind);
-  if (kind === 'subscriptions') return isName(target.replaceAll('*', 'x'));
+  if (isGlobScope(kind)) return GLOB_SCOPES[kind](target.replaceAll('*', 'x'));
   return PATTERN_SCOPES.some((known) => known === kind) && isTopicPattern(target);
 }
 
@@ -39,7 +42,7 @@ export function allows(scopes: readonly string[], need: Need): boolean {
     if (scope === 'admin' || scope === need.scope) return true;
     const [kind, target] = split(scope);
     if (kind !== need.scope || target === null || !('on' in need)) return false;
-    return kind === 'subscriptions' ? globMatches(target, need.on) : patternCovers(target, need.on);
+    return isGlobScope(kind) ? globMatches(target, need.on) : patternCovers(target, need.on);
   });
 }
 
@@ -55,6 +58,10 @@ export function readable(scopes: readonly string[]): string[] | null {
 /** How a need is written in a key's scopes, for messages. */
 export function describeNeed(need: Need): string {
   return 'on' in need ? `${need.scope}:${need.on}` : need.scope;
+}
+
+function isGlobScope(kind: string): kind is GlobScope {
+  return Object.hasOwn(GLOB_SCOPES, kind);
 }
 
 function split(scope: string): [kind: string, target: string | null] {

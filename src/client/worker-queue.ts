@@ -47,7 +47,13 @@ export class QueueConsumer {
   }
 
   /** @throws Reject where a claim check leads to nothing, and whatever keeps the hub from answering */
-  async #handed({ sentAt: _sentAt, ackId: _ackId, event, ...delivery }: QueuedEvent): Promise<HandedEvent> {
+  async #handed({
+    sentAt: _sentAt,
+    ackId: _ackId,
+    seal: _seal,
+    event,
+    ...delivery
+  }: QueuedEvent): Promise<HandedEvent> {
     return { ...delivery, event: event ?? (await this.#link().event(delivery.topic, delivery.sequence)) };
   }
 

@@ -1,4 +1,5 @@
 import type { ClaimResult, LeaseMessage } from '../subscriptions/protocol.ts';
+import { clipped } from './clipped.ts';
 import { type LeaseHolder, type LeasePorts, LeaseRun } from './lease-run.ts';
 import { type WayPorts, wayOf } from './ways.ts';
 
@@ -14,7 +15,7 @@ export interface ConsumerPorts extends WayPorts, LeasePorts {
  */
 export async function deliverLease(message: unknown, ports: ConsumerPorts): Promise<void> {
   if (!isLeaseMessage(message)) {
-    ports.log('error', 'A queue message is no lease of this version and is dropped.', { dropped: message });
+    ports.log('error', 'A queue message is no lease of this version and is dropped.', { dropped: clipped(message) });
     return;
   }
   const { subscription, lease } = message;

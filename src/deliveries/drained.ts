@@ -2,18 +2,26 @@ import type { DeadLetter, DeadLetters } from '../dead-letters/letters.ts';
 import type { QueuedEvent } from '../events/handed.ts';
 import { queuedEvent } from '../events/handing.ts';
 import { deadLetterId } from '../events/ids.ts';
+import { NO_HUB_SECRET } from '../hub-secret.ts';
 import type { Log } from '../platform.ts';
 import { GIVEN_UP } from '../subscriptions/consumer-deaths.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
+import { clipped } from './clipped.ts';
+import type { Seals } from './seal.ts';
 
-/** The dead letter queues of consumers' own queues drain into the hub's dead letters: all that died is in one place. */
+/**
+ * The dead letter queues of consumers' own queues drain into the hub's dead letters: all that died is in one place. What the
+ * hub has not sealed itself is not believed, whoever put it there.
+ */
 
 export interface DrainPorts {
   subscription: (name: string) => Pick<SubscriptionApi, 'consumerDied'>;
   topic: (name: string) => Pick<TopicLogApi, 'eventsAt'>;
   letters: Pick<DeadLetters, 'put'>;
   log: Log;
+  /** Null: HUB_SECRET is none, so that nothing can be verified. */
+  seals: Pick<Seals, 'verify'> | null;
 }
 
 /** Of the platform's `Message` what is used here. */
@@ -28,22 +36,29 @@ export interface DrainedMessage {
 const DELAY_STEP_S = 10;
 const DELAY_MAX_S = 3_600;
 
-/** The event in a message that a consumer's queue gave up on; null: it is none of the hub's. */
-export function readQueued(body: unknown): QueuedEvent | null {
+/** True of what a consumer's queue gave up on, as far as its shape goes. */
+export function isQueued(body: unknown): body is QueuedEvent {
   // The hub's own messages, which are by far the most, have no topic.
-  if (typeof body !== 'object' || body === null || !('topic' in body)) return null;
-  const parsed = queuedEvent.safeParse(body);
-  return parsed.success ? parsed.data : null;
+  return typeof body === 'object' && body !== null && 'topic' in body && queuedEvent.safeParse(body).success;
 }
 
-/** Makes a dead letter of it, once however often it comes. Where nothing can keep it now it comes again. Never throws. */
+/**
+ * Makes a dead letter of it, once however often it comes; of what the hub has not sealed nothing becomes. Where nothing can
+ * keep it now, or tell whose it is, it comes again. Never throws.
+ */
 export async function drain(queued: QueuedEvent, message: DrainedMessage, ports: DrainPorts): Promise<void> {
+  const named = {
+    subscription: clipped(queued.subscription),
+    topic: clipped(queued.topic),
+    sequence: queued.sequence,
+  };
   try {
-    await bury(queued, ports);
+    if (ports.seals === null) throw new Error(NO_HUB_SECRET);
+    if (await ports.seals.verify(queued)) await bury(queued, ports);
+    else ports.log('warn', FORGED, named);
     message.ack();
   } catch (error) {
-    const { subscription, topic, sequence } = queued;
-    ports.log('warn', 'What a consumer gave up on could not be kept yet.', { subscription, topic, sequence, error });
+    ports.log('warn', 'What a consumer gave up on could not be kept yet.', { ...named, error });
     message.retry({ delaySeconds: Math.min(message.attempts * DELAY_STEP_S, DELAY_MAX_S) });
   }
 }
@@ -59,6 +74,7 @@ async function bury(queued: QueuedEvent, { subscription, topic: log, letters, ..
   else ports.log('error', NOTHING_LEFT, { subscription: name, topic, sequence });
 }
 
+const FORGED = 'A message in a dead letter queue is not as the hub sealed it, and is dropped.';
 const NOTHING_LEFT = 'A consumer gave up on an event that its topic has no more: nothing is left of it to keep.';
 
 function orphan({ subscription, topic, sequence, attempt, sentAt }: QueuedEvent, json: string): DeadLetter {

@@ -1,10 +1,12 @@
 import type { QueuedEvent } from '../events/handed.ts';
 import { parseStored } from '../events/stored.ts';
+import { NO_HUB_SECRET } from '../hub-secret.ts';
 import type { Clock } from '../platform.ts';
 import type { ClaimedEvent, DeliveryOutcome, QueueTarget } from '../subscriptions/protocol.ts';
 import { describeFailure } from './answer.ts';
 import { type Bindings, type ConsumerQueue, missingBinding } from './bindings.ts';
 import { about } from './handed.ts';
+import { SEAL_BYTES, type Seals } from './seal.ts';
 import { Timeouts } from './timeouts.ts';
 import { transformedEvents } from './transforming.ts';
 
@@ -13,6 +15,8 @@ import { transformedEvents } from './transforming.ts';
 export interface QueuePorts {
   bindings: Bindings;
   clock: Clock;
+  /** Null: HUB_SECRET is none, so that nothing can be sealed. */
+  seals: Seals | null;
 }
 
 /** The platform takes 128,000 bytes a message, and in a call 100 messages and 256,000 bytes; its own part is some of that. */
@@ -36,18 +40,18 @@ export async function sendToQueue(
   subscription: string,
   target: QueueTarget,
   events: readonly ClaimedEvent[],
-  { bindings, clock }: QueuePorts,
+  { bindings, clock, seals }: QueuePorts,
 ): Promise<DeliveryOutcome[]> {
   const queue = bindings.queue(target.binding);
-  if (queue === null) {
-    const obstacle = missingBinding(bindings, 'queue', target.binding);
+  if (queue === null || seals === null) {
+    const obstacle = seals === null ? NO_HUB_SECRET : missingBinding(bindings, 'queue', target.binding);
     return events.map(({ topic, sequence }) => ({ kind: 'released', topic, sequence, obstacle }));
   }
   const { members, invalid: outcomes } = await transformedEvents(target.transform, events);
   const sentAt = clock.now();
   const messages: Packed[] = [];
-  for (const event of members) {
-    const packed = pack(subscription, event, sentAt);
+  for (const packed of await Promise.all(members.map((event) => pack(subscription, event, sentAt, seals)))) {
+    const { event } = packed;
     // Whoever followed a claim check would find the event as it was published.
     if (packed.body.event !== undefined || target.transform?.data == null) messages.push(packed);
     else outcomes.push({ kind: 'invalid', topic: event.topic, sequence: event.sequence, error: TOO_LARGE });
@@ -63,20 +67,20 @@ export async function sendToQueue(
 
 const TOO_LARGE = `transform.data makes an event of more than ${MESSAGE_BYTES_MAX} bytes, which is too large for a message`;
 
-/** A message with its event, or a claim check where that is too large. */
-function pack(subscription: string, event: ClaimedEvent, sentAt: number): Packed {
+/** A message with its event, or a claim check where that is too large; sealed. */
+async function pack(subscription: string, event: ClaimedEvent, sentAt: number, seals: Seals): Promise<Packed> {
   const { ackId } = event;
   const check: QueuedEvent = { ...about(subscription, event), sentAt, ...(ackId === undefined ? {} : { ackId }) };
-  const body = { ...check, event: parseStored(event.json) };
+  const whole: QueuedEvent = { ...check, event: parseStored(event.json) };
   // As it will be written: a number like 1e20 takes more room there than in what was published.
-  const bytes = bytesOf(JSON.stringify(body));
-  return bytes > MESSAGE_BYTES_MAX
-    ? { event, body: check, bytes: bytesOf(JSON.stringify(check)) }
-    : { event, body, bytes };
+  const json = jsonOf(whole);
+  const fits = json.length + SEAL_BYTES <= MESSAGE_BYTES_MAX;
+  const [message, sealed] = fits ? [whole, json] : [check, jsonOf(check)];
+  return { event, body: { ...message, seal: await seals.seal(sealed) }, bytes: sealed.length + SEAL_BYTES };
 }
 
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).length;
+function jsonOf(message: QueuedEvent): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message));
 }
 
 /** Messages by the calls that they fit in, in their order. */

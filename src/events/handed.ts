@@ -28,6 +28,8 @@ export interface QueuedEvent extends Handed {
   sentAt: number;
   /** By which it is confirmed, where the subscription wants that. */
   ackId?: string | undefined;
+  /** Of the hub, which knows by it what its dead letter queue brings back. Of no use to anybody else. */
+  seal?: string | undefined;
 }
 
 /** What a consumer answers for one event. */

@@ -27,6 +27,7 @@ export const queuedEvent = z.object({
     .describe('Absent where it is too large for a message: a claim check. The hub has it, under topic and sequence.'),
   sentAt: z.int().describe('When it was given to the queue, milliseconds since the epoch.'),
   ackId: z.string().optional().describe('By which it is confirmed, where the subscription wants that.'),
+  seal: z.string().optional().describe('By which the hub knows what its dead letter queue brings back.'),
 }) satisfies z.ZodType<QueuedEvent>;
 
 const reason = z.string().transform((text) => text.slice(0, REASON_CHARACTERS_MAX));

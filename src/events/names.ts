@@ -20,6 +20,14 @@ export function isTopicName(text: string): boolean {
   return isName(text);
 }
 
+export const BINDING_LENGTH_MAX = 100;
+export const BINDING = /^[A-Za-z_$][\w$]*$/;
+
+/** The name of a binding of the hub's Worker, whether it has that or not. */
+export function isBindingName(text: string): boolean {
+  return text.length <= BINDING_LENGTH_MAX && BINDING.test(text);
+}
+
 export function isReservedTopic(topic: string): boolean {
   return topic.startsWith(RESERVED_PREFIX);
 }

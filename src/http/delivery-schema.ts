@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { headerProblem } from '../deliveries/headers.ts';
 import { formatDuration } from '../events/duration-text.ts';
 import { durationSchema } from '../events/durations.ts';
+import { BINDING, BINDING_LENGTH_MAX } from '../events/names.ts';
 import type { Delivery } from '../subscriptions/document.ts';
 import { BATCH_EVENTS_MAX, LEASE_EVENTS_MAX } from '../subscriptions/limits.ts';
 import { parseSecret } from '../subscriptions/webhook-keys.ts';
@@ -17,7 +18,6 @@ export const HEADER_VALUE_LENGTH_MAX = 2_048;
 export const ACK_DEADLINE_MIN_MS = 1_000;
 export const ACK_DEADLINE_MAX_MS = 12 * 3_600_000;
 export const DELIVERIES_MAX = 1_000;
-export const BINDING_LENGTH_MAX = 100;
 
 const DEFAULT_TIMEOUT = '15s';
 const DEFAULT_ACK_DEADLINE = '30s';
@@ -65,7 +65,7 @@ const rateLimit = rateLimitBody
 const binding = z
   .string()
   .max(BINDING_LENGTH_MAX)
-  .regex(/^[A-Za-z_$][\w$]*$/, "must be the name of a binding of the hub's Worker, like BILLING")
+  .regex(BINDING, "must be the name of a binding of the hub's Worker, like BILLING")
   .describe("The name of a binding of the hub's Worker.");
 
 const webhookBody = z

@@ -75,7 +75,7 @@ export const hubSecretsRoutes: Route[] = [
     tag,
     summary: 'The secrets in HUB_SECRET, by ids, and what depends on each',
     description:
-      'An old one may be removed from HUB_SECRET when no subscription depends on it, and no key that is still to work.',
+      'An old one may be removed from HUB_SECRET when no subscription depends on it, no key that is still to work, and nothing that a queue of a consumer still holds.',
     params: {},
     query: {},
     body: noBody,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
 import type { PutResult } from '../subscriptions/protocol.ts';
+import { mayBind, requireBinding } from './binding-guard.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
@@ -58,7 +59,7 @@ const put = route({
   tag,
   summary: 'Make a subscription, or replace its configuration',
   description:
-    'The 201 is a barrier: every event acknowledged after it is delivered. A paused subscription stays paused; another url enables a disabled one. An omitted secret stays.',
+    'The 201 is a barrier: every event acknowledged after it is delivered. A paused subscription stays paused; another url enables a disabled one. An omitted secret stays. What a binding is given is which events it gets (`topics`, `filter`), what is made of them (`transform`), and what is called with them.',
   params,
   query: {},
   body: subscriptionBody,
@@ -66,7 +67,7 @@ const put = route({
   guarded: true,
   needs,
   needsOfInput: ({ body }) => body.topics.map((on) => ({ scope: 'read' as const, on })),
-  scopes: `${scopes}, and read on every topic pattern it names`,
+  scopes: `${scopes}, and read on every topic pattern it names; bindings:{binding} to make or change what a binding is given`,
   responses: { 200: subscriptionAnswer, 201: subscriptionAnswer },
   problems: [
     'url-not-allowed',
@@ -100,12 +101,22 @@ export async function putSubscription(
   context: Context,
   urlField = 'delivery.url',
 ) {
-  await checkDelivery(body.delivery, context, urlField);
   const subscription = context.hub.subscription(name);
-  const current = async () => (await subscription.describe())?.etag ?? null;
-  const request = { v: 1 as const, name, document: toDocument(body) };
+  const document = toDocument(body);
+  const current = async () => {
+    const present = await subscription.configuration();
+    requireBinding(document, present?.document ?? null, context);
+    return present?.etag ?? null;
+  };
+  let { guard } = context;
+  if (!mayBind(document, context)) {
+    // Before it is said whether there is such a binding; and what was compared with must be what is replaced.
+    await current();
+    if (guard === 'none') guard = 'exists';
+  }
+  await checkDelivery(body.delivery, context, urlField);
   const put = putOrRefuse(
-    await putGuarded(context.guard, current, (ifMatch) => subscription.put({ ...request, ifMatch })),
+    await putGuarded(guard, current, (ifMatch) => subscription.put({ v: 1, name, document, ifMatch })),
   );
   const { outcome, secret } = put;
   const view = await consented(put.view, context);

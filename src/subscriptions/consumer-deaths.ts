@@ -76,7 +76,7 @@ export class ConsumerDeaths {
 
   /** The lane whose delivery it was, and whether that counts it as delivered. What is in no sums any more dies uncounted. */
   #laneOf(
-    { topic, sequence, replay }: ConsumerDeath,
+    { topic, sequence, replay, sentAt }: ConsumerDeath,
     event: LogEvent,
   ): { row: LaneRow; counts: boolean } | 'comes-again' {
     const { sql } = this.#core;
@@ -86,8 +86,9 @@ export class ConsumerDeaths {
     }
     const { status } = this.#views.delivery(topic, event);
     if (COMES_AGAIN.includes(status)) return 'comes-again';
-    // What lies before a seek is in its sums no more.
-    return row !== null && status === 'delivered' && sequence >= row.start
+    // What lies before a seek is in its sums no more, and what a former subscription of the name delivered never was.
+    const isOwn = sentAt >= (this.#core.present?.row.created_at ?? 0);
+    return row !== null && status === 'delivered' && sequence >= row.start && isOwn
       ? { row, counts: true }
       : { row: this.#deaths.uncountedLane(topic), counts: false };
   }

@@ -1,7 +1,7 @@
 import { gcm } from '@noble/ciphers/aes.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
-import { hubSecrets, SEALING } from '../hub-secret.ts';
+import { hubSecrets, NO_HUB_SECRET, SEALING } from '../hub-secret.ts';
 import type { Random } from '../platform.ts';
 
 /** Secrets at rest: AES-256-GCM under a key derived from the Worker secret HUB_SECRET. */
@@ -87,8 +87,5 @@ function damaged(context: string): VaultError {
 }
 
 function noSecret(): VaultError {
-  return new VaultError(
-    'no-secret',
-    'HUB_SECRET is not base64 of at least 32 random bytes (openssl rand -base64 32), or several of these, comma separated.',
-  );
+  return new VaultError('no-secret', NO_HUB_SECRET);
 }

@@ -21,6 +21,13 @@ describe('P7 closed: a key does what its scopes say', () => {
     [['subscriptions:a*b*c'], { scope: 'subscriptions', on: 'a-b-b-c' }, true],
     [['subscriptions:a*b*c'], { scope: 'subscriptions', on: 'a-c' }, false],
     [['subscriptions:ab*ba'], { scope: 'subscriptions', on: 'aba' }, false],
+    [['bindings:BILLING'], { scope: 'bindings', on: 'BILLING' }, true],
+    [['bindings:MAIL_*'], { scope: 'bindings', on: 'MAIL_QUEUE' }, true],
+    [['bindings:MAIL_*'], { scope: 'bindings', on: 'MAIL' }, false],
+    [['bindings:*'], { scope: 'bindings', on: '$any_1' }, true],
+    [['subscriptions:*'], { scope: 'bindings', on: 'billing' }, false],
+    [['bindings:*'], { scope: 'subscriptions', on: 'billing' }, false],
+    [['admin'], { scope: 'bindings', on: 'BILLING' }, true],
     [['replays'], { scope: 'replays' }, true],
     [['replays'], { scope: 'dead-letters' }, false],
     [['admin'], { scope: 'publish', on: 'millrace.system' }, true],
@@ -30,10 +37,18 @@ describe('P7 closed: a key does what its scopes say', () => {
     expect(allows(scopes, need)).toBe(granted);
   });
 
-  it.each(['publish:orders', 'read:>', 'topics:a.*', 'subscriptions:*', 'subscriptions:a-*', 'admin', 'metrics'])(
-    '%s is a scope',
-    (scope) => expect(isScope(scope)).toBe(true),
-  );
+  it.each([
+    'publish:orders',
+    'read:>',
+    'topics:a.*',
+    'subscriptions:*',
+    'subscriptions:a-*',
+    'bindings:*',
+    'bindings:BILLING',
+    'bindings:*_QUEUE',
+    'admin',
+    'metrics',
+  ])('%s is a scope', (scope) => expect(isScope(scope)).toBe(true));
 
   it.each([
     '',
@@ -45,6 +60,12 @@ describe('P7 closed: a key does what its scopes say', () => {
     'admin:x',
     'subscriptions',
     'subscriptions:',
+    'bindings',
+    'bindings:',
+    'bindings:9*',
+    'bindings:MAIL-QUEUE',
+    `bindings:${'A'.repeat(101)}`,
+    'bindings:MAIL\nadmin',
     'root',
     'read:a\nadmin',
   ])('%j is none', (scope) => expect(isScope(scope)).toBe(false));

@@ -13,6 +13,7 @@ import type {
 } from '../../src/subscriptions/protocol.ts';
 import { FakeBindings } from '../support/fake-bindings.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
+import { sealsUnder } from '../support/seals.ts';
 
 /** A consumer's surroundings in a test: a Subscription that keeps books, a receiver by script, a clock that stands still. */
 
@@ -59,6 +60,7 @@ export class Bench {
   readonly settles: (SettleRequest & { at: number })[] = [];
   readonly logs: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
   readonly bindings = new FakeBindings();
+  seals: ConsumerPorts['seals'] = sealsUnder();
   inFlight = 0;
   inFlightMax = 0;
   claims = 0;
@@ -106,6 +108,7 @@ export class Bench {
       log: (level, message, fields) => this.logs.push({ level, message, fields }),
       guard: { check: (url) => this.guard.check(url) },
       bindings: this.bindings,
+      seals: this.seals,
       version: '9.9.9',
     };
   }

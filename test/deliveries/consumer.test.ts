@@ -44,7 +44,21 @@ describe('a lease', () => {
     const bench = new Bench(events(1));
     await deliverLease(message, bench.ports);
     expect(bench.claims).toBe(0);
-    expect(bench.logs).toMatchObject([{ level: 'error' }]);
+    expect(bench.logs).toMatchObject([
+      { level: 'error', fields: { dropped: message === 'x' ? 'x' : JSON.stringify(message) } },
+    ]);
+  });
+
+  it.each([
+    ['long', { secret: 'x'.repeat(100_000) }],
+    ['a long text', 'x'.repeat(100_000)],
+    ['not even JSON', { amount: 1n }],
+    ['nothing at all', undefined],
+  ])('message that is %s is named in the log by its beginning', async (_, message) => {
+    const bench = new Bench(events(1));
+    await deliverLease(message, bench.ports);
+    expect(bench.logs).toMatchObject([{ level: 'error', fields: { dropped: expect.any(String) } }]);
+    expect(JSON.stringify(bench.logs).length).toBeLessThan(500);
   });
 
   it('keeps six requests under way, started in order', async () => {

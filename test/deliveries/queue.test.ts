@@ -65,9 +65,21 @@ describe('a queue of a consumer', () => {
       replay: null,
       redriven: false,
       sentAt: bench.startedAt,
+      seal: expect.any(String),
       event: { specversion: '1.0', id: 'e2', source: '/t', type: 'order.created' },
     });
     expect(new Set(Object.values(bench.results))).toEqual(new Set(['delivered']));
+  });
+
+  it('P7 gets messages that the hub knows again, whole or claim checks, transformed or not', async () => {
+    const transform = { data: 'data & "!"', headers: null, path: null };
+    for (const more of [{}, { transform }]) {
+      const bench = await new QueueBench([sized(1, 100), sized(2, 100, { ackId: 'a', replay: 'r' })], more).run();
+      expect(bench.queued).toHaveLength(2);
+      for (const message of bench.queued) expect(await bench.seals?.verify(structuredClone(message))).toBe(true);
+    }
+    const large = await new QueueBench([sized(1, 1_000_000)]).run();
+    expect(await large.seals?.verify(large.queued[0] ?? expect.fail())).toBe(true);
   });
 
   it('gets no more in a call than it takes', async () => {
@@ -156,6 +168,17 @@ describe('a queue of a consumer', () => {
     await bench.run();
     const obstacle = `The hub's Worker has no queue binding "BILLING_QUEUE" (it is a service binding); it has: none. Add it to wrangler.toml and deploy.`;
     expect(bench.outcomes).toEqual([{ kind: 'released', topic: 'orders', sequence: 1, obstacle }]);
+  });
+});
+
+describe('a queue while HUB_SECRET is none', () => {
+  it('P4 gets nothing that could not be known again; nothing is lost, and no attempt spent', async () => {
+    const bench = new QueueBench(events(1));
+    bench.seals = null;
+    await bench.run();
+    const obstacle = expect.stringContaining('HUB_SECRET is not base64');
+    expect(bench.outcomes).toEqual([{ kind: 'released', topic: 'orders', sequence: 1, obstacle }]);
+    expect(bench.queued).toEqual([]);
   });
 });
 

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { bill } from '../../examples/checkout/src/billing.ts';
 import type { Env } from '../../examples/checkout/src/hub.ts';
 import { sendMail } from '../../examples/checkout/src/mail.ts';
 import { findOrder, placeOrder } from '../../examples/checkout/src/orders.ts';
+import shop from '../../examples/checkout/src/worker.ts';
 import { ROOT } from '../../scripts/hub/wrangler.ts';
 import { type Delivery, type EventOf, Millrace, onceMigration } from '../../src/client/index.ts';
 import { serve } from '../../src/http/app.ts';
@@ -106,6 +108,36 @@ describe('an order', () => {
     fates = ['lost'];
     expect((await place()).status).toBe(200);
     expect(await types()).toEqual(['order.placed']);
+  });
+});
+
+describe('a webhook', () => {
+  const secret = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
+
+  /** As the hub sends it, which signs whatever a subscription is pointed at. */
+  async function hook(name: string, { event }: Delivery): Promise<number> {
+    const body = JSON.stringify(event);
+    const at = new Date();
+    const headers = {
+      'content-type': 'application/cloudevents+json; charset=utf-8',
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1_000)),
+      'webhook-signature': new Webhook(secret).sign('msg_1', at, body),
+    };
+    const secrets = { BILLING_SECRET: secret, MAIL_SECRET: secret };
+    return (await shop.request(`/hooks/${name}`, { method: 'POST', headers, body }, { ...env, ...secrets })).status;
+  }
+
+  it('P7: moves nothing unless it is of the topic of orders', async () => {
+    await place();
+    const placed = await delivered('order.placed');
+    const foreign = { ...placed, event: { ...placed.event, topic: 'others' } };
+    expect(await hook('billing', foreign)).toBe(403);
+    expect(await hook('mail', foreign)).toBe(403);
+    expect([payments(), mails]).toEqual([[], []]);
+    expect(await hook('billing', placed)).toBe(204);
+    expect(await hook('mail', await delivered('order.paid'))).toBe(204);
+    expect(mails).toHaveLength(1);
   });
 });
 

@@ -25,9 +25,12 @@ function database(example: string): { d1: NodeD1; DB: D1Database } {
 }
 
 function handed(sequence: number, more: Partial<StoredEvent> = {}, replay: string | null = null): HandedEvent {
-  const event = storedEvent(sequence, more);
-  return { v: 1, subscription: 's', topic: 'orders', sequence, attempt: 1, replay, redriven: false, event };
+  const event = storedEvent(sequence, { topic: 'shop', ...more });
+  return { v: 1, subscription: 's', topic: event.topic, sequence, attempt: 1, replay, redriven: false, event };
 }
+
+/** Of a topic that is another team's. */
+const FOREIGN = { topic: 'secret' };
 
 describe('examples', () => {
   it.each(['billing', 'analytics'])("%s has the client library's table of once()", (example) => {
@@ -72,6 +75,13 @@ describe('billing', () => {
     expect(await billing.handle([free], { DB }, CONTEXT)).toEqual([result]);
   });
 
+  it('P7 writes no invoice for what another topic says', async () => {
+    const { d1, DB } = database('billing');
+    const result = { result: 'reject', reason: 'Not of the shop, but of secret.' };
+    expect(await billing.handle([handed(1, FOREIGN)], { DB }, CONTEXT)).toEqual([result]);
+    expect(d1.query('SELECT count(*) AS n FROM invoices')).toEqual([{ n: 0 }]);
+  });
+
   it('shows its invoices', async () => {
     const { DB } = database('billing');
     await billing.handle([handed(1)], { DB }, CONTEXT);
@@ -92,8 +102,8 @@ describe('welcome-email', () => {
     MILLRACE_KEY: 'k',
     HUB: { fetch: hub.access().fetch } as unknown as Fetcher,
   };
-  const signedUp = (sequence: number, email: string) =>
-    message({ ...handed(sequence, { data: { email, name: 'Ada' } }), sentAt: 1, ackId: `a${sequence}` });
+  const signedUp = (sequence: number, email: string, topic = 'customers') =>
+    message({ ...handed(sequence, { topic, data: { email, name: 'Ada' } }), sentAt: 1, ackId: `a${sequence}` });
 
   it('sends a mail for each customer and confirms it, once the mail server has it', async () => {
     const mails: { id: string | null; to: string }[] = [];
@@ -109,7 +119,7 @@ describe('welcome-email', () => {
     );
     await welcomeEmail.queue({ messages }, env, CONTEXT);
     expect(mails.map(({ to }) => to)).toEqual(['ada@example.com', 'busy@example.com', 'down@example.com']);
-    expect(mails[0]?.id).toBe('<orders.1@welcome-email>');
+    expect(mails[0]?.id).toBe('<customers.1@welcome-email>');
     expect(hub.asked.map(({ path, body }) => [path.split('/').at(-1), JSON.parse(body ?? '')])).toEqual([
       ['ack', { ackIds: ['a1'] }],
       ['nack', { ackIds: ['a2'], reason: 'The mail server is busy.', delay: '2s' }],
@@ -117,6 +127,14 @@ describe('welcome-email', () => {
       ['nack', { ackIds: ['a4'], reason: '"nobody" is no address.', reject: true }],
     ]);
     expect(messages.map(({ did }) => did)).toEqual(Array(4).fill('ack'));
+  });
+
+  it('P7 writes to nobody because another topic says so', async () => {
+    vi.stubGlobal('fetch', () => expect.fail('A mail was sent.'));
+    hub.asked.length = 0;
+    await welcomeEmail.queue({ messages: [signedUp(1, 'ada@example.com', FOREIGN.topic)] }, env, CONTEXT);
+    const reason = 'Not of customers, but of secret.';
+    expect(hub.asked.map(({ body }) => JSON.parse(body ?? ''))).toEqual([{ ackIds: ['a1'], reason, reject: true }]);
   });
 });
 
@@ -142,6 +160,14 @@ describe('analytics', () => {
       { day: '2026-01-01', type: 'order.paid', events: 2, amount: 300 },
       { day: '2026-01-02', type: 'customer.created', events: 1, amount: 0 },
     ]);
+  });
+
+  it('P7 counts nothing of other topics', async () => {
+    const { DB } = database('analytics');
+    const foreign = message({ ...handed(1, FOREIGN), sentAt: 1 });
+    await analytics.queue({ messages: [foreign] }, { ...hubless, DB }, CONTEXT);
+    expect(foreign.did).toBe('retry');
+    expect(await totals(DB)).toEqual([]);
   });
 
   it('can count anew from zero by a replay, beside live events', async () => {

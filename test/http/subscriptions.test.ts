@@ -259,6 +259,114 @@ describe('PUT /v1/subscriptions/{name}', () => {
     expect(own.status).toBe(403);
   });
 
+  describe('to a binding', () => {
+    const BOUND = { ...MINIMAL, delivery: { kind: 'queue', binding: 'MAIL_QUEUE' } };
+    const OWN = ['subscriptions:billing', 'read:>'];
+    let own: { key: string };
+
+    /** As it is there: what `body` makes. */
+    const isThere = async (body: object, etag = 'e1') => {
+      await put(body);
+      const document = documentPut() ?? expect.fail('It was not put.');
+      hub.subscription('billing').put.mockClear();
+      hub.subscription('billing').configuration.mockResolvedValue({ document, etag, paused: false });
+    };
+
+    beforeEach(() => {
+      hub.bindings.queues.set('MAIL_QUEUE', { sendBatch: async () => undefined });
+      hub.bindings.queues.set('OTHER_QUEUE', { sendBatch: async () => undefined });
+      hub.bindings.services.set('BILLING', { handle: async () => undefined, fetch: async () => new Response() });
+      own = { key: hub.keyWith(...OWN) };
+    });
+
+    it.each([
+      ['queue', 'MAIL_QUEUE'],
+      ['service', 'BILLING'],
+    ])('P7 needs its scope to be made, of the kind %s', async (kind, binding) => {
+      const body = { ...MINIMAL, delivery: { kind, binding } };
+      for (const more of [[], ['bindings:OTHER_*'], ['bindings:mail_queue']]) {
+        const refused = await put(body, { key: hub.keyWith(...OWN, ...more) });
+        const detail = expect.stringContaining(`lacks the scope bindings:${binding}`);
+        expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden', detail } });
+      }
+      expect(documentPut()).toBeUndefined();
+      expect((await put(body, { key: hub.keyWith(...OWN, `bindings:${binding.slice(0, 2)}*`) })).status).toBe(201);
+      expect((await put(MINIMAL, own)).status).toBe(201);
+    });
+
+    it('P7 is refused alike whether there is such a binding or not, to whom it is not granted', async () => {
+      const detail = async (binding: string) => {
+        const refused = await put({ ...MINIMAL, delivery: { kind: 'queue', binding } }, own);
+        expect(refused.status).toBe(403);
+        return String(refused.body.detail).replace(binding, 'X');
+      };
+      expect(await detail('GONE')).toBe(await detail('MAIL_QUEUE'));
+      const known = await put(
+        { ...MINIMAL, delivery: { kind: 'queue', binding: 'GONE' } },
+        { key: hub.keyWith(...OWN, 'bindings:*') },
+      );
+      expect(known.status).toBe(400);
+    });
+
+    it.each([
+      ['its rate', { delivery: { ...BOUND.delivery, rateLimit: { perSecond: 1 } } }],
+      ['its confirmation', { delivery: { ...BOUND.delivery, confirm: true } }],
+      ['its retries', { retry: { schedule: ['1s'] } }],
+      ['its place in a topic that it has', { from: 'earliest' }],
+      ['nothing', {}],
+    ])('can be changed without its scope in %s', async (_, changes) => {
+      await isThere(BOUND);
+      expect((await put({ ...BOUND, ...changes }, own)).status).toBeLessThan(300);
+      // What was looked at is what is changed.
+      expect(hub.subscription('billing').put.mock.lastCall?.[0].ifMatch).toBe('e1');
+    });
+
+    it.each([
+      ['another binding', { delivery: { kind: 'queue', binding: 'OTHER_QUEUE' } }],
+      ['another kind', { delivery: { kind: 'service', binding: 'MAIL_QUEUE' } }],
+      ['another topic', { topics: ['secret'] }],
+      ['one more topic', { topics: ['orders', 'more'] }],
+      ['other events of its topics', { filter: { types: ['order.paid'] } }],
+      ['other data', { transform: '{ "amount": 1000000 }' }],
+    ])('P7 can not be given %s without its scope', async (_, changes) => {
+      await isThere(BOUND);
+      const body = { ...BOUND, ...changes };
+      const refused = await put(body, own);
+      expect(refused).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+      expect(refused.body.detail).toContain(`lacks the scope bindings:${body.delivery.binding}`);
+      expect(documentPut()).toBeUndefined();
+    });
+
+    it('P7 can not be called in another way without its scope', async () => {
+      const service = { ...MINIMAL, delivery: { kind: 'service', binding: 'BILLING' } };
+      await isThere(service);
+      expect((await put({ ...service, delivery: { ...service.delivery, call: 'fetch' } }, own)).status).toBe(403);
+      expect((await put({ ...service, delivery: { ...service.delivery, timeout: '1s' } }, own)).status).toBe(201);
+    });
+
+    it('P7 is not brought back by who has only seen it, where it was taken away meanwhile', async () => {
+      await isThere(BOUND);
+      const billing = hub.subscription('billing');
+      billing.put.mockImplementationOnce(async () => {
+        billing.configuration.mockResolvedValue({ document: DOCUMENT, etag: 'e2', paused: false });
+        return { outcome: 'precondition-failed' };
+      });
+      expect(await put({ ...BOUND, maxInFlight: 1 }, own)).toMatchObject({ status: 403 });
+      billing.configuration.mockResolvedValue(null);
+      expect(await put({ ...BOUND, maxInFlight: 1 }, own)).toMatchObject({ status: 403 });
+      await isThere(BOUND, 'e3');
+      const guarded = { ...own, headers: { 'if-match': '"e1"' } };
+      billing.put.mockResolvedValueOnce({ outcome: 'precondition-failed' });
+      expect(await put({ ...BOUND, maxInFlight: 1 }, guarded)).toMatchObject({ status: 412 });
+      expect(billing.put.mock.lastCall?.[0].ifMatch).toBe('e1');
+    });
+
+    it('can be left by who may only change the subscription', async () => {
+      await isThere(BOUND);
+      expect((await put(MINIMAL, own)).status).toBeLessThan(300);
+    });
+  });
+
   it('turns every refusal of the subscription into its problem', async () => {
     const { put: answer } = hub.subscription('billing');
     answer.mockResolvedValueOnce({ outcome: 'precondition-failed' });
@@ -266,12 +374,14 @@ describe('PUT /v1/subscriptions/{name}', () => {
     expect(guarded).toMatchObject({ status: 412, body: { code: 'precondition-failed' } });
     expect(answer.mock.lastCall?.[0].ifMatch).toBe('e0');
     const anything = { headers: { 'if-match': '*' } };
-    hub.subscription('billing').describe.mockResolvedValueOnce(null);
     const calls = answer.mock.calls.length;
     expect((await put(MINIMAL, anything)).status).toBe(412);
     expect(answer.mock.calls).toHaveLength(calls);
     // Changed between the look and the change: it is still there, and looked at again.
-    hub.subscription('billing').describe.mockResolvedValue(subscriptionView('billing', ['orders']));
+    hub
+      .subscription('billing')
+      .configuration.mockResolvedValueOnce({ document: DOCUMENT, etag: 'e0', paused: false })
+      .mockResolvedValueOnce({ document: DOCUMENT, etag: 'e1', paused: false });
     answer.mockResolvedValueOnce({ outcome: 'precondition-failed' });
     expect((await put(MINIMAL, anything)).status).toBeLessThan(300);
     expect(answer.mock.lastCall?.[0].ifMatch).toBe('e1');

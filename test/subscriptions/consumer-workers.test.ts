@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { drain, readQueued } from '../../src/deliveries/drained.ts';
+import { drain, isQueued } from '../../src/deliveries/drained.ts';
 import type { HandedEvent, QueuedEvent } from '../../src/events/handed.ts';
 import type { QueueDelivery, ServiceDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import { sealed } from '../support/seals.ts';
 import { Delivering } from './delivering.ts';
 import { booked, Hub } from './harness.ts';
 
@@ -80,7 +81,7 @@ class Bench {
 
   /** Its queue gives up on a message, and the hub drains what that puts into the dead letter queue. */
   async giveUp(given: QueuedEvent): Promise<string> {
-    const queued = readQueued(structuredClone(given));
+    const body: unknown = structuredClone(given);
     let did = 'nothing';
     const message = { attempts: 1, ack: () => (did = 'ack'), retry: () => (did = 'retry') };
     const ports = {
@@ -88,8 +89,9 @@ class Bench {
       topic: (topic: string) => this.hub.log(topic),
       letters: this.hub.letters,
       log: () => undefined,
+      seals: this.delivering.seals,
     };
-    await this.hub.awaiting(drain(queued ?? expect.fail('It is no event.'), message, ports));
+    await this.hub.awaiting(drain(isQueued(body) ? body : expect.fail('It is no event.'), message, ports));
     return did;
   }
 
@@ -382,6 +384,22 @@ describe('what the queue of a consumer gives up on', () => {
     expect((await bench.hub.view(NAME)).dead).toBe(0);
   });
 
+  test('P4: of a former subscription of the name is a letter that is in no sums of the one there is', async () => {
+    const bench = new Bench();
+    await bench.subscribe(QUEUE);
+    await bench.hub.publish('orders', 2);
+    await bench.delivering.run(50);
+    const [former = expect.fail()] = bench.taken();
+    await bench.hub.awaiting(bench.subscription.remove());
+    await bench.hub.advance(10);
+    await bench.subscribe(QUEUE, { from: { kind: 'earliest' } });
+    await bench.delivering.run(50);
+    expect(sequencesOf(bench.taken())).toEqual([1, 2]);
+    expect(await bench.giveUp(former)).toBe('ack');
+    expect(await bench.letters()).toEqual([{ sequence: 1, reason, attempts: 1, lastError }]);
+    expect(await bench.sums()).toMatchObject({ delivered: 2, dead: 0 });
+  });
+
   test('P4: of a subscription that is gone is kept all the same', async () => {
     const bench = new Bench();
     await bench.subscribe(QUEUE);
@@ -390,7 +408,7 @@ describe('what the queue of a consumer gives up on', () => {
     const [whole = expect.fail(), { event: _, ...check } = expect.fail()] = bench.taken();
     await bench.hub.awaiting(bench.subscription.remove());
     expect(await bench.giveUp(whole)).toBe('ack');
-    expect(await bench.giveUp(check)).toBe('ack');
+    expect(await bench.giveUp(await sealed(check))).toBe('ack');
     const letters = await bench.hub.lettersOf(NAME);
     expect(letters.map(({ sequence, event }) => [sequence, JSON.parse(event).id]).sort()).toEqual([
       [1, 'e1'],
@@ -415,7 +433,23 @@ describe('what the queue of a consumer gives up on', () => {
     expect(await bench.letters()).toHaveLength(1);
     await bench.hub.awaiting(bench.subscription.remove());
     bench.hub.d1.failure = 'before';
-    expect(await bench.giveUp({ ...first, sequence: 2 })).toBe('retry');
+    expect(await bench.giveUp(await sealed({ ...first, sequence: 2 }))).toBe('retry');
+  });
+
+  test('P7: is believed of nobody but the hub: who may write to its dead letter queue kills nothing and makes up nothing', async () => {
+    const bench = new Bench();
+    await bench.subscribe(QUEUE);
+    await bench.hub.publish('orders', 2);
+    await bench.delivering.run(50);
+    const [first = expect.fail(), second = expect.fail()] = bench.taken();
+    const { seal: _, ...unsealed } = first;
+    const forged: QueuedEvent[] = [unsealed, { ...first, sequence: 2 }, { ...first, event: second.event }];
+    for (const message of [...forged, { ...unsealed, sequence: 99 }]) expect(await bench.giveUp(message)).toBe('ack');
+    expect(await bench.letters()).toEqual([]);
+    expect(await bench.sums()).toMatchObject({ delivered: 2, dead: 0 });
+    await bench.hub.awaiting(bench.subscription.remove());
+    for (const message of forged) expect(await bench.giveUp(message)).toBe('ack');
+    expect(await bench.hub.lettersOf(NAME)).toEqual([]);
   });
 
   test('P4: though its consumer was to confirm it is dead at once; what was confirmed or comes again is left alone', async () => {

@@ -2,6 +2,7 @@ import { deliverLease } from '../../src/deliveries/consumer.ts';
 import type { UrlGuard } from '../../src/deliveries/url-guard.ts';
 import type { RateLimit } from '../../src/subscriptions/document.ts';
 import { FakeBindings } from '../support/fake-bindings.ts';
+import { sealsUnder } from '../support/seals.ts';
 import type { Hub } from './harness.ts';
 
 /** A request, as its sender started it. */
@@ -20,6 +21,7 @@ export class Delivering {
   /** Of batches: the first and the last sequence in each request. */
   readonly members: [first: number, last: number][] = [];
   readonly bindings = new FakeBindings();
+  readonly seals = sealsUnder();
   readonly #hub: Hub;
   answer: Answer;
   /** What is found out of the receiver's name. */
@@ -56,6 +58,7 @@ export class Delivering {
       clock,
       log: () => undefined,
       bindings: this.bindings,
+      seals: this.seals,
       guard: { check: (url) => this.check(url) },
       version: '9.9.9',
       fetch: async (_url, { headers }) => {

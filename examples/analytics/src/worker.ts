@@ -1,5 +1,5 @@
 import { once } from '../../../src/client/once.ts';
-import { consumer } from '../../../src/client/worker.ts';
+import { consumer, Reject } from '../../../src/client/worker.ts';
 
 /**
  * Counts events and sums up amounts by day and type. It takes events from a queue of its own, without confirming them
@@ -17,10 +17,14 @@ interface Counted {
   amount?: number;
 }
 
+/** What is counted; of others nothing is. */
+const TOPICS = ['shop', 'customers'];
+
 export default consumer<Env, Counted>({
   hub: (env) => ({ url: 'https://hub', key: env.MILLRACE_KEY, fetch: (url, init) => env.HUB.fetch(url, init) }),
 
   async handle(delivery, { DB }) {
+    if (!TOPICS.includes(delivery.topic)) throw new Reject(`${delivery.topic} is not counted.`);
     const { type, time, data } = delivery.event;
     // What was counted isn't counted again: neither by a repeated message, nor by a replay beside live events.
     await once(DB, delivery, [

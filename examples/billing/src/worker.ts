@@ -14,8 +14,12 @@ interface Paid {
   amount: number;
 }
 
+/** Whoever may publish there says what is paid. What comes of any other topic was sent here by mistake, or worse. */
+const TOPIC = 'shop';
+
 export default consumer<Env, Paid>({
   async handle(delivery, { DB }) {
+    if (delivery.topic !== TOPIC) throw new Reject(`Not of the ${TOPIC}, but of ${delivery.topic}.`);
     const { order, customer, amount } = delivery.event.data;
     if (!Number.isSafeInteger(amount) || amount <= 0) throw new Reject(`The order ${order} costs nothing.`);
     // However often the event comes, there is one invoice: its row and the event's are one transaction.

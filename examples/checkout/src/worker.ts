@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { type Delivery, MillraceError, VerificationError, verify } from '../../../src/client/index.ts';
 import { bill } from './billing.ts';
-import type { Env } from './hub.ts';
+import { type Env, TOPIC } from './hub.ts';
 import { sendMail } from './mail.ts';
 import { findOrder, placeOrder, tokenFor } from './orders.ts';
 
@@ -26,6 +26,8 @@ async function webhook(
   handle: (delivery: Delivery, env: Env) => Promise<void>,
 ): Promise<Response> {
   const { deliveries } = await verify(req.raw, secret);
+  // The signature says which subscription it is of, which somebody may have pointed at other topics.
+  if (deliveries.some(({ topic }) => topic !== TOPIC)) return new Response(`Not of ${TOPIC}.`, { status: 403 });
   for (const delivery of deliveries) await handle(delivery, env);
   return new Response(null, { status: 204 });
 }

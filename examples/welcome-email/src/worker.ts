@@ -18,12 +18,14 @@ interface SignedUp {
   name: string;
 }
 
+const TOPIC = 'customers';
 const BUSY = 429;
 
 export default consumer<Env, SignedUp>({
   hub: (env) => ({ url: 'https://hub', key: env.MILLRACE_KEY, fetch: (url, init) => env.HUB.fetch(url, init) }),
 
   async handle({ event, topic, sequence }, env) {
+    if (topic !== TOPIC) throw new Reject(`Not of ${TOPIC}, but of ${topic}.`);
     const { email, name } = event.data;
     if (!/^[^@\s]+@[^@\s]+$/.test(email)) throw new Reject(`"${email}" is no address.`);
     const response = await fetch(env.MAIL_URL, {

@@ -205,6 +205,8 @@ describe('scopes', () => {
         'making another': putSubscription('other-2', 'orders'),
         'naming a topic it may not read': putSubscription('billing-3', 'secret'),
         'naming a pattern it may not read': putSubscription('billing-3', 'orders.>'),
+        'naming a binding': (who) =>
+          who.put('/v1/subscriptions/billing-3', { topics: ['orders'], delivery: { kind: 'queue', binding: 'MAIL' } }),
         'replaying without replays': (who) =>
           who.post('/v1/topics/orders/replays', { subscription: 'billing-1', from: 2 }),
       }),

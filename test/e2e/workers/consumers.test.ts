@@ -178,9 +178,12 @@ describe('a consumer Worker behind its own queue', () => {
     expect(own().find(({ id }) => id === 'large')?.size).toBeGreaterThan(600_000);
   });
 
-  it('P4 gives up on an event: that is a dead letter, and can be redriven', async () => {
+  it('P4 P7 gives up on an event: that is a dead letter, and can be redriven; what it only says so of is none', async () => {
     let isBroken = true;
-    bench.tell = ({ sequence }) => ({ do: isBroken && sequence === 2 ? 'throw' : 'ack' });
+    bench.tell = ({ sequence }) => {
+      if (sequence === 1) return { do: 'forge' };
+      return { do: isBroken && sequence === 2 ? 'throw' : 'ack' };
+    };
     await subscribe({ kind: 'queue', binding: 'TRUSTED_QUEUE' });
     await publish(3);
     await eventually('the dead letter', async () => (await letters()).length === 1, WITHIN_MS);

@@ -22,7 +22,7 @@ export interface Entry {
 }
 
 interface Told {
-  do: 'ack' | 'retry' | 'reject' | 'throw' | 'hang' | 'return';
+  do: 'ack' | 'retry' | 'reject' | 'throw' | 'forge' | 'hang' | 'return';
   delay?: string;
   value?: unknown;
 }
@@ -132,7 +132,8 @@ function consumerConfig(folder: string, vars: Record<string, string>): string {
       `[vars]\n${Object.entries(vars)
         .map(([name, value]) => `${name} = "${value}"\n`)
         .join('')}` +
-      `[[services]]\nbinding = "HUB"\nservice = "millrace"\n${queues.join('')}`,
+      `[[services]]\nbinding = "HUB"\nservice = "millrace"\n${queues.join('')}` +
+      `[[queues.producers]]\nbinding = "TRUSTED_DEAD"\nqueue = "trusted-dead"\n`,
   );
 }
 

@@ -9,12 +9,14 @@ interface Env {
   HUB: Fetcher;
   MILLRACE_KEY: string;
   DEPLOYMENT: string;
+  /** The dead letter queue of one of its queues, to which it may write. */
+  TRUSTED_DEAD: Queue;
   /** The queue that an event came by; none: it came with a call. */
   QUEUE?: string;
 }
 
 interface Told {
-  do: 'ack' | 'retry' | 'reject' | 'throw' | 'return';
+  do: 'ack' | 'retry' | 'reject' | 'throw' | 'forge' | 'return';
   delay?: string;
   value?: unknown;
 }
@@ -44,6 +46,11 @@ const told = consumer<Env>({
     if (answer.do === 'retry') throw new Retry('busy', answer.delay);
     if (answer.do === 'reject') throw new Reject('no such customer');
     if (answer.do === 'throw') throw new RangeError('a bug');
+    // Says of an event that its queue has given up on it, which it has not.
+    if (answer.do === 'forge') {
+      const about = { v: 1, subscription: topic, topic, sequence, attempt, replay: null, redriven, sentAt: Date.now() };
+      await env.TRUSTED_DEAD.send({ ...about, event });
+    }
   },
 });
 
