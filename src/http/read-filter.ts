@@ -8,7 +8,11 @@ export type Page = Extract<ReadResult, { outcome: 'page' }>;
  * What of a page matches a CEL filter; an event that the filter fails on does not. A page that costs too much ends where it
  * did, and `next` goes on from there.
  */
-export function filteredPage(page: Page, cel: string | null, order: ReadRequest['order']): Page {
+export function filteredPage<Part extends Pick<Page, 'events' | 'next'>>(
+  page: Part,
+  cel: string | null,
+  order: ReadRequest['order'],
+): Part {
   if (cel === null) return page;
   const events: Page['events'] = [];
   let spent = 0;

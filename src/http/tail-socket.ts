@@ -10,27 +10,32 @@ const PONG = 'pong';
 /** The sequence of an event, as a number or as the event has it. */
 const ACKNOWLEDGEMENT = /^\d{1,16}$/;
 
-/** A tail over a WebSocket: one event a text frame. What the reader sends is a ping, an acknowledgement, or ignored. */
+/**
+ * A tail over a WebSocket: one event a text frame. What the reader sends is a ping, an acknowledgement, or ignored.
+ *
+ * @param start where the reader stands who was given nothing yet
+ */
 export async function tailSocket(
   socket: Socket,
   turns: Turns,
+  start: number,
   stop: AbortSignal,
   over: (code: ClosingCode) => void,
 ): Promise<void> {
-  const window = new Window();
-  let through = 0;
+  const window = new Window(start);
+  let through = start;
   socket.listen({
     message: (text) => {
       if (text === PING) sendTo(socket, PONG);
-      else if (ACKNOWLEDGEMENT.test(text)) window.acknowledged(Number(text));
+      else if (ACKNOWLEDGEMENT.test(text) && !window.acknowledged(Number(text))) turns.end('invalid-acknowledgement');
     },
     closed: () => turns.end('hung-up'),
   });
   const give = ({ events, through: to }: TailStep): number => {
     let characters = 0;
     for (const { sequence, json } of events) {
-      if (!sendTo(socket, json)) turns.end('hung-up');
       window.sent(sequence, json.length);
+      if (!sendTo(socket, json)) turns.end('hung-up');
       characters += json.length;
     }
     through = to;

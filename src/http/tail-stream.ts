@@ -13,11 +13,13 @@ export const DONE = 'done';
  * A tail as server-sent events. A step is read when the reader has taken the one before, as far as the platform's own buffers
  * let that be seen: nothing piles up here. One that takes nothing for 30 s is told that it is too slow, and finds that at
  * the end of what it left.
+ *
+ * @param start where the reader stands who was given nothing yet
  */
-export function tailStream(turns: Turns, over: (code: ClosingCode) => void): Response {
+export function tailStream(turns: Turns, start: number, over: (code: ClosingCode) => void): Response {
   const encoder = new TextEncoder();
-  let through = 0;
-  /** The id that the reader would resume with. */
+  let through = start;
+  /** The id that the reader would resume with; 0: it was given none. */
   let known = 0;
   let stall: ReturnType<typeof setTimeout> | null = null;
 

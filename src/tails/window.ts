@@ -16,21 +16,31 @@ export class Window {
   /** Ascending: sequences sent, each with the characters. */
   #open: { sequence: number; characters: number }[] = [];
   #characters = 0;
+  /** The last sequence sent, or where the reader began. */
+  #last: number;
   #acknowledges = false;
   #wake: () => void = () => {};
 
+  /** @param start where the reader stands who was sent nothing yet */
+  constructor(start: number) {
+    this.#last = start;
+  }
+
   sent(sequence: number, characters: number): void {
+    this.#last = sequence;
     this.#open.push({ sequence, characters });
     this.#characters += characters;
   }
 
-  /** The reader has taken everything up to there. */
-  acknowledged(sequence: number): void {
+  /** The reader has taken everything up to there; false: so much was not sent to it. */
+  acknowledged(sequence: number): boolean {
+    if (sequence > this.#last) return false;
     this.#acknowledges = true;
     const kept = this.#open.findIndex((one) => one.sequence > sequence);
     const taken = this.#open.splice(0, kept < 0 ? this.#open.length : kept);
     for (const { characters } of taken) this.#characters -= characters;
     this.#wake();
+    return true;
   }
 
   /**

@@ -55,7 +55,7 @@ describe('A page that costs too much', () => {
     const sequence = index + 1;
     return { sequence, json: JSON.stringify({ type: 'a', sequence: String(sequence), data }) };
   });
-  const page = { outcome: 'page' as const, events, next: null, firstSequence: 1, lastSequence: 40 };
+  const page = { outcome: 'page' as const, events, next: null, from: 1, firstSequence: 1, lastSequence: 40 };
   const cel = 'data.all(x, x >= 0)';
 
   it('ends early, and the next begins behind it', () => {
