@@ -84,12 +84,10 @@ export const eventsRoutes: Route[] = [
       after: afterField.optional().meta({ description: 'A sequence: start with the one after it.' }),
       since: timeInput.transform((time): Position => ({ kind: 'time', time })).optional(),
       until: positionField.optional().meta({ description: 'The end of the range, inclusive.' }),
-      limit: countField
-        .optional()
-        .meta({
-          description:
-            'How many at most; a stream, which has no limit without it, counts afresh whenever its reader comes back.',
-        }),
+      limit: countField.optional().meta({
+        description:
+          'How many at most; a stream, which has no limit without it, counts afresh whenever its reader comes back.',
+      }),
       type: valuesField.meta({ description: 'Exact; may be repeated.' }),
       source: valuesField.meta({ description: 'Exact; may be repeated.' }),
       subject: valuesField.meta({ description: 'Exact; may be repeated.' }),

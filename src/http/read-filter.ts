@@ -1,6 +1,6 @@
 import { judge } from '../expressions/filter.ts';
 import { CEL_PAGE_COST_MAX } from '../expressions/limits.ts';
-import type { ReadRequest, ReadResult } from '../topics/protocol.ts';
+import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 
 export type Page = Extract<ReadResult, { outcome: 'page' }>;
 
@@ -8,7 +8,7 @@ export type Page = Extract<ReadResult, { outcome: 'page' }>;
  * What of a page matches a CEL filter; an event that the filter fails on does not. A page that costs too much ends where it
  * did, and `next` goes on from there.
  */
-export function filteredPage<Part extends Pick<Page, 'events' | 'next'>>(
+export function filteredPage<Part extends { events: readonly LogEvent[]; next: number | null }>(
   page: Part,
   cel: string | null,
   order: ReadRequest['order'],

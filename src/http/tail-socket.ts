@@ -3,7 +3,6 @@ import type { Socket } from '../tails/ports.ts';
 import type { TailStep } from '../tails/tail.ts';
 import type { Turns } from '../tails/turns.ts';
 import { Window } from '../tails/window.ts';
-import { KEEP_ALIVE_MS } from './event-stream.ts';
 
 const PING = 'ping';
 const PONG = 'pong';
@@ -42,7 +41,7 @@ export async function tailSocket(
     return characters;
   };
   for (;;) {
-    const turn = await turns.next(KEEP_ALIVE_MS);
+    const turn = await turns.next();
     if (turn.kind === 'end') {
       over(turn.code);
       socket.close(CLOSE_CODES[turn.code], lastWord(turn.code, through));

@@ -52,7 +52,7 @@ export async function tailResponse(
     topic,
     read: (part: ReadRequest) => hub.topic(topic).read(part),
     feed: () => hub.feed(topic),
-    filter: (events: LogEvent[]) => filteredPage({ events, next: null }, filter, 'asc'),
+    filter: (events: readonly LogEvent[]) => filteredPage({ events, next: null }, filter, 'asc'),
     now: () => hub.now(),
     log: hub.log,
   };
@@ -72,7 +72,7 @@ export async function tailResponse(
     unwatch();
     hub.log('info', 'A tail has ended.', { requestId, topic, code, ms: hub.now() - startedAt });
   };
-  if (!overSocket) return tailStream(turns, start, over);
+  if (!overSocket) return tailStream(turns, start, ports.now, over);
   return hub.upgrade((socket) => {
     tailSocket(socket, turns, start, stop.signal, over).catch(failed);
   });

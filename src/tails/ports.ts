@@ -18,7 +18,7 @@ export interface TailPorts {
   /** A feed of the topic's log (see FeedMessage in topics/protocol.ts); null: there are too many. */
   feed(): Promise<Socket | null>;
   /** What of these its reader wants, beyond `match`. Where that takes too much, `next` says how far it came; else null. */
-  filter(events: LogEvent[]): Pick<Page, 'events' | 'next'>;
+  filter(events: readonly LogEvent[]): { events: readonly LogEvent[]; next: number | null };
   /** Milliseconds since the epoch. */
   now(): number;
   log: Log;

@@ -28,7 +28,8 @@ export interface TailRequest {
 
 /** The next events, in order; what lies between the step before and `through` and is not among them was not wanted. */
 export interface TailStep {
-  events: LogEvent[];
+  /** Readers who are given the same frame whole have the same list. */
+  events: readonly LogEvent[];
   through: number;
 }
 
@@ -119,24 +120,25 @@ class Tail {
     feed.say({ v: 1, after: this.#cursor, match: whole ? match : EVERY, until: this.#until.sequence });
     const deadline = (this.#until.time ?? Number.POSITIVE_INFINITY) + CLOCK_SLACK_MS;
     for (let expected = this.#cursor; ; ) {
-      const heard = await feed.next(this.#ports.now, deadline, this.#stop);
+      const heard = await feed.next(this.#ports.now, deadline);
       if (heard.kind === 'nothing') return 'behind';
       if (heard.kind === 'closed') return heard.code === FEED_CLOSED.unknownTopic ? 'unknown-topic' : 'lost';
-      const { after, through, events, characters } = heard.frame;
+      const { after, through, events } = heard.frame;
       if (after !== expected) return 'lost';
       if (events === null) return 'behind';
       expected = through;
       yield* this.#give(matches === null ? events : events.filter(({ json }) => matches(json)), through);
       if (this.#stop.aborted || this.#isDone(false)) return 'done';
-      feed.took(characters);
+      feed.took(heard.frame);
     }
   }
 
   /** In as many steps as the filter needs. */
-  async *#give(events: LogEvent[], through: number): AsyncGenerator<TailStep, void, undefined> {
-    for (let rest = events.filter((event) => this.#isInTime(event)); ; ) {
+  async *#give(events: readonly LogEvent[], through: number): AsyncGenerator<TailStep, void, undefined> {
+    const timed = this.#asked.since !== null || this.#until.time !== null;
+    for (let rest = timed ? events.filter((event) => this.#isInTime(event)) : events; ; ) {
       const part = this.#ports.filter(rest);
-      const given = part.events.slice(0, this.#left);
+      const given = part.events.length > this.#left ? part.events.slice(0, this.#left) : part.events;
       this.#left -= given.length;
       const isLast = this.#left === 0 || this.#past;
       const last = isLast ? (given.at(-1)?.sequence ?? this.#cursor) : part.next;
@@ -159,7 +161,6 @@ class Tail {
   #isInTime({ json }: LogEvent): boolean {
     const { since } = this.#asked;
     const { time } = this.#until;
-    if (since === null && time === null) return true;
     const at = recordedAt(json);
     if (time !== null && at > time) this.#past = true;
     return at >= (since ?? at) && at <= (time ?? at);
@@ -198,7 +199,7 @@ class Tail {
   async #open(): Promise<Feed | null> {
     try {
       const socket = await this.#ports.feed();
-      return socket === null ? null : new Feed(socket);
+      return socket === null ? null : new Feed(socket, this.#stop);
     } catch (error) {
       this.#complain('A tail got no feed; it tries again.', error);
       return null;
