@@ -26,3 +26,21 @@ export function filteredPage<Part extends { events: readonly LogEvent[]; next: n
   }
   return { ...page, events };
 }
+
+interface Left {
+  events: readonly LogEvent[];
+  next: number | null;
+}
+
+/** What filters left of lists of events, for as long as a list is in use. */
+const leftOf = new WeakMap<readonly LogEvent[], Map<string, Left>>();
+
+/** {@link filteredPage} of a list that others may be given too: who asks for the same is given the same. */
+export function filteredTogether(events: readonly LogEvent[], cel: string | null): Left {
+  if (cel === null) return { events, next: null };
+  const byFilter = leftOf.get(events) ?? new Map<string, Left>();
+  leftOf.set(events, byFilter);
+  const left = byFilter.get(cel) ?? filteredPage({ events, next: null }, cel, 'asc');
+  byFilter.set(cel, left);
+  return left;
+}

@@ -13,15 +13,17 @@ const ACKNOWLEDGEMENT = /^\d{1,16}$/;
  * A tail over a WebSocket: one event a text frame. What the reader sends is a ping, an acknowledgement, or ignored.
  *
  * @param start where the reader stands who was given nothing yet
+ * @param now milliseconds since the epoch
  */
 export async function tailSocket(
   socket: Socket,
   turns: Turns,
   start: number,
+  now: () => number,
   stop: AbortSignal,
   over: (code: ClosingCode) => void,
 ): Promise<void> {
-  const window = new Window(start);
+  const window = new Window(start, now);
   let through = start;
   socket.listen({
     message: (text) => {

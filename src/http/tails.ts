@@ -6,7 +6,7 @@ import { Turns } from '../tails/turns.ts';
 import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 import type { Context } from './context.ts';
 import { invalid, Problem } from './problem.ts';
-import { filteredPage } from './read-filter.ts';
+import { filteredTogether } from './read-filter.ts';
 import { tailSocket } from './tail-socket.ts';
 import { DONE, tailStream } from './tail-stream.ts';
 import { watchCaller } from './watch.ts';
@@ -52,7 +52,7 @@ export async function tailResponse(
     topic,
     read: (part: ReadRequest) => hub.topic(topic).read(part),
     feed: () => hub.feed(topic),
-    filter: (events: readonly LogEvent[]) => filteredPage({ events, next: null }, filter, 'asc'),
+    filter: (events: readonly LogEvent[]) => filteredTogether(events, filter),
     now: () => hub.now(),
     log: hub.log,
   };
@@ -74,7 +74,7 @@ export async function tailResponse(
   };
   if (!overSocket) return tailStream(turns, start, ports.now, over);
   return hub.upgrade((socket) => {
-    tailSocket(socket, turns, start, stop.signal, over).catch(failed);
+    tailSocket(socket, turns, start, ports.now, stop.signal, over).catch(failed);
   });
 }
 

@@ -1,6 +1,7 @@
 import {
   SOCKET_BLIND_CHARS_MAX,
   SOCKET_BLIND_CHARS_PER_SECOND,
+  SOCKET_BLIND_SLACK_MS,
   SOCKET_WINDOW_CHARS,
   SOCKET_WINDOW_EVENTS,
   TAIL_STALL_MS,
@@ -19,11 +20,18 @@ export class Window {
   /** The last sequence sent, or where the reader began. */
   #last: number;
   #acknowledges = false;
+  readonly #now: () => number;
+  /** When all that was sent blindly would have gone out at its pace. */
+  #pacedUntil = 0;
   #wake: () => void = () => {};
 
-  /** @param start where the reader stands who was sent nothing yet */
-  constructor(start: number) {
+  /**
+   * @param start where the reader stands who was sent nothing yet
+   * @param now milliseconds since the epoch
+   */
+  constructor(start: number, now: () => number) {
     this.#last = start;
+    this.#now = now;
   }
 
   sent(sequence: number, characters: number): void {
@@ -51,9 +59,10 @@ export class Window {
   async room(justSent: number, stop: AbortSignal): Promise<'too-slow' | 'reconnect' | null> {
     if (!this.#acknowledges) {
       if (this.#characters > SOCKET_BLIND_CHARS_MAX) return 'reconnect';
-      const paceMs = (justSent / SOCKET_BLIND_CHARS_PER_SECOND) * 1000;
-      // What is sent now and then needs no pace.
-      if (paceMs >= 1) await sleep(paceMs, stop);
+      const now = this.#now();
+      this.#pacedUntil = Math.max(this.#pacedUntil, now) + (justSent / SOCKET_BLIND_CHARS_PER_SECOND) * 1000;
+      const aheadMs = this.#pacedUntil - now;
+      if (aheadMs > SOCKET_BLIND_SLACK_MS) await sleep(aheadMs, stop);
       return null;
     }
     while (this.#isFull() && !stop.aborted) {

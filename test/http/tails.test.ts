@@ -283,7 +283,7 @@ describe('P2 a tail', () => {
       return 'done';
     })();
     const turns = new Turns(steps, stop, expect.fail);
-    const tailing = tailSocket(atHub, turns, 41, stop.signal, () => undefined);
+    const tailing = tailSocket(atHub, turns, 41, Date.now, stop.signal, () => undefined);
     turns.end('revoked-key');
     await tailing;
     await pass(10);
