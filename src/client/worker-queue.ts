@@ -1,6 +1,5 @@
 import { parseDuration } from '../events/duration-text.ts';
 import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handed.ts';
-import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
 import type { HubLink } from './worker-hub.ts';
 import { thrown } from './worker-result.ts';
 
@@ -21,9 +20,7 @@ interface Dealt {
   result: HandlingResult;
 }
 
-/** The longest delay of a message, seconds. */
-const DELAY_MAX_S = RETRY_DELAY_MAX_MS / 1_000;
-/** And of one whose event was dealt with while the hub could not be told. */
+/** The delay of a message whose event was dealt with while the hub could not be told, seconds. */
 const UNTOLD_DELAY_S = 5;
 
 export class QueueConsumer {
@@ -113,7 +110,7 @@ function settling(result: HandlingResult): Settling {
   if (result.result === 'ack') return { verb: 'ack' };
   const { reason = '' } = result;
   if (result.result === 'reject') return { verb: 'nack', reason, reject: true };
-  return { verb: 'nack', reason, ...(result.delay === undefined ? {} : { delay: atMost(result.delay) }) };
+  return { verb: 'nack', reason, ...(result.delay === undefined ? {} : { delay: result.delay }) };
 }
 
 /** Without `confirm` the queue alone decides how often something comes again, and what becomes of it then. */
@@ -124,7 +121,7 @@ function tellQueue(message: QueueMessage, result: HandlingResult): void {
   }
   console.error(`An event was not taken: ${result.reason}`);
   const delay = result.result === 'retry' && result.delay !== undefined ? parseDuration(result.delay) : null;
-  message.retry(delay === null ? {} : { delaySeconds: Math.min(Math.ceil(delay / 1_000), DELAY_MAX_S) });
+  message.retry(delay === null ? {} : { delaySeconds: Math.ceil(delay / 1_000) });
 }
 
 function isQueuedEvent(body: unknown): body is QueuedEvent {
@@ -140,9 +137,4 @@ function isQueuedEvent(body: unknown): body is QueuedEvent {
     'sequence' in body &&
     typeof body.sequence === 'number'
   );
-}
-
-/** The hub takes no longer delay. */
-function atMost(delay: string): string {
-  return (parseDuration(delay) ?? 0) > RETRY_DELAY_MAX_MS ? `${RETRY_DELAY_MAX_MS}ms` : delay;
 }

@@ -103,7 +103,7 @@ describe('queue', () => {
     expect(messages.map(({ did }) => did)).toEqual(['ack', 'retry after 90 s', 'retry']);
   });
 
-  it('keeps a delay within what a queue can do', async () => {
+  it('keeps a delay within what any way can do', async () => {
     const [one] = [message(queued(1))];
     const { queue } = made(() => {
       throw new Retry('come back tomorrow', '24h');
