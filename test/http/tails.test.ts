@@ -282,7 +282,7 @@ describe('P2 a tail', () => {
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
       return 'done';
     })();
-    const turns = new Turns(steps, stop, expect.fail);
+    const turns = new Turns(steps, stop, () => expect.fail());
     const tailing = tailSocket(atHub, turns, 41, Date.now, stop.signal, () => undefined);
     turns.end('revoked-key');
     await tailing;
