@@ -42,8 +42,8 @@ export class Stream {
     });
   }
 
-  static openSocket(port: number, path: string): Promise<Stream> {
-    return Stream.open(port, path, SOCKET_HEADERS);
+  static openSocket(port: number, path: string, headers: Record<string, string> = {}): Promise<Stream> {
+    return Stream.open(port, path, { ...SOCKET_HEADERS, ...headers });
   }
 
   close(): void {

@@ -6,7 +6,10 @@ import { Stream } from '../stream.ts';
 import { milliseconds, percent, perSecond } from '../table.ts';
 import type { Bench, Section } from './section.ts';
 
-/** Those who read a topic live, against one object that sends what it is given to all its WebSockets. */
+/**
+ * Those who read a topic live over WebSockets, against one object that sends what it is given to all its WebSockets: an event
+ * is a frame in both. Server-sent events, of which the hub sends many at once, stand beside them.
+ */
 
 const GROUP = 'Tails';
 const TOPIC = 'bench.tails';
@@ -27,9 +30,15 @@ export const tails: Section = {
   },
 };
 
+const PATH = `/v1/topics/${TOPIC}/events?from=latest`;
+const AUTHORIZATION = { authorization: `Bearer ${ADMIN_KEY}` };
+
 function tail({ hub }: Bench): Promise<Stream> {
-  const headers = { authorization: `Bearer ${ADMIN_KEY}`, accept: 'text/event-stream' };
-  return Stream.open(hub.running.port, `/v1/topics/${TOPIC}/events?from=latest`, headers);
+  return Stream.open(hub.running.port, PATH, { ...AUTHORIZATION, accept: 'text/event-stream' });
+}
+
+function tailSocket({ hub }: Bench): Promise<Stream> {
+  return Stream.openSocket(hub.running.port, PATH, AUTHORIZATION);
 }
 
 async function latency(bench: Bench): Promise<void> {
@@ -60,27 +69,33 @@ async function latency(bench: Bench): Promise<void> {
 async function broadcast(bench: Bench): Promise<void> {
   const { hub, floor, quick, row } = bench;
   const count = quick ? 400 : 2_000;
-  const ours = await Promise.all(Array.from({ length: READERS }, () => tail(bench)));
+  const ours = await Promise.all(Array.from({ length: READERS }, () => tailSocket(bench)));
   const theirs = await Promise.all(
     Array.from({ length: READERS }, () => Stream.openSocket(floor.port, '/broadcast/join')),
   );
   const connections = await openAll(floor.port, CONNECTIONS);
   const send = () => encode('POST', '/broadcast/send', { 'content-type': 'application/json' }, batch(BATCH, true));
+  const rounds = quick ? 2 : 4;
   const pair = await alternate(
-    quick ? 2 : 4,
+    rounds,
     () => rateOf(ours, count, () => hub.load(TOPIC, count, BATCH)),
     () => rateOf(theirs, count, () => sendAll(connections, count / BATCH, send)),
   );
   for (const each of [...ours, ...theirs, ...connections]) each.close();
   row({
     group: GROUP,
-    what: `${READERS} readers of one topic, published ${BATCH} at a time over ${CONNECTIONS} connections`,
+    what: `${READERS} WebSockets that read one topic, published ${BATCH} at a time over ${CONNECTIONS} connections`,
     value: perSecond(pair.ours, 'events to readers'),
     floor: perSecond(pair.floor, 'events to readers'),
     ratio: percent(pair.ratio),
     goal: `≥ ${percent(GOAL)}`,
     met: pair.ratio >= GOAL,
   });
+  const streams = await Promise.all(Array.from({ length: READERS }, () => tail(bench)));
+  const rates: number[] = [];
+  while (rates.length < rounds) rates.push(await rateOf(streams, count, () => hub.load(TOPIC, count, BATCH)));
+  for (const each of streams) each.close();
+  row({ group: GROUP, what: '… server-sent events', value: perSecond(percentile(rates, 0.5), 'events to readers') });
 }
 
 /** Events that all readers got together a second, while `count` are published. */

@@ -1,4 +1,5 @@
-import type { ApiClient, DeadLetter, Replay, StoredEvent, Subscription } from '../hub/api-client.ts';
+import type { StoredEvent } from '../../src/events/stored.ts';
+import type { ApiClient, DeadLetter, Replay, Subscription } from '../hub/api-client.ts';
 import { type BookSums, type Consumer, sumBook } from './consumers.ts';
 import type { DemoEvent } from './payloads.ts';
 import type { Published } from './publish.ts';

@@ -1,106 +1,25 @@
+import type { Receipts, Routes, Topic } from '../../src/client/wire.ts';
+import type { StoredEvent } from '../../src/events/stored.ts';
+
 /** A small client of the HTTP interface for the demo and the tests: what they call, and no more. */
 
 const WITHIN_MS = 75_000;
 
-export interface Receipt {
-  id: string;
-  source: string;
-  topic: string;
-  sequence: number;
-  duplicate: boolean;
-}
-
-/** The sums of a subscription, as `GET /v1/subscriptions/{name}` gives them. */
-export interface Subscription {
-  name: string;
-  status: string;
-  reason: string | null;
-  topics: string[];
-  delivery: { kind: string; url: string; secret?: string };
-  lag: number;
-  waiting: number;
-  pending: number;
-  inFlight: number;
-  retrying: number;
-  held: number;
-  delivered: number;
-  failed: number;
-  dead: number;
-  filtered: number;
-  skipped: number;
-  discarded: number;
-  cursor: number | null;
-  health: {
-    state: 'healthy' | 'slowed' | 'failing';
-    concurrency: number;
-    since: string | null;
-    nextProbeAt: string | null;
-    retryAfter: string | null;
-  };
-}
-
-export interface StoredEvent {
-  specversion: string;
-  id: string;
-  source: string;
-  type: string;
-  time: string;
-  subject?: string;
-  topic: string;
-  sequence: string;
-  recordedtime: string;
-  data?: unknown;
-}
-
-export interface Topic {
-  name: string;
-  firstSequence: number;
-  lastSequence: number;
-  events: number;
-  bytes: number;
-  subscriptions: number;
-}
-
-export interface DeadLetter {
-  id: string;
-  subscription: string;
-  topic: string;
-  sequence: number;
-  event: StoredEvent;
-  reason: string;
-  attempts: number;
-  lastStatus: number | null;
-  lastError: string | null;
-  diedAt: string;
-  redrivenAt: string | null;
-  resolvedAt: string | null;
-}
-
-export interface Replay {
-  id: string;
-  status: string;
-  total: number;
-  delivered: number;
-  failed: number;
-  filtered: number;
-  remaining: number;
-}
-
-export interface Attempt {
-  topic: string;
-  sequence: number;
-  attempt: number;
-  at: string;
-  status: number | null;
-  outcome: string;
-  latencyMs: number;
-  error: string | null;
-  replay: string | null;
-}
+export type Receipt = Receipts['events'][number];
+export type Subscription = Routes['GET /v1/subscriptions/{name}']['answer'];
+export type Attempt = Routes['GET /v1/subscriptions/{name}/attempts']['answer']['items'][number];
+export type Replay = Routes['GET /v1/replays/{id}']['answer'];
+/** Its event is whole: what the hub stored. */
+export type DeadLetter = Routes['GET /v1/dead-letters/{id}']['answer'] & { event: StoredEvent };
 
 export interface Page<T> {
   items: T[];
   next: string | null;
+}
+
+/** The secret of a webhook, where the answer has it: that of the making; else null. */
+export function secretIn({ delivery }: Subscription): string | null {
+  return delivery.kind === 'webhook' ? (delivery.secret ?? null) : null;
 }
 
 /** What was answered, whatever the status. */

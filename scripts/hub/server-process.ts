@@ -71,9 +71,9 @@ export abstract class ServerProcess {
     await this.#ready(child);
   }
 
-  /** kill -9 of everything at once: no process of it runs another instruction. */
+  /** kill -9 of everything at once: no process of it runs another instruction. Nothing if it isn't running. */
   async kill9(): Promise<void> {
-    await this.#end('SIGKILL');
+    if (this.#child !== null) await this.#end('SIGKILL');
   }
 
   /** Ends it in order; what doesn't end is killed. */
@@ -89,6 +89,11 @@ export abstract class ServerProcess {
 
   thaw(): void {
     signalGroup(this.group, 'SIGCONT');
+  }
+
+  /** The end of its log. */
+  logTail(): string {
+    return readFileSync(this.logFile, 'utf8').slice(-LOG_TAIL_CHARACTERS);
   }
 
   async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
@@ -112,7 +117,7 @@ export abstract class ServerProcess {
       if (answer !== null && this.#isReady(answer.status)) return;
       await delay(POLL_EVERY_MS);
     }
-    const log = readFileSync(this.logFile, 'utf8').slice(-LOG_TAIL_CHARACTERS);
+    const log = this.logTail();
     if (child.exitCode === null && child.signalCode === null) await this.kill9();
     this.#child = null;
     throw new Error(`${this.#name} did not come up. Its log ends with:\n${log}`);

@@ -69,7 +69,8 @@ export class Millrace {
   /**
    * Publishes what a source gives, for as long as the receipts are read: `for await (const receipt of hub.publishFrom(…))`.
    *
-   * @throws PublishError whose `rest` is what the source had given and is not published
+   * @throws PublishError whose `rest` is what the source had given and is not published. It is thrown once the source has given
+   *   what it was just being asked for, or has ended.
    */
   publishFrom(
     topic: string,

@@ -1,7 +1,7 @@
-import { within } from './backoff.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { MillraceError } from './errors.ts';
-import { type Chunk, chunksOf, Chunk as NewChunk, type NewEvent, type Written, writer } from './publishing.ts';
+import { type Chunk, chunksOf, type NewEvent, type Written, writer } from './publishing.ts';
+import { Source } from './source.ts';
 import type { Receipts } from './wire.ts';
 
 /** What the hub answers for an event: it is on disk, at `sequence`; `duplicate` where it was there already. */
@@ -18,15 +18,23 @@ export interface PublishOptions extends CallOptions {
 }
 
 /**
- * Not all events were published, after all tries. Those in `receipts` were; `rest` has the others, with their ids: to publish
- * `rest` again can't make a second event of any, also where the hub had one and its answer was lost.
+ * Not all events were published, after all tries. Those in `receipts` were; `rest` has the others. To publish `rest` again with
+ * `again` can't make a second event of any, also where the hub had one and its answer was lost.
  */
 export class PublishError extends MillraceError {
   override readonly name = 'PublishError';
   readonly receipts: readonly Receipt[];
+  /** With their ids; but where the call had an `idempotencyKey` those that had none are recognised by the key alone. */
   readonly rest: readonly NewEvent[];
+  /** The options that the call had: under an expectation, or a key, the hub tells a second try what became of the first. */
+  readonly again: Omit<PublishOptions, 'signal'>;
 
-  constructor(error: MillraceError, receipts: readonly Receipt[], rest: readonly NewEvent[]) {
+  constructor(
+    error: MillraceError,
+    receipts: readonly Receipt[],
+    rest: readonly NewEvent[],
+    { signal: _, ...again }: PublishOptions,
+  ) {
     super(error.code, error.detail, {
       status: error.status,
       problem: error.problem,
@@ -35,6 +43,7 @@ export class PublishError extends MillraceError {
     });
     this.receipts = receipts;
     this.rest = rest;
+    this.again = again;
   }
 }
 
@@ -66,6 +75,7 @@ export async function publishEvents(
         error,
         receipts,
         chunks.slice(index).flatMap((one) => one.events),
+        options,
       );
     }
   }
@@ -92,75 +102,41 @@ async function publishChunk(
   return events;
 }
 
-function asPublishError(error: unknown, receipts: readonly Receipt[], rest: readonly Written[]): unknown {
+function asPublishError(
+  error: unknown,
+  receipts: readonly Receipt[],
+  rest: readonly Written[],
+  options: PublishOptions,
+): unknown {
   if (!(error instanceof MillraceError)) return error;
-  return new PublishError(
-    error,
-    receipts,
-    rest.map(({ event }) => event),
-  );
+  const events = rest.map(({ event }) => event);
+  return new PublishError(error, receipts, events, options);
 }
 
-/** How long a chunk waits to become full while the source gives nothing, milliseconds. */
-const LINGER_MS = 20;
-
 /**
- * Publishes what a source gives, in chunks: a chunk goes out when it is full, or when the source pauses. Receipts come in
- * order; the source is asked for more only as they are taken.
+ * Publishes what a source gives, in chunks. Receipts come in order; the source is asked for more only as they are taken.
  *
- * @throws PublishError whose `rest` is what the source had given and is not published
+ * @throws PublishError whose `rest` is what the source had given and is not published. It is thrown once the source has given
+ *   what it was just being asked for, or has ended.
  */
 export async function* publishFrom(
   connection: Connection,
   topic: string,
-  source: AsyncIterable<NewEvent> | Iterable<NewEvent>,
+  given: AsyncIterable<NewEvent> | Iterable<NewEvent>,
   options: CallOptions,
 ): AsyncGenerator<Receipt, void, undefined> {
-  for await (const { chunk, behind } of chunksFrom(source, writer(true))) {
-    let receipts: Receipt[];
-    try {
-      receipts = await publishChunk(connection, topic, chunk, options);
-    } catch (error) {
-      throw asPublishError(error, [], [...chunk.events, ...behind]);
-    }
-    yield* receipts;
-  }
-}
-
-/** A chunk, and what the source has given that did not fit into it. */
-interface Taken {
-  chunk: Chunk;
-  behind: readonly Written[];
-}
-
-async function* chunksFrom(
-  source: AsyncIterable<NewEvent> | Iterable<NewEvent>,
-  write: (event: NewEvent) => Written,
-): AsyncGenerator<Taken, void, undefined> {
-  const iterator = asyncIteratorOf(source);
-  let chunk = new NewChunk();
+  const source = new Source(given);
   try {
-    for (let next = iterator.next(); ; ) {
-      const given = chunk.events.length === 0 ? await next : await within(next, LINGER_MS);
-      if (given !== 'late' && given.done) break;
-      const event = given === 'late' ? null : write(given.value);
-      if (event === null || !chunk.fits(event)) {
-        yield { chunk, behind: event === null ? [] : [event] };
-        chunk = new NewChunk();
+    for (let chunk = await source.chunk(); chunk !== null; chunk = await source.chunk()) {
+      let receipts: Receipt[];
+      try {
+        receipts = await publishChunk(connection, topic, chunk, options);
+      } catch (error) {
+        throw asPublishError(error, [], [...chunk.events, ...(await source.end())], options);
       }
-      if (event === null) continue;
-      chunk.add(event);
-      next = iterator.next();
+      yield* receipts;
     }
-    if (chunk.events.length > 0) yield { chunk, behind: [] };
   } finally {
-    await iterator.return?.();
+    await source.end();
   }
-}
-
-function asyncIteratorOf<T>(source: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> {
-  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
-  return (async function* () {
-    yield* source;
-  })();
 }

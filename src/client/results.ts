@@ -1,8 +1,12 @@
-import { parseDuration } from '../events/duration-text.ts';
+import { formatDuration, parseDuration } from '../events/duration-text.ts';
+import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
 
 /** What a handler throws to say more than that it failed. */
 
-/** The event comes again, no sooner than after `delay` (`30s`, `5m`) if there is one. */
+/**
+ * The event comes again, no sooner than after `delay` (`30s`, `5m`) if there is one. No way of delivering takes more than 12 h:
+ * a longer one is those 12 h, after which the handler may ask for more.
+ */
 export class Retry extends Error {
   override readonly name = 'Retry';
   readonly delay: string | undefined;
@@ -10,10 +14,9 @@ export class Retry extends Error {
   /** @throws TypeError if the delay is no duration */
   constructor(reason: string, delay?: string) {
     super(reason);
-    if (delay !== undefined && parseDuration(delay) === null) {
-      throw new TypeError(`"${delay}" is no duration such as "30s" or "5m".`);
-    }
-    this.delay = delay;
+    const ms = delay === undefined ? 0 : parseDuration(delay);
+    if (ms === null) throw new TypeError(`"${delay}" is no duration such as "30s" or "5m".`);
+    this.delay = ms > RETRY_DELAY_MAX_MS ? formatDuration(RETRY_DELAY_MAX_MS) : delay;
   }
 }
 

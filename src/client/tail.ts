@@ -41,7 +41,8 @@ export async function* tailEvents<Data>(
       try {
         const stream = streamOf(connection, ROUTE, {
           params: { topic },
-          query: lastId === '' ? { ...filters, ...start } : filters,
+          // The id wins, but a start at a time that is to come still says from when on.
+          query: { ...filters, ...start },
           ...(lastId !== '' && { headers: { 'last-event-id': lastId } }),
           signal,
         });

@@ -92,7 +92,7 @@ export interface Routes {
        */
       until?: string;
       /**
-       * How many at most; of a stream there is no limit without it.
+       * How many at most; a stream, which has no limit without it, counts afresh whenever its reader comes back.
        */
       limit?: string;
       /**

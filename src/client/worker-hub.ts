@@ -1,5 +1,8 @@
 import type { StoredEvent } from '../events/stored.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
+import { MillraceError } from './errors.ts';
 import { Reject } from './results.ts';
+import type { Settled, Settlement } from './settling.ts';
 
 /** What a consumer behind a queue asks its hub for: events too large for a message, and to believe what it says. */
 
@@ -9,20 +12,18 @@ export interface HubAccess {
   /** Of the hub, with `subscriptions:` for its subscription and `read:` for the topics. */
   key: string;
   /** In place of the platform's: that of a service binding to the hub. */
-  fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  fetch?: NonNullable<ConnectionOptions['fetch']>;
 }
 
-export interface Settled {
-  ackId: string;
-  ok: boolean;
-  code?: string;
-}
+/** About a second in all: what can't be had by then comes again with its message. */
+const RETRY = { retries: 2, firstMs: 200, maxMs: 1_000 };
 
-/** A call that fails is repeated after each of these. */
-const RETRIES_MS = [100, 1_000];
+/** That a topic has no such event, now or ever again. */
+const GONE: readonly string[] = ['unknown-topic', 'unknown-event', 'sequence-expired'];
 
 export class HubLink {
   readonly #access: HubAccess;
+  #made: Connection | null = null;
 
   constructor(access: HubAccess) {
     this.#access = access;
@@ -31,45 +32,31 @@ export class HubLink {
   /**
    * The event behind a claim check.
    *
-   * @throws Reject where the topic has it no more
+   * @throws Reject where the topic has it no more, MillraceError
    */
   async event(topic: string, sequence: number): Promise<StoredEvent> {
-    const response = await this.#ask('GET', `/v1/topics/${topic}/events/${sequence}`);
-    if (response.status === 404 || response.status === 410) {
+    const params = { topic, sequence };
+    try {
+      return await this.#connection.call('GET /v1/topics/{topic}/events/{sequence}', { params });
+    } catch (error) {
+      if (!(error instanceof MillraceError) || !GONE.includes(error.code)) throw error;
       throw new Reject(`The topic ${topic} has no event ${sequence} any more.`);
     }
-    return answered(response);
   }
 
-  /** Confirms deliveries or takes them back; {@link Settled} for each. @throws if the hub can't be reached or refuses */
-  async settle(subscription: string, how: 'ack' | 'nack', body: object): Promise<Settled[]> {
-    const response = await this.#ask('POST', `/v1/subscriptions/${subscription}/${how}`, JSON.stringify(body));
-    const { results } = await answered<{ results: Settled[] }>(response);
+  /** Confirms deliveries or takes them back; {@link Settled} for each. @throws MillraceError */
+  async settle(name: string, ackIds: readonly string[], { how, ...said }: Settlement): Promise<Settled[]> {
+    const { results } = await this.#connection.call(`POST /v1/subscriptions/{name}/${how}`, {
+      params: { name },
+      body: { ackIds, ...said },
+      repeatable: true,
+    });
     return results;
   }
 
-  /** Asks again where the hub, or the way to it, may be better in a moment. */
-  async #ask(method: string, path: string, body?: string): Promise<Response> {
-    for (const wait of RETRIES_MS) {
-      const response = await this.#once(method, path, body).catch(() => null);
-      if (response !== null && response.status < 500) return response;
-      await response?.body?.cancel();
-      await new Promise((resolve) => setTimeout(resolve, wait));
-    }
-    return this.#once(method, path, body);
+  /** Made when it is needed: most messages ask nothing of the hub, whatever its address is. */
+  get #connection(): Connection {
+    this.#made ??= new Connection({ ...this.#access, retry: RETRY });
+    return this.#made;
   }
-
-  #once(method: string, path: string, body?: string): Promise<Response> {
-    const { url, key, fetch = globalThis.fetch } = this.#access;
-    const type = body === undefined ? {} : { 'content-type': 'application/json' };
-    const headers = { authorization: `Bearer ${key}`, ...type };
-    // Not followed: the key would go to wherever it leads.
-    return fetch(url + path, { method, headers, redirect: 'manual', ...(body === undefined ? {} : { body }) });
-  }
-}
-
-/** @throws with what the hub says, for all that is no success */
-async function answered<T>(response: Response): Promise<T> {
-  if (!response.ok) throw new Error(`The hub answered ${response.status}: ${await response.text()}`);
-  return response.json();
 }

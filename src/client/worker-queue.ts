@@ -1,6 +1,6 @@
 import { parseDuration } from '../events/duration-text.ts';
 import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handed.ts';
-import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
+import type { Settlement } from './settling.ts';
 import type { HubLink } from './worker-hub.ts';
 import { thrown } from './worker-result.ts';
 
@@ -21,9 +21,7 @@ interface Dealt {
   result: HandlingResult;
 }
 
-/** The longest delay of a message, seconds. */
-const DELAY_MAX_S = RETRY_DELAY_MAX_MS / 1_000;
-/** And of one whose event was dealt with while the hub could not be told. */
+/** The delay of a message whose event was dealt with while the hub could not be told, seconds. */
 const UNTOLD_DELAY_S = 5;
 
 export class QueueConsumer {
@@ -61,32 +59,34 @@ export class QueueConsumer {
   async settle(dealt: readonly Dealt[]): Promise<void> {
     const groups = new Map<
       string,
-      { subscription: string; how: Settling; members: { message: QueueMessage; ackId: string }[] }
+      { subscription: string; settlement: Settlement; members: { message: QueueMessage; ackId: string }[] }
     >();
     for (const { message, queued, result } of dealt) {
       if (queued?.ackId === undefined) {
         tellQueue(message, result);
         continue;
       }
-      const how = settling(result);
-      const name = JSON.stringify([queued.subscription, how]);
-      const group = groups.get(name) ?? { subscription: queued.subscription, how, members: [] };
+      const settlement = settlementOf(result);
+      const name = JSON.stringify([queued.subscription, settlement]);
+      const group = groups.get(name) ?? { subscription: queued.subscription, settlement, members: [] };
       group.members.push({ message, ackId: queued.ackId });
       groups.set(name, group);
     }
     await Promise.all(
-      [...groups.values()].map(({ subscription, how, members }) => this.#confirm(subscription, how, members)),
+      [...groups.values()].map(({ subscription, settlement, members }) =>
+        this.#confirm(subscription, settlement, members),
+      ),
     );
   }
 
   async #confirm(
     subscription: string,
-    { verb, ...said }: Settling,
+    settlement: Settlement,
     members: readonly { message: QueueMessage; ackId: string }[],
   ): Promise<void> {
     try {
       const ackIds = members.map(({ ackId }) => ackId);
-      const results = await this.#link().settle(subscription, verb, { ackIds, ...said });
+      const results = await this.#link().settle(subscription, ackIds, settlement);
       // What is told too late has been given out again, or will be: this message has nothing more to say.
       const late = results.filter(({ ok }) => !ok);
       if (late.length > 0)
@@ -106,14 +106,12 @@ export class QueueConsumer {
 
 const FOREIGN: HandlingResult = { result: 'retry', reason: 'The message is no event of a hub.' };
 
-/** How the hub is told of one delivery: the same for all that are told together. */
-type Settling = { verb: 'ack' } | { verb: 'nack'; reason: string; delay?: string; reject?: true };
-
-function settling(result: HandlingResult): Settling {
-  if (result.result === 'ack') return { verb: 'ack' };
+/** How the hub is told of one delivery: those that are settled alike are told together. */
+function settlementOf(result: HandlingResult): Settlement {
+  if (result.result === 'ack') return { how: 'ack' };
   const { reason = '' } = result;
-  if (result.result === 'reject') return { verb: 'nack', reason, reject: true };
-  return { verb: 'nack', reason, ...(result.delay === undefined ? {} : { delay: atMost(result.delay) }) };
+  if (result.result === 'reject') return { how: 'nack', reason, reject: true };
+  return { how: 'nack', reason, ...(result.delay === undefined ? {} : { delay: result.delay }) };
 }
 
 /** Without `confirm` the queue alone decides how often something comes again, and what becomes of it then. */
@@ -124,7 +122,7 @@ function tellQueue(message: QueueMessage, result: HandlingResult): void {
   }
   console.error(`An event was not taken: ${result.reason}`);
   const delay = result.result === 'retry' && result.delay !== undefined ? parseDuration(result.delay) : null;
-  message.retry(delay === null ? {} : { delaySeconds: Math.min(Math.ceil(delay / 1_000), DELAY_MAX_S) });
+  message.retry(delay === null ? {} : { delaySeconds: Math.ceil(delay / 1_000) });
 }
 
 function isQueuedEvent(body: unknown): body is QueuedEvent {
@@ -140,9 +138,4 @@ function isQueuedEvent(body: unknown): body is QueuedEvent {
     'sequence' in body &&
     typeof body.sequence === 'number'
   );
-}
-
-/** The hub takes no longer delay. */
-function atMost(delay: string): string {
-  return (parseDuration(delay) ?? 0) > RETRY_DELAY_MAX_MS ? `${RETRY_DELAY_MAX_MS}ms` : delay;
 }

@@ -84,7 +84,10 @@ export const eventsRoutes: Route[] = [
       after: afterField.optional().meta({ description: 'A sequence: start with the one after it.' }),
       since: timeInput.transform((time): Position => ({ kind: 'time', time })).optional(),
       until: positionField.optional().meta({ description: 'The end of the range, inclusive.' }),
-      limit: countField.optional().meta({ description: 'How many at most; of a stream there is no limit without it.' }),
+      limit: countField.optional().meta({
+        description:
+          'How many at most; a stream, which has no limit without it, counts afresh whenever its reader comes back.',
+      }),
       type: valuesField.meta({ description: 'Exact; may be repeated.' }),
       source: valuesField.meta({ description: 'Exact; may be repeated.' }),
       subject: valuesField.meta({ description: 'Exact; may be repeated.' }),
@@ -98,7 +101,8 @@ export const eventsRoutes: Route[] = [
     },
     body: noBody,
     headers: {
-      'last-event-id': 'Of a stream that was cut off: it goes on behind this sequence, whatever the query says.',
+      'last-event-id':
+        'Of a stream that was cut off: it goes on behind this sequence, wherever the query begins; 204 if that was all.',
     },
     scopes: 'read:{topic}',
     needs: ({ topic }) => [{ scope: 'read', on: topic }],
@@ -122,12 +126,13 @@ export const eventsRoutes: Route[] = [
       };
       const log = hub.topic(topic);
       const filter = query.filter ?? null;
-      const look = async (part: ReadRequest) => pageOrRefuse(topic, await log.read(part));
       if (type === EVENT_STREAM || type === WEB_SOCKET) {
-        const tail = { topic, asked, filter, limit: query.limit ?? null, overSocket: type === WEB_SOCKET };
-        return tailResponse(tail, look, context);
+        const [limit, resumes, overSocket] = [query.limit ?? null, query.after !== undefined, type === WEB_SOCKET];
+        const tail = { topic, asked, resumes, filter, limit, overSocket };
+        return tailResponse(tail, (result) => pageOrRefuse(topic, result), context);
       }
-      const read = async (part: ReadRequest) => filteredPage(await look(part), filter, part.order);
+      const read = async (part: ReadRequest) =>
+        filteredPage(pageOrRefuse(topic, await log.read(part)), filter, part.order);
       const page = await read(asked);
       if (asked.waitMs > 0) await requireStill(context);
       if (!streams) return pageResponse(page);

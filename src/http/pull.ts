@@ -69,7 +69,7 @@ const pull = route({
   tag,
   summary: 'Pull events',
   description:
-    `At most \`max\` deliveries, or as many as have 4 MiB; an empty list when there was none for as long as \`wait\`, ` +
+    `At most \`max\` deliveries, or as many as have 4,194,304 characters; an empty list when there was none for as long as \`wait\`, ` +
     'or while it is paused. Each is held until its deadline, and comes again unless it was acknowledged by then.',
   params,
   query: {},

@@ -1,6 +1,6 @@
 import { judge } from '../expressions/filter.ts';
 import { CEL_PAGE_COST_MAX } from '../expressions/limits.ts';
-import type { ReadRequest, ReadResult } from '../topics/protocol.ts';
+import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 
 export type Page = Extract<ReadResult, { outcome: 'page' }>;
 
@@ -8,7 +8,11 @@ export type Page = Extract<ReadResult, { outcome: 'page' }>;
  * What of a page matches a CEL filter; an event that the filter fails on does not. A page that costs too much ends where it
  * did, and `next` goes on from there.
  */
-export function filteredPage(page: Page, cel: string | null, order: ReadRequest['order']): Page {
+export function filteredPage<Part extends { events: readonly LogEvent[]; next: number | null }>(
+  page: Part,
+  cel: string | null,
+  order: ReadRequest['order'],
+): Part {
   if (cel === null) return page;
   const events: Page['events'] = [];
   let spent = 0;
@@ -21,4 +25,22 @@ export function filteredPage(page: Page, cel: string | null, order: ReadRequest[
     last = event.sequence;
   }
   return { ...page, events };
+}
+
+interface Left {
+  events: readonly LogEvent[];
+  next: number | null;
+}
+
+/** What filters left of lists of events, for as long as a list is in use. */
+const leftOf = new WeakMap<readonly LogEvent[], Map<string, Left>>();
+
+/** {@link filteredPage} of a list that others may be given too: who asks for the same is given the same. */
+export function filteredTogether(events: readonly LogEvent[], cel: string | null): Left {
+  if (cel === null) return { events, next: null };
+  const byFilter = leftOf.get(events) ?? new Map<string, Left>();
+  leftOf.set(events, byFilter);
+  const left = byFilter.get(cel) ?? filteredPage({ events, next: null }, cel, 'asc');
+  byFilter.set(cel, left);
+  return left;
 }

@@ -1,12 +1,12 @@
 import type { ClosingCode } from '../tails/closing.ts';
 import { TAIL_LIFE_MS, TAIL_PAGE_EVENTS_MAX } from '../tails/limits.ts';
 import type { Page } from '../tails/ports.ts';
-import { tail } from '../tails/tail.ts';
+import { startOf, tail } from '../tails/tail.ts';
 import { Turns } from '../tails/turns.ts';
-import type { ReadRequest } from '../topics/protocol.ts';
+import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 import type { Context } from './context.ts';
 import { invalid, Problem } from './problem.ts';
-import { filteredPage } from './read-filter.ts';
+import { filteredTogether } from './read-filter.ts';
 import { tailSocket } from './tail-socket.ts';
 import { DONE, tailStream } from './tail-stream.ts';
 import { watchCaller } from './watch.ts';
@@ -14,6 +14,8 @@ import { watchCaller } from './watch.ts';
 export interface AskedTail {
   topic: string;
   asked: ReadRequest;
+  /** The start that was asked for is behind the last event that the reader has seen. */
+  resumes: boolean;
   /** CEL; null: everything. */
   filter: string | null;
   /** Events at most; null: as many as come. */
@@ -22,35 +24,43 @@ export interface AskedTail {
   overSocket: boolean;
 }
 
+/** What tells an EventSource not to come back (WHATWG HTML, 9.2.3): it has seen all there is. */
+const NO_MORE = { status: 204, body: null } as const;
+
 /**
- * A range and then what comes, as a stream.
+ * A range and then what comes, as a stream; 204 where a reader that comes back has seen all of its range.
  *
- * @param look a page of the topic, or the Problem of it
+ * @param pageOf the page of a result, or the Problem of it
  * @throws Problem
  */
 export async function tailResponse(
-  { topic, asked, filter, limit, overSocket }: AskedTail,
-  look: (part: ReadRequest) => Promise<Page>,
+  { topic, asked, resumes, filter, limit, overSocket }: AskedTail,
+  pageOf: (result: ReadResult) => Page,
   context: Context,
-): Promise<Response | { status: 204; body: null }> {
+): Promise<Response | typeof NO_MORE> {
   const { hub, requestId, request } = context;
   const after = resumedAfter(request, asked);
-  if (after === DONE) return { status: 204, body: null };
+  if (after === DONE) return NO_MORE;
   const { until, match } = asked;
   const from = after === null ? asked.from : { kind: 'sequence' as const, sequence: after + 1 };
-  const first = await look({ ...asked, from, limit: TAIL_PAGE_EVENTS_MAX });
+  const result = await hub.topic(topic).read({ ...asked, from, limit: TAIL_PAGE_EVENTS_MAX });
+  if (result.outcome === 'invalid-range' && (resumes || after !== null)) return NO_MORE;
+  const first = pageOf(result);
 
   const stop = new AbortController();
   const ports = {
     topic,
     read: (part: ReadRequest) => hub.topic(topic).read(part),
     feed: () => hub.feed(topic),
-    filter: (page: Page) => filteredPage(page, filter, 'asc'),
+    filter: (events: readonly LogEvent[]) => filteredTogether(events, filter),
     now: () => hub.now(),
     log: hub.log,
   };
   const failed = (error: unknown) => hub.log('error', 'A tail failed.', { requestId, topic, error });
-  const turns = new Turns(tail({ from, until, match, limit }, first, ports, stop.signal), stop, failed);
+  // Of one who comes back too: it may have been told how far the topic is before the time came.
+  const since = asked.from.kind === 'time' ? asked.from.time : null;
+  const turns = new Turns(tail({ since, until, match, limit }, first, ports, stop.signal), stop, failed);
+  const start = startOf(first);
   const startedAt = hub.now();
   const life = setTimeout(() => turns.end('reconnect'), TAIL_LIFE_MS);
   const unwatch = watchCaller(context, (code) => turns.end(code));
@@ -62,9 +72,9 @@ export async function tailResponse(
     unwatch();
     hub.log('info', 'A tail has ended.', { requestId, topic, code, ms: hub.now() - startedAt });
   };
-  if (!overSocket) return tailStream(turns, over);
+  if (!overSocket) return tailStream(turns, start, ports.now, over);
   return hub.upgrade((socket) => {
-    tailSocket(socket, turns, stop.signal, over).catch(failed);
+    tailSocket(socket, turns, start, ports.now, stop.signal, over).catch(failed);
   });
 }
 
@@ -73,7 +83,7 @@ export async function tailResponse(
  *
  * @throws Problem `invalid-request`, `invalid-range`
  */
-function resumedAfter({ headers }: Request, { order, until, waitMs }: ReadRequest): number | typeof DONE | null {
+function resumedAfter({ headers }: Request, { order, waitMs }: ReadRequest): number | typeof DONE | null {
   if (order === 'desc') {
     const errors = [{ path: 'order', message: 'must be asc for what is live' }];
     throw new Problem('invalid-range', 'What is live goes on in the order in which it comes.', { errors });
@@ -85,6 +95,5 @@ function resumedAfter({ headers }: Request, { order, until, waitMs }: ReadReques
   if (!/^\d{1,16}$/.test(id)) {
     throw invalid([{ path: 'last-event-id', message: `must be the id of an event of this stream: a sequence` }]);
   }
-  const after = Number(id);
-  return until?.kind === 'sequence' && after >= until.sequence ? DONE : after;
+  return Number(id);
 }

@@ -1,3 +1,5 @@
+import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
+
 /** The limits and times of deliveries. The unit is in the name. */
 
 /** A lease not claimed is sent again after this, and then in the longer interval. */
@@ -43,8 +45,8 @@ export const PULL_TRANSFORMED_MAX = 100;
 export const ACK_IDS_MAX = 1_000;
 /** How long a delivery may be held by its ack id in all, however often it is extended. */
 export const HELD_MAX_MS = 12 * 3_600_000;
-/** The longest that what could not be done may be put off. */
-export const NACK_DELAY_MAX_MS = 12 * 3_600_000;
+/** The longest that what could not be done may be put off: as long as a consumer Worker may ask for. */
+export const NACK_DELAY_MAX_MS = RETRY_DELAY_MAX_MS;
 /** Ids acknowledged of late that are kept in memory, so that one told again is no surprise. */
 export const ACKED_KEPT = 10_000;
 

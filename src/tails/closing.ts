@@ -7,6 +7,8 @@ export type ClosingCode =
   /** It has lasted, or brought, as much as one connection may: come back. */
   | 'reconnect'
   | 'too-slow'
+  /** Of what was not sent: it says nothing of what was taken. */
+  | 'invalid-acknowledgement'
   | 'expired-key'
   | 'revoked-key'
   | 'internal-error'
@@ -18,6 +20,7 @@ export const CLOSE_CODES: Record<ClosingCode, number> = {
   done: 1000,
   'hung-up': 1000,
   reconnect: 4000,
+  'invalid-acknowledgement': 4400,
   'expired-key': 4401,
   'revoked-key': 4401,
   'unknown-topic': 4404,

@@ -1,15 +1,8 @@
-import { FEED_PING, type FeedMessage, type FrameHead, type LogEvent } from '../topics/protocol.ts';
+import { FEED_PING, type FeedMessage } from '../topics/protocol.ts';
+import { Bell } from './bell.ts';
+import { type Frame, frameOf } from './frames.ts';
 import { FEED_PING_MS, TOOK_CHARS } from './limits.ts';
 import type { Socket } from './ports.ts';
-import { sleep } from './waiting.ts';
-
-/** What a log sent; `events` null: it only says that there is more. */
-export interface Frame {
-  after: number;
-  through: number;
-  events: LogEvent[] | null;
-  characters: number;
-}
 
 export type Heard =
   | { kind: 'frame'; frame: Frame }
@@ -23,27 +16,31 @@ const SILENT = 1006;
 /** The reader's end of a feed. What waits here is bounded by what the log sends before it is told that something was taken. */
 export class Feed {
   readonly #socket: Socket;
+  readonly #stop: AbortSignal;
   readonly #frames: Frame[] = [];
+  readonly #bell = new Bell();
+  readonly #ring = () => this.#bell.ring();
+  readonly #pings: ReturnType<typeof setInterval>;
   #closed: number | null = null;
   /** Something came since the last ping. */
   #alive = true;
   #taken = 0;
-  #wake: () => void = () => {};
 
-  constructor(socket: Socket) {
+  /** @param stop ends the wait for what comes */
+  constructor(socket: Socket, stop: AbortSignal) {
     this.#socket = socket;
+    this.#stop = stop;
+    this.#pings = setInterval(() => this.#ping(), FEED_PING_MS);
+    stop.addEventListener('abort', this.#ring);
     socket.listen({
       message: (text) => {
         this.#alive = true;
         const frame = frameOf(text);
         if (frame === null) return;
         this.#frames.push(frame);
-        this.#wake();
+        this.#ring();
       },
-      closed: (code) => {
-        this.#closed ??= code;
-        this.#wake();
-      },
+      closed: (code) => this.#over(code),
     });
   }
 
@@ -51,46 +48,40 @@ export class Feed {
     this.#send(JSON.stringify(message));
   }
 
-  /** These characters of frames were given on. */
-  took(characters: number): void {
+  /** A frame was given on. */
+  took({ characters, asks }: Frame): void {
     this.#taken += characters;
-    if (this.#taken < TOOK_CHARS) return;
+    if (this.#taken < TOOK_CHARS && !asks) return;
     this.say({ v: 1, took: this.#taken });
     this.#taken = 0;
   }
 
   /** The next that comes, until `deadline` (milliseconds since the epoch). Frames come before the end of their feed. */
-  async next(now: () => number, deadline: number, stop: AbortSignal): Promise<Heard> {
+  async next(now: () => number, deadline: number): Promise<Heard> {
     for (;;) {
       const frame = this.#frames.shift();
       if (frame !== undefined) return { kind: 'frame', frame };
       if (this.#closed !== null) return { kind: 'closed', code: this.#closed };
       const left = deadline - now();
-      if (stop.aborted || left <= 0) return { kind: 'nothing' };
-      const woken = await this.#wait(Math.min(FEED_PING_MS, left), stop);
-      if (!woken && left >= FEED_PING_MS && !stop.aborted) this.#ping();
+      if (this.#stop.aborted || left <= 0) return { kind: 'nothing' };
+      // Most have no end: they wait without a timer.
+      const timer = Number.isFinite(left) ? setTimeout(this.#ring, Math.min(left, FEED_PING_MS)) : null;
+      await this.#bell.rung();
+      if (timer !== null) clearTimeout(timer);
     }
   }
 
   close(): void {
     if (this.#closed !== null) return;
-    this.#closed = SILENT;
+    this.#over(SILENT);
     this.#socket.close(1000, 'done');
   }
 
-  async #wait(ms: number, stop: AbortSignal): Promise<boolean> {
-    const early = new AbortController();
-    let woken = false;
-    this.#wake = () => {
-      woken = true;
-      early.abort();
-    };
-    const hungUp = () => early.abort();
-    stop.addEventListener('abort', hungUp);
-    await sleep(ms, early.signal);
-    stop.removeEventListener('abort', hungUp);
-    this.#wake = () => {};
-    return woken;
+  #over(code: number): void {
+    this.#closed ??= code;
+    clearInterval(this.#pings);
+    this.#stop.removeEventListener('abort', this.#ring);
+    this.#ring();
   }
 
   #ping(): void {
@@ -106,16 +97,7 @@ export class Feed {
     try {
       this.#socket.send(text);
     } catch {
-      this.#closed ??= SILENT;
+      this.#over(SILENT);
     }
   }
-}
-
-/** Null: the answer to a ping. */
-function frameOf(text: string): Frame | null {
-  if (!text.startsWith('{')) return null;
-  const [first = '', ...lines] = text.split('\n');
-  const { after, through, sequences }: FrameHead = JSON.parse(first);
-  const events = sequences?.map((sequence, index) => ({ sequence, json: lines[index] ?? '' })) ?? null;
-  return { after, through, events, characters: text.length };
 }

@@ -29,3 +29,5 @@ export const SOCKET_WINDOW_EVENTS = 1_000;
 export const SOCKET_BLIND_CHARS_MAX = 32 * 1_048_576;
 /** And so many characters a second. */
 export const SOCKET_BLIND_CHARS_PER_SECOND = 4 * 1_048_576;
+/** It may run ahead of that by this much, so that what comes now and then waits for nothing. */
+export const SOCKET_BLIND_SLACK_MS = 100;

@@ -1,5 +1,5 @@
 import type { Log } from '../platform.ts';
-import type { ReadRequest, ReadResult } from '../topics/protocol.ts';
+import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 
 export type Page = Extract<ReadResult, { outcome: 'page' }>;
 
@@ -17,8 +17,8 @@ export interface TailPorts {
   read(request: ReadRequest): Promise<ReadResult>;
   /** A feed of the topic's log (see FeedMessage in topics/protocol.ts); null: there are too many. */
   feed(): Promise<Socket | null>;
-  /** What of a page its reader wants, beyond `match`. Where that takes too much, `next` says how far it came. */
-  filter(page: Page): Page;
+  /** What of these its reader wants, beyond `match`. Where that takes too much, `next` says how far it came; else null. */
+  filter(events: readonly LogEvent[]): { events: readonly LogEvent[]; next: number | null };
   /** Milliseconds since the epoch. */
   now(): number;
   log: Log;

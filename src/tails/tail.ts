@@ -17,7 +17,8 @@ import type { Page, TailPorts } from './ports.ts';
 import { sleep } from './waiting.ts';
 
 export interface TailRequest {
-  from: Position;
+  /** What was recorded before this is not wanted, wherever the tail begins; milliseconds since the epoch, null: all is. */
+  since: number | null;
   /** Inclusive; null: no end. */
   until: Position | null;
   match: EventMatch;
@@ -27,7 +28,8 @@ export interface TailRequest {
 
 /** The next events, in order; what lies between the step before and `through` and is not among them was not wanted. */
 export interface TailStep {
-  events: LogEvent[];
+  /** Readers who are given the same frame whole have the same list. */
+  events: readonly LogEvent[];
   through: number;
 }
 
@@ -37,6 +39,11 @@ export type TailEnd = 'done' | 'unknown-topic' | 'sequence-expired' | 'unavailab
 export type TailSteps = AsyncGenerator<TailStep, TailEnd, undefined>;
 
 const EVERY: EventMatch = { types: [], exactTypes: [], sources: [], subjects: [] };
+
+/** Up to where nothing is wanted: where a reader stands who was given nothing yet. */
+export function startOf({ from }: Page): number {
+  return from - 1;
+}
 
 /**
  * @param first what a read of the range gave
@@ -58,8 +65,6 @@ class Tail {
   readonly #stop: AbortSignal;
   /** The last sequence that is wanted, and the last time: milliseconds since the epoch. */
   readonly #until: { sequence: number | null; time: number | null };
-  /** What was recorded before this is not wanted; milliseconds since the epoch. */
-  readonly #since: number | null;
   /** Everything up to here was given, or is not wanted. */
   #cursor: number;
   /** Events that are still wanted. */
@@ -73,8 +78,7 @@ class Tail {
     this.#ports = ports;
     this.#stop = stop;
     this.#until = endOf(asked.until, first);
-    this.#since = asked.from.kind === 'time' ? asked.from.time : null;
-    this.#cursor = before(asked.from, first);
+    this.#cursor = startOf(first);
     this.#left = asked.limit ?? Number.POSITIVE_INFINITY;
   }
 
@@ -116,25 +120,25 @@ class Tail {
     feed.say({ v: 1, after: this.#cursor, match: whole ? match : EVERY, until: this.#until.sequence });
     const deadline = (this.#until.time ?? Number.POSITIVE_INFINITY) + CLOCK_SLACK_MS;
     for (let expected = this.#cursor; ; ) {
-      const heard = await feed.next(this.#ports.now, deadline, this.#stop);
+      const heard = await feed.next(this.#ports.now, deadline);
       if (heard.kind === 'nothing') return 'behind';
       if (heard.kind === 'closed') return heard.code === FEED_CLOSED.unknownTopic ? 'unknown-topic' : 'lost';
-      const { after, through, events, characters } = heard.frame;
+      const { after, through, events } = heard.frame;
       if (after !== expected) return 'lost';
       if (events === null) return 'behind';
       expected = through;
       yield* this.#give(matches === null ? events : events.filter(({ json }) => matches(json)), through);
       if (this.#stop.aborted || this.#isDone(false)) return 'done';
-      feed.took(characters);
+      feed.took(heard.frame);
     }
   }
 
   /** In as many steps as the filter needs. */
-  async *#give(events: LogEvent[], through: number): AsyncGenerator<TailStep, void, undefined> {
-    for (let rest = events.filter((event) => this.#isInTime(event)); ; ) {
-      const page = { outcome: 'page', events: rest, next: null, firstSequence: 0, lastSequence: through } as const;
-      const part = this.#ports.filter(page);
-      const given = part.events.slice(0, this.#left);
+  async *#give(events: readonly LogEvent[], through: number): AsyncGenerator<TailStep, void, undefined> {
+    const timed = this.#asked.since !== null || this.#until.time !== null;
+    for (let rest = timed ? events.filter((event) => this.#isInTime(event)) : events; ; ) {
+      const part = this.#ports.filter(rest);
+      const given = part.events.length > this.#left ? part.events.slice(0, this.#left) : part.events;
       this.#left -= given.length;
       const isLast = this.#left === 0 || this.#past;
       const last = isLast ? (given.at(-1)?.sequence ?? this.#cursor) : part.next;
@@ -155,11 +159,11 @@ class Tail {
   }
 
   #isInTime({ json }: LogEvent): boolean {
+    const { since } = this.#asked;
     const { time } = this.#until;
-    if (this.#since === null && time === null) return true;
     const at = recordedAt(json);
     if (time !== null && at > time) this.#past = true;
-    return at >= (this.#since ?? at) && at <= (time ?? at);
+    return at >= (since ?? at) && at <= (time ?? at);
   }
 
   /** @param atHead nothing more is in the log by now */
@@ -195,7 +199,7 @@ class Tail {
   async #open(): Promise<Feed | null> {
     try {
       const socket = await this.#ports.feed();
-      return socket === null ? null : new Feed(socket);
+      return socket === null ? null : new Feed(socket, this.#stop);
     } catch (error) {
       this.#complain('A tail got no feed; it tries again.', error);
       return null;
@@ -223,18 +227,5 @@ function endOf(until: Position | null, first: Page): { sequence: number | null; 
       return { sequence: until.sequence, time: null };
     case 'time':
       return { sequence: null, time: until.time };
-  }
-}
-
-/** Up to where nothing is wanted, as far as the first page says. */
-function before(from: Position, { firstSequence, lastSequence }: Page): number {
-  switch (from.kind) {
-    case 'sequence':
-      return from.sequence - 1;
-    case 'latest':
-      return lastSequence;
-    case 'earliest':
-    case 'time':
-      return firstSequence - 1;
   }
 }

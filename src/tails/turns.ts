@@ -1,6 +1,6 @@
+import { Bell } from './bell.ts';
 import type { ClosingCode } from './closing.ts';
 import type { TailStep, TailSteps } from './tail.ts';
-import { sleep } from './waiting.ts';
 
 /** What the reader is to be given next. */
 export type Turn = { kind: 'step'; step: TailStep } | { kind: 'quiet' } | { kind: 'end'; code: ClosingCode };
@@ -13,7 +13,7 @@ export class Turns {
   #asked = false;
   #next: Turn | null = null;
   #end: Extract<Turn, { kind: 'end' }> | null = null;
-  #wake: () => void = () => {};
+  readonly #bell = new Bell();
 
   /** @param stop what the steps are stopped by */
   constructor(steps: TailSteps, stop: AbortController, failed: (error: unknown) => void) {
@@ -29,11 +29,16 @@ export class Turns {
     this.#stop.abort();
     // Those that wait for their next turn end here, the others by `stop`.
     this.#steps.return('done').catch(this.#failed);
-    this.#wake();
+    this.#bell.ring();
   }
 
-  /** The next turn; `quiet` where there is none for so long. The step before counts as taken. */
-  async next(quietMs: number): Promise<Turn> {
+  /** Ends the wait for the next turn, if one waits for it: that one is `quiet`. */
+  beat(): void {
+    this.#bell.ring();
+  }
+
+  /** The next turn. The step before counts as taken. */
+  async next(): Promise<Turn> {
     if (!this.#asked && this.#end === null) {
       this.#asked = true;
       this.#steps.next().then(
@@ -44,7 +49,7 @@ export class Turns {
         },
       );
     }
-    if (this.#next === null && this.#end === null) await this.#wait(quietMs);
+    if (this.#next === null && this.#end === null) await this.#bell.rung();
     const turn = this.#end ?? this.#next;
     if (turn === null) return { kind: 'quiet' };
     this.#next = null;
@@ -55,13 +60,6 @@ export class Turns {
   #came(turn: Turn): void {
     if (turn.kind === 'end') this.#end ??= turn;
     this.#next = turn;
-    this.#wake();
-  }
-
-  async #wait(ms: number): Promise<void> {
-    const early = new AbortController();
-    this.#wake = () => early.abort();
-    await sleep(ms, early.signal);
-    this.#wake = () => {};
+    this.#bell.ring();
   }
 }

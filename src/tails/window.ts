@@ -1,6 +1,7 @@
 import {
   SOCKET_BLIND_CHARS_MAX,
   SOCKET_BLIND_CHARS_PER_SECOND,
+  SOCKET_BLIND_SLACK_MS,
   SOCKET_WINDOW_CHARS,
   SOCKET_WINDOW_EVENTS,
   TAIL_STALL_MS,
@@ -16,21 +17,38 @@ export class Window {
   /** Ascending: sequences sent, each with the characters. */
   #open: { sequence: number; characters: number }[] = [];
   #characters = 0;
+  /** The last sequence sent, or where the reader began. */
+  #last: number;
   #acknowledges = false;
+  readonly #now: () => number;
+  /** When all that was sent blindly would have gone out at its pace. */
+  #pacedUntil = 0;
   #wake: () => void = () => {};
 
+  /**
+   * @param start where the reader stands who was sent nothing yet
+   * @param now milliseconds since the epoch
+   */
+  constructor(start: number, now: () => number) {
+    this.#last = start;
+    this.#now = now;
+  }
+
   sent(sequence: number, characters: number): void {
+    this.#last = sequence;
     this.#open.push({ sequence, characters });
     this.#characters += characters;
   }
 
-  /** The reader has taken everything up to there. */
-  acknowledged(sequence: number): void {
+  /** The reader has taken everything up to there; false: so much was not sent to it. */
+  acknowledged(sequence: number): boolean {
+    if (sequence > this.#last) return false;
     this.#acknowledges = true;
     const kept = this.#open.findIndex((one) => one.sequence > sequence);
     const taken = this.#open.splice(0, kept < 0 ? this.#open.length : kept);
     for (const { characters } of taken) this.#characters -= characters;
     this.#wake();
+    return true;
   }
 
   /**
@@ -41,9 +59,10 @@ export class Window {
   async room(justSent: number, stop: AbortSignal): Promise<'too-slow' | 'reconnect' | null> {
     if (!this.#acknowledges) {
       if (this.#characters > SOCKET_BLIND_CHARS_MAX) return 'reconnect';
-      const paceMs = (justSent / SOCKET_BLIND_CHARS_PER_SECOND) * 1000;
-      // What is sent now and then needs no pace.
-      if (paceMs >= 1) await sleep(paceMs, stop);
+      const now = this.#now();
+      this.#pacedUntil = Math.max(this.#pacedUntil, now) + (justSent / SOCKET_BLIND_CHARS_PER_SECOND) * 1000;
+      const aheadMs = this.#pacedUntil - now;
+      if (aheadMs > SOCKET_BLIND_SLACK_MS) await sleep(aheadMs, stop);
       return null;
     }
     while (this.#isFull() && !stop.aborted) {

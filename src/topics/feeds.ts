@@ -5,6 +5,7 @@ import {
   FEED_GATHER_MS,
   FEED_OPEN_CHARS_MAX,
   FEED_SETTLE_MS,
+  FEEDS_ASK_CHARS,
   FEEDS_OPEN_CHARS_MAX,
   FRAME_CHARS_MAX,
   FRAME_EVENTS_MAX,
@@ -144,8 +145,9 @@ export class Feeds {
   }
 
   async #gather(): Promise<void> {
-    const gatherMs = Math.ceil(this.#feeds.size * FEED_GATHER_MS);
-    await this.#parts.ports.clock.sleep(Math.min(gatherMs, FEED_GATHER_MAX_MS));
+    const gatherMs = Math.min(Math.floor(this.#feeds.size * FEED_GATHER_MS), FEED_GATHER_MAX_MS);
+    // A few have what comes at once.
+    if (gatherMs > 0) await this.#parts.ports.clock.sleep(gatherMs);
     this.#gathering = false;
     this.#serve(this.#feeds.values());
     if (!this.#settling) {
@@ -203,7 +205,8 @@ export class Feeds {
     feed.changed = true;
     const isDone = feed.until !== null && to >= feed.until;
     if (!matched && !isDone) return;
-    const frame = rest === null ? null : `{"after":${feed.told},${rest}`;
+    const asks = this.#open > FEEDS_ASK_CHARS ? '"asks":true,' : '';
+    const frame = rest === null ? null : `{"after":${feed.told},${asks}${rest}`;
     if (
       frame === null ||
       feed.open + frame.length > FEED_OPEN_CHARS_MAX ||

@@ -73,6 +73,8 @@ export const FRAME_EVENTS_MAX = 500;
 export const FEED_OPEN_CHARS_MAX = 256 * KIB;
 /** The same over all feeds of a topic. */
 export const FEEDS_OPEN_CHARS_MAX = 32 * MIB;
+/** From here on frames ask their readers to say at once what they took: a thousand of them hold more than that otherwise. */
+export const FEEDS_ASK_CHARS = FEEDS_OPEN_CHARS_MAX / 2;
 /** Events wait for company this long for each feed that is to have them, so that a thousand feeds take four frames a second each. */
 export const FEED_GATHER_MS = 0.25;
 /** But no longer than this. */

@@ -118,6 +118,8 @@ export interface ReadRequest {
 export type ReadResult =
   | {
       outcome: 'page';
+      /** Where the range begins: the sequence that its start means. It may lie behind the last event. */
+      from: number;
       events: LogEvent[];
       /** Ascending: goes on with the position after this sequence. Descending: goes on with `until` this. Null: the range is done. */
       next: number | null;
@@ -275,7 +277,7 @@ export interface OvertakeRequest {
 /**
  * A feed: a WebSocket from a log to whoever reads it live, made by `fetch` with an upgrade. The reader says from where on,
  * the log answers with frames, of which each begins where the one before ended. `took` gives back room: what was sent and not
- * taken is bounded. A bare frame only says that there is more: then nothing follows until the reader has read that far by
+ * taken is bounded. It is said for every 64 KiB, and when a frame asks. A bare frame only says that there is more: then nothing follows until the reader has read that far by
  * `read`, and says from where on again.
  */
 export type FeedMessage =
@@ -294,6 +296,8 @@ export type FeedMessage =
 export interface FrameHead {
   /** Where the frame before ended. */
   after: number;
+  /** True: the reader is to say what it took, however little. So many have frames under way that little is left for all. */
+  asks?: boolean;
   /** Nothing up to here is missing. */
   through: number;
   /** Of the events in the frame, in order; null: a bare frame. */

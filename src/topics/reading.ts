@@ -148,7 +148,7 @@ export class Reading {
     const { firstSequence, lastSequence } = this.#parts.state;
     const to = Math.min(end ?? lastSequence, lastSequence);
     if (from > to) {
-      return { outcome: 'page', events: [], next: null, firstSequence, lastSequence };
+      return { outcome: 'page', from, events: [], next: null, firstSequence, lastSequence };
     }
     const { events, examined } = this.#parts.scanner.scan({
       from,
@@ -158,14 +158,14 @@ export class Reading {
       eventsMax: limit,
       bytesMax: PAGE_BYTES_MAX,
     });
-    return { outcome: 'page', events, next: examined < to ? examined : null, firstSequence, lastSequence };
+    return { outcome: 'page', from, events, next: examined < to ? examined : null, firstSequence, lastSequence };
   }
 
   #pageDown(from: number, end: number | null, limit: number, matches: ReturnType<typeof compileMatch>): Page {
     const { firstSequence, lastSequence } = this.#parts.state;
     const to = Math.min(end ?? lastSequence, lastSequence);
     if (from > to) {
-      return { outcome: 'page', events: [], next: null, firstSequence, lastSequence };
+      return { outcome: 'page', from, events: [], next: null, firstSequence, lastSequence };
     }
     const { events, examined } = this.#parts.scanner.scan({
       from,
@@ -175,7 +175,7 @@ export class Reading {
       eventsMax: limit,
       bytesMax: PAGE_BYTES_MAX,
     });
-    return { outcome: 'page', events, next: examined > from ? examined - 1 : null, firstSequence, lastSequence };
+    return { outcome: 'page', from, events, next: examined > from ? examined - 1 : null, firstSequence, lastSequence };
   }
 }
 

@@ -111,6 +111,18 @@ describe('publishing', () => {
     await expect(client.publish('orders', many(1_001), { idempotencyKey: 'k' })).rejects.toThrow(RangeError);
   });
 
+  it('P3: says how to publish again what was published under a key, or an expectation, and got no answer', async () => {
+    for (const options of [{ idempotencyKey: 'order-4711' }, { expectedLastSequence: 0 }]) {
+      const { client, hub } = wired(() => 'lost', 0);
+      const error = await client.publish('orders', many(3), options).catch((thrown: unknown) => thrown);
+      if (!(error instanceof PublishError)) return expect.fail('no PublishError');
+      expect(error.again).toEqual(options);
+      const again = await wired(() => 'served', 0, hub).client.publish('orders', error.rest, error.again);
+      expect(again.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
+      expect((await hub.topic('orders').describe())?.lastSequence).toBe(3);
+    }
+  });
+
   it('takes bytes and times as a program has them', async () => {
     const { client } = wired();
     const time = new Date('2026-11-23T20:00:00Z');
@@ -160,6 +172,34 @@ describe('publishing from a source', () => {
     const error = await all(client.publishFrom('orders', source())).catch((thrown: unknown) => thrown);
     if (!(error instanceof PublishError)) return expect.fail('no PublishError');
     expect([given, error.rest.length]).toEqual([1_001, 1_001]);
+  });
+
+  it('P3: says what the source was giving while a chunk failed, and publishes what it gave before it failed', async () => {
+    let give = (): void => undefined;
+    const asked = new Promise<void>((resolve) => {
+      give = resolve;
+    });
+    async function* source() {
+      yield* many(3);
+      await asked;
+      yield { type: 'late' };
+      yield { type: 'never' };
+    }
+    const { client, hub } = wired(() => {
+      give();
+      return problem(403, 'forbidden');
+    });
+    const error = await all(client.publishFrom('orders', source())).catch((thrown: unknown) => thrown);
+    if (!(error instanceof PublishError)) return expect.fail('no PublishError');
+    expect(error.rest.map(({ type }) => type)).toEqual([...Array(3).fill('order.created'), 'late']);
+
+    async function* failing() {
+      yield* error instanceof PublishError ? error.rest : [];
+      throw new Error('The source failed.');
+    }
+    const { client: other } = wired(() => 'served', 0, hub);
+    await expect(all(other.publishFrom('orders', failing()))).rejects.toThrow('The source failed.');
+    expect((await hub.topic('orders').describe())?.lastSequence).toBe(4);
   });
 
   it('closes the source when the receipts are not read on, or what it gives is refused', async () => {

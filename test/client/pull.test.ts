@@ -96,12 +96,13 @@ describe('a worker that pulls', () => {
     expect(hub.nacks).toEqual(
       expect.arrayContaining([
         { sequence: 1, reason: 'not yet' },
-        { sequence: 2, reason: 'closed on Sundays', delay: '24h' },
+        { sequence: 2, reason: 'closed on Sundays', delay: '12h' },
         { sequence: 3, reason: 'no such customer', reject: true },
       ]),
     );
     expect(errors).toHaveLength(4);
     expect(() => new Retry('x', 'soon')).toThrow(TypeError);
+    expect(['720m', '43200001ms', '12h'].map((delay) => new Retry('x', delay).delay)).toEqual(['720m', '12h', '12h']);
   });
 
   it('extends what takes long, for as long as it takes', async () => {

@@ -55,7 +55,7 @@ describe('a tail', () => {
       tail.end(round % 2 === 0 ? 'cut' : 'end');
     }
     expect(cuts).toBeGreaterThan(30);
-    expect(tail.asked.at(-1)).toEqual({ search: '', lastEventId: '212' });
+    expect(tail.asked.at(-1)).toEqual({ search: '?after=0', lastEventId: '212' });
     await events.return();
   });
 

@@ -103,7 +103,7 @@ describe('queue', () => {
     expect(messages.map(({ did }) => did)).toEqual(['ack', 'retry after 90 s', 'retry']);
   });
 
-  it('keeps a delay within what a queue can do', async () => {
+  it('keeps a delay within what any way can do', async () => {
     const [one] = [message(queued(1))];
     const { queue } = made(() => {
       throw new Retry('come back tomorrow', '24h');
@@ -134,17 +134,29 @@ describe('queue', () => {
     expect(one.did).toBe('ack');
   });
 
-  it.each([404, 410])('gives back a claim check whose event is gone (%i), and says so', async (status) => {
-    const { event: _, ...check } = queued(9);
+  it.each([
+    ['gone for good', 410, { code: 'sequence-expired', detail: 'The first sequence of orders is 10.' }, true],
+    ['unknown', 404, { code: 'unknown-event', detail: 'The topic orders has no event 9.' }, true],
+    ['not what answers there', 404, 'Not found.', false],
+  ])('rejects a claim check only if the hub says that its event is no more: %s', async (_, status, body, rejected) => {
+    const { event: _event, ...check } = queued(9, { ackId: 'a9' });
     const one = message(check);
     const handle = vi.fn();
-    await made(handle, { hub: hubBy(() => new Response(null, { status })).access }).queue(
-      { messages: [one] },
-      {},
-      CONTEXT,
+    const hub = hubBy(({ method }) =>
+      method === 'GET' ? Response.json(body, { status }) : Response.json({ results: [{ ackId: 'a9', ok: true }] }),
     );
-    expect(one.did).toBe('retry');
+    await made(handle, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    const { reject = false } = JSON.parse(hub.asked.at(-1)?.body ?? '');
+    expect([reject, one.did]).toEqual([rejected, 'ack']);
     expect(handle).not.toHaveBeenCalled();
+  });
+
+  it('asks its hub for nothing but what a message names', async () => {
+    const { event: _, ...check } = queued(9);
+    const hub = hubBy(() => Response.json(storedEvent(9)));
+    const one = message({ ...check, topic: '../keys?x=' });
+    await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    expect(hub.asked.map(({ path }) => path)).toEqual(['/v1/topics/..%2Fkeys%3Fx%3D/events/9']);
   });
 
   it('gives a claim check back while the hub is not to be had', async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { filteredPage } from '../../src/http/read-filter.ts';
+import { filteredPage, filteredTogether } from '../../src/http/read-filter.ts';
 import { WholeHub } from './whole-hub.ts';
 
 const hub = new WholeHub();
@@ -55,7 +55,7 @@ describe('A page that costs too much', () => {
     const sequence = index + 1;
     return { sequence, json: JSON.stringify({ type: 'a', sequence: String(sequence), data }) };
   });
-  const page = { outcome: 'page' as const, events, next: null, firstSequence: 1, lastSequence: 40 };
+  const page = { outcome: 'page' as const, events, next: null, from: 1, firstSequence: 1, lastSequence: 40 };
   const cel = 'data.all(x, x >= 0)';
 
   it('ends early, and the next begins behind it', () => {
@@ -64,5 +64,13 @@ describe('A page that costs too much', () => {
     expect(first.next).toBe(first.events.at(-1)?.sequence);
     const { next } = filteredPage({ ...page, events: events.toReversed() }, cel, 'desc');
     expect(next).toBe(40 - first.events.length);
+  });
+
+  it('is judged once for all tails that ask for the same of it', () => {
+    const left = filteredTogether(events, cel);
+    expect(left.next).toBe(left.events.at(-1)?.sequence);
+    expect(filteredTogether(events, cel)).toBe(left);
+    expect(filteredTogether(events, 'false').events).toEqual([]);
+    expect(filteredTogether([...events], cel)).not.toBe(left);
   });
 });

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { serve } from '../../src/http/app.ts';
+import { tailSocket } from '../../src/http/tail-socket.ts';
 import { TAIL_LIFE_MS, TAIL_STALL_MS } from '../../src/tails/limits.ts';
-import type { FakeSocket } from '../support/fake-sockets.ts';
+import type { TailSteps } from '../../src/tails/tail.ts';
+import { Turns } from '../../src/tails/turns.ts';
+import { type FakeSocket, fakeSocketPair } from '../support/fake-sockets.ts';
 import { ADMIN_KEY, WholeHub } from './whole-hub.ts';
 
 /** Tails over the interface, a real log and sockets in memory, on a clock that the tests move. */
@@ -211,6 +214,82 @@ describe('P2 a tail', () => {
     expect((await request('?until=2', { 'last-event-id': '2' })).status).toBe(204);
   });
 
+  it('says so to whoever comes back after the end, not to whoever asks for a range that ends before it begins', async () => {
+    await publish('a', 'b');
+    await pass(1_000);
+    const until = new Date().toISOString();
+    await pass(1_000);
+    await publish('c');
+    for (const end of [until, '2', '1', 'earliest']) {
+      expect([end, (await request(`?until=${end}`, { 'last-event-id': '2' })).status]).toEqual([end, 204]);
+      expect([end, (await request(`?after=2&until=${end}`)).status]).toEqual([end, 204]);
+      expect([end, (await request(`?after=2&until=${end}`, { upgrade: 'websocket' })).status]).toEqual([end, 204]);
+      expect([end, (await request(`?from=3&until=${end}`)).status]).toEqual([end, 400]);
+    }
+    expect((await open(`?until=${until}`, { 'last-event-id': '1' })).sequences).toEqual([2]);
+  });
+
+  it('counts its limit afresh on each connection', async () => {
+    await publish('a', 'b', 'c', 'd');
+    const stream = await open('?limit=2', { 'last-event-id': '1' });
+    expect([stream.sequences, stream.ended]).toEqual([[2, 3], true]);
+  });
+
+  it('leaves out what comes before the time that it begins at, after it came back too', async () => {
+    const since = new Date(Date.now() + 20_000).toISOString();
+    await publish('a');
+    const first = await open(`?since=${since}`);
+    await pass(16_000);
+    await first.close();
+    const { id = '' } = first.blocks.findLast(({ comment }) => comment) ?? {};
+    expect(id).toBe('1');
+    const second = await open(`?since=${since}`, { 'last-event-id': id });
+    await publish('b');
+    await pass(10_000);
+    await publish('c');
+    expect([first.sequences, second.sequences]).toEqual([[], [3]]);
+  });
+
+  it('says where its reader stood, also before it gave anything', async () => {
+    await publish('a', 'b');
+    await pass(1_000);
+    const since = new Date().toISOString();
+    await pass(1_000);
+    await publish('c', 'd');
+    const starts: [string, number, Record<string, string>?][] = [
+      ['', 0],
+      ['?from=latest', 4],
+      ['?from=2', 1],
+      ['?after=3', 3],
+      ['?after=9', 9],
+      [`?since=${since}`, 2],
+      ['?from=latest', 3, { 'last-event-id': '3' }],
+    ];
+    const unread = await Promise.all(starts.map(([query, , headers]) => request(query, headers)));
+    await pass(TAIL_LIFE_MS + 1_000);
+    for (const [index, response] of unread.entries()) {
+      const stream = new Stream(response);
+      await pass(10);
+      const [query, after] = starts[index] ?? [];
+      expect([query, stream.sequences, stream.lastWord]).toEqual([query, [], { code: 'reconnect', after }]);
+    }
+  });
+
+  it('says so over a WebSocket too', async () => {
+    const stop = new AbortController();
+    const [reader, atHub] = fakeSocketPair();
+    const steps = (async function* (): TailSteps {
+      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
+      return 'done';
+    })();
+    const turns = new Turns(steps, stop, () => expect.fail());
+    const tailing = tailSocket(atHub, turns, 41, Date.now, stop.signal, () => undefined);
+    turns.end('revoked-key');
+    await tailing;
+    await pass(10);
+    expect(reader.closed).toEqual({ code: 4401, reason: '{"code":"revoked-key","after":41}' });
+  });
+
   it('has a comment every 15 s, and says how far a filter has come', async () => {
     await publish('a', 'a', 'a');
     const stream = await open('?type=b');
@@ -381,6 +460,22 @@ describe('P6 a reader that is too slow', () => {
     await pass(TAIL_STALL_MS + 1_000);
     const after = sequencesOf(socket).at(-1);
     expect(socket.closed).toEqual({ code: 4408, reason: JSON.stringify({ code: 'too-slow', after }) });
+  });
+
+  it('over a WebSocket has to have been sent what it acknowledges', async () => {
+    await publish('a', 'b');
+    const socket = await openSocket('?after=1');
+    // Where it begins it has been, and what it acknowledged once it may again.
+    for (const text of ['1', '2', '1', '2']) socket.send(text);
+    await publish('c');
+    expect([sequencesOf(socket), socket.closed]).toEqual([[2, 3], null]);
+    socket.send('4');
+    await pass(10);
+    expect(socket.closed).toEqual({ code: 4400, reason: '{"code":"invalid-acknowledgement","after":3}' });
+    const other = await openSocket('?from=latest');
+    other.send('9999999999999999');
+    await pass(10);
+    expect(other.closed).toEqual({ code: 4400, reason: '{"code":"invalid-acknowledgement","after":3}' });
   });
 
   it('over a WebSocket that acknowledges nothing is sent so much and no more', async () => {

@@ -8,6 +8,7 @@ import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import type { Socket } from '../../src/tails/ports.ts';
+import { FEED_PING, FEED_PONG } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { FakeBindings } from '../support/fake-bindings.ts';
 import { type FakeSocket, fakeSocketPair } from '../support/fake-sockets.ts';
@@ -90,7 +91,9 @@ export class WholeHub implements Hub {
   async feed(topic: string): Promise<Socket | null> {
     const log = this.topic(topic);
     const [reader, atLog] = fakeSocketPair();
-    atLog.listen({ message: (text) => log.feedMessage(atLog, text), closed: () => log.feedGone(atLog) });
+    // As the platform does: pings are answered before the log hears of them.
+    const message = (text: string) => (text === FEED_PING ? atLog.send(FEED_PONG) : log.feedMessage(atLog, text));
+    atLog.listen({ message, closed: () => log.feedGone(atLog) });
     this.feeds.push({ reader, log: atLog });
     return reader;
   }

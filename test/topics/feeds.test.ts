@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { FEED_OPEN_CHARS_MAX, FRAME_CHARS_MAX } from '../../src/topics/limits.ts';
+import { TOOK_CHARS } from '../../src/tails/limits.ts';
+import { FEED_OPEN_CHARS_MAX, FEEDS_OPEN_CHARS_MAX, FRAME_CHARS_MAX } from '../../src/topics/limits.ts';
 import { type EventMatch, FEED_CLOSED, type FrameHead } from '../../src/topics/protocol.ts';
 import { FakeSocket } from '../support/fake-sockets.ts';
 import { append, EVERY, event, Harness } from './harness.ts';
@@ -36,6 +37,8 @@ class Reader {
 class SentSocket extends FakeSocket {
   readonly sent: string[] = [];
   failing = false;
+  /** Characters taken, and not said. */
+  taken = 0;
 
   override send(text: string): void {
     if (this.failing) throw new Error('The connection is gone.');
@@ -142,6 +145,32 @@ describe('feeds', () => {
     slow.follow(20);
     await come(harness, 'z');
     expect(slow.frames()).toEqual([[20, 21, [21]]]);
+  });
+
+  test('P6 ask many readers for what they took before the room of all is used up, so that none has to read the log', async () => {
+    const harness = new Harness();
+    await harness.publish('a');
+    const readers = Array.from({ length: 1_000 }, () => new Reader(harness));
+    for (const reader of readers) reader.follow(1);
+    const data = 'x'.repeat(FRAME_CHARS_MAX / 8);
+    const texts: string[] = [];
+    for (let sent = 0; sent <= 2 * FEEDS_OPEN_CHARS_MAX; ) {
+      await harness.log.append(append([event({ data })]));
+      await harness.clock.advance(1_000);
+      for (const { socket } of readers) {
+        const [text = ''] = socket.sent.splice(0);
+        texts.push(text.slice(0, text.indexOf('\n')));
+        sent += text.length;
+        socket.taken += text.length;
+        if (socket.taken < TOOK_CHARS && !text.includes('"asks":true')) continue;
+        harness.log.feedMessage(socket, JSON.stringify({ v: 1, took: socket.taken }));
+        socket.taken = 0;
+      }
+    }
+    expect(texts.filter((text) => !/"sequences":\[\d+\]/.test(text))).toEqual([]);
+    const asking = texts.filter((text) => text.includes('"asks":true')).length;
+    expect(asking).toBeGreaterThan(0);
+    expect(asking).toBeLessThan(texts.length / 2);
   });
 
   test('P2 outlive a hibernation, with what they had told and how far they had looked', async () => {

@@ -180,6 +180,7 @@ describe('reading', () => {
     await harness.log.configure({ description: '', deduplicationWindowMs: 1000 }, null);
     expect(await harness.log.read(read())).toEqual({
       outcome: 'page',
+      from: 1,
       events: [],
       next: null,
       firstSequence: 1,

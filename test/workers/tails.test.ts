@@ -90,6 +90,17 @@ describe('tails in workerd', () => {
     await stream.close();
   });
 
+  it('P2 many readers of the same: each has all of it', async () => {
+    await publish('crowd', 'a');
+    const streams = await Promise.all(Array.from({ length: 20 }, () => Stream.open('crowd', '?from=latest')));
+    await publish('crowd', 'b', 'c');
+    await publish('crowd', 'd');
+    const texts = await Promise.all(streams.map((stream) => stream.until('"sequence":"0000000000000004"')));
+    expect(texts.map(numbers)).toEqual(streams.map(() => [2, 3, 4]));
+    expect(new Set(texts.map((text) => text.slice(text.indexOf('id: ')))).size).toBe(1);
+    await Promise.all(streams.map((stream) => stream.close()));
+  });
+
   it('P2 a WebSocket: the same, one event a frame', async () => {
     await publish('ws', 'a', 'b');
     const { socket, frames, closed } = await openSocket('ws');

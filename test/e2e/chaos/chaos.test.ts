@@ -33,7 +33,7 @@ beforeAll(async () => {
   control = await Control.start();
   hub = await ChaosHub.create(control.port, { WEBHOOK_ALLOW_HOSTS: '127.0.0.1' });
   load = new Load(hub.api, recorder);
-  await hub.start(null);
+  await hub.live(null);
   await load.start();
   await load.acknowledged();
   await hub.kill9();
@@ -64,7 +64,7 @@ describe('a hub that dies under load', { timeout: TEST_TIMEOUT_MS }, () => {
     'is killed %s',
     async (_moment, point) => {
       const caught = control.trap(point.name, 0, 'all');
-      await hub.start(point);
+      await hub.live(point);
       provoke(point);
       await reached(caught);
       // The answers are out and stay out; what waits at the point is the queue's message.
@@ -76,7 +76,7 @@ describe('a hub that dies under load', { timeout: TEST_TIMEOUT_MS }, () => {
 
   it(`is killed at ${KILLS} random moments`, async () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
-      await hub.start(null);
+      await hub.live(null);
       load.openShop();
       if (kill % 4 === 0) load.replay();
       await delay(LIFE_MIN_MS + Math.random() * (LIFE_MAX_MS - LIFE_MIN_MS));
@@ -86,7 +86,7 @@ describe('a hub that dies under load', { timeout: TEST_TIMEOUT_MS }, () => {
 
   it('is frozen for longer than a claim lives, and a settle that comes late is refused', async () => {
     const caught = control.trap('received', 2, 'one');
-    await hub.start(zombieOf('slow'));
+    await hub.live(zombieOf('slow'));
     await reached(caught);
     hub.freeze();
     const frozenAt = recorder.now();

@@ -4,6 +4,7 @@ import {
   eventually,
   type Receiver,
   type Subscription,
+  secretIn,
   startHub,
   startReceiver,
   type TestHub,
@@ -52,7 +53,7 @@ export class Stage {
     const receiver = await this.receiver(answer);
     const document = { topics: [topic], ...fields, delivery: { url: receiver.url, ...delivery } };
     const made = await this.hub.api.putSubscription(name, document);
-    receiver.secret = made.delivery.secret ?? null;
+    receiver.secret = secretIn(made);
     return { name, topic, receiver, document };
   }
 

@@ -25,7 +25,7 @@ import { ApiClient } from '../../../scripts/hub/api-client.ts';
 import { type HubOptions, HubProcess } from '../../../scripts/hub/hub-process.ts';
 import { Receiver } from '../../../scripts/hub/receiver.ts';
 
-export { ApiClient, ApiError, type Subscription } from '../../../scripts/hub/api-client.ts';
+export { ApiClient, ApiError, type Subscription, secretIn } from '../../../scripts/hub/api-client.ts';
 export { eventually } from '../../../scripts/hub/eventually.ts';
 export type { HubProcess } from '../../../scripts/hub/hub-process.ts';
 export { type Answer, type Arrival, Receiver } from '../../../scripts/hub/receiver.ts';

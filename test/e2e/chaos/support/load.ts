@@ -1,4 +1,11 @@
-import type { ApiClient, DeadLetter, Page, Replay, Subscription } from '../../../../scripts/hub/api-client.ts';
+import {
+  type ApiClient,
+  type DeadLetter,
+  type Page,
+  type Replay,
+  type Subscription,
+  secretIn,
+} from '../../../../scripts/hub/api-client.ts';
 import { eventually } from '../../../../scripts/hub/eventually.ts';
 import type { Receiver } from '../../../../scripts/hub/receiver.ts';
 import type { Configure, Publish } from '../../../history/operations.ts';
@@ -108,8 +115,7 @@ export class Load {
       const receiver = await startRecordedReceiver(this.#recorder, consumer.name, this.#temperOf(consumer.name));
       this.#receivers.set(consumer.name, receiver);
       receiver.consents = consumer.name !== ASKED;
-      const { delivery } = await this.#subscribe(consumer);
-      receiver.secret = delivery.secret ?? null;
+      receiver.secret = secretIn(await this.#subscribe(consumer));
     }
     this.#tasks.push(...this.#producers.map((producer) => producer.run()));
     this.#tasks.push(this.#follow(), this.#browse(), this.#watch(), this.#bury());

@@ -1,5 +1,6 @@
-import type { ApiClient, Attempt, DeadLetter, Page, Replay, StoredEvent } from '../../../../scripts/hub/api-client.ts';
+import type { ApiClient, Attempt, DeadLetter, Page, Replay } from '../../../../scripts/hub/api-client.ts';
 import { eventually } from '../../../../scripts/hub/eventually.ts';
+import type { StoredEvent } from '../../../../src/events/stored.ts';
 import { check } from '../../../history/checker.ts';
 import type { Fate, FinalLetter, FinalSubscription, SeenEvent, Violation } from '../../../history/operations.ts';
 import { checkRates } from '../../../history/rate-rules.ts';
