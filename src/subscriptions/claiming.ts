@@ -157,7 +157,10 @@ export class Claiming {
       const entry = wanted.get(event.sequence);
       if (entry === undefined) continue;
       const turn = this.#turnOf(lane, lease, event, entry);
-      if (turn === null) continue;
+      if (turn === null) {
+        if (entry.key !== null) keys.add(entry.key);
+        continue;
+      }
       // Where each is settled by itself nobody sees to it that those of one key go one after the other.
       if (ackDeadlineMs !== null && turn.key !== null && keys.has(turn.key)) continue;
       if (turn.key !== null) keys.add(turn.key);
@@ -214,15 +217,15 @@ export class Claiming {
 
   /**
    * Whose turn an event is. The key of one that failed while there was no order is not known before it is read; null: it is
-   * under way elsewhere, and this one has to wait for it.
+   * under way elsewhere, or has others to be tried again first, and this one has to wait for that.
    */
   #turnOf(lane: LaneRow, lease: LeaseRow, event: LogEvent, entry: Leased): Leased | null {
     if (this.#core.ordering !== 'key' || !lease.retry || entry.key !== null) return entry;
     const key = orderingKey(event.json);
     if (key === null) return entry;
-    this.#core.sql.setExceptionKey(lane.id, event.sequence, key);
+    const isFirst = this.#core.sql.setExceptionKey(lane.id, event.sequence, key);
     entry.key = key;
-    return this.#order.keysUnderWayBeside(lane.topic, lease.id).has(key) ? null : entry;
+    return isFirst && !this.#order.keysUnderWayBeside(lane.topic, lease.id).has(key) ? entry : null;
   }
 
   /** Gives rate slots. Those whose slot lies too far ahead wait for it as exceptions: a lease is no place to wait. */

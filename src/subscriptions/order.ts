@@ -88,7 +88,7 @@ export class Order {
     const rows = sql.dueInOrder(now, ordering, busy, limit);
     const [first] = rows;
     if (!first) return null;
-    const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key);
+    const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key === WHOLE_TOPIC ? null : key);
     if (inBatches) return this.#batchOf(first.lane, rows, keyOf);
     const runMax = this.runMax(swift);
     const counts = new Map<string, number>();

@@ -9,6 +9,9 @@ const DUE_EXAMINED_MAX = 500;
 /** An exception that waits, as far as it matters for what it goes with. */
 export type DueException = Pick<ExceptionRow, 'sequence' | 'key' | 'batch' | 'redriven'>;
 
+/** An exception as it is put: which is the first of its key is found here. */
+export type NewException = Omit<ExceptionRow, 'behind'>;
+
 /** A lease as it is made: nobody has claimed it, unless it is a part of what somebody holds. */
 type NewLease = Omit<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'held_for' | 'target_version'> &
   Partial<Pick<LeaseRow, 'token' | 'held_since' | 'held_for' | 'target_version'>>;
@@ -33,6 +36,39 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         key,
       ),
     );
+  };
+  /** The first of a key that has to be tried again, or of a whole topic in order; the others are behind it. */
+  const firstOf = (lane: number, key: string) =>
+    sql
+      .exec<{ sequence: number }>(
+        `SELECT sequence FROM exceptions INDEXED BY exceptions_key
+         WHERE lane = ? AND key = ? AND redriven = 0 ORDER BY sequence LIMIT 1`,
+        lane,
+        key,
+      )
+      .toArray()[0]?.sequence ?? null;
+  const setBehind = (lane: number, sequence: number, behind: 0 | 1) =>
+    sql.exec('UPDATE exceptions SET behind = ? WHERE lane = ? AND sequence = ?', behind, lane, sequence);
+  const putException = (row: NewException) => {
+    const isInOrder = row.key !== null && row.redriven === 0;
+    const present = isInOrder ? firstOf(row.lane, row.key ?? '') : null;
+    const behind = present !== null && present < row.sequence ? 1 : 0;
+    if (present !== null && present > row.sequence) setBehind(row.lane, present, 1);
+    exceptions.changed(sql.exec(...insertion('INSERT OR REPLACE', 'exceptions', { ...row, behind })));
+    if (isInOrder) block(row.lane, row.key);
+  };
+  const deleteException = (lane: number, sequence: number): ExceptionRow | null => {
+    exceptions.changed(null);
+    const row = first(
+      sql
+        .exec<ExceptionRow>('DELETE FROM exceptions WHERE lane = ? AND sequence = ? RETURNING *', lane, sequence)
+        .toArray(),
+    );
+    if (row === null || row.key === null) return row;
+    const next = row.redriven === 1 || row.behind === 1 ? null : firstOf(lane, row.key);
+    if (next !== null) setBehind(lane, next, 0);
+    unblock(lane, row.key);
+    return row;
   };
   return {
     // Leases
@@ -136,22 +172,13 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
       first(
         sql.exec<ExceptionRow>('SELECT * FROM exceptions WHERE lane = ? AND sequence = ?', lane, sequence).toArray(),
       ),
-    putException: (row: ExceptionRow) => {
-      exceptions.changed(sql.exec(...insertion('INSERT OR REPLACE', 'exceptions', row)));
-      if (row.redriven === 0) block(row.lane, row.key);
-    },
-    /** What was found out of a delivery that waits. */
-    setExceptionKey: (lane: number, sequence: number, key: string) => {
-      exceptions.changed(null);
-      const [row] = sql
-        .exec<{ redriven: number }>(
-          'UPDATE exceptions SET key = ? WHERE lane = ? AND sequence = ? RETURNING redriven',
-          key,
-          lane,
-          sequence,
-        )
-        .toArray();
-      if (row?.redriven === 0) block(lane, key);
+    putException,
+    /** What was found out of a delivery that waits: false if it has to wait behind others of that key. */
+    setExceptionKey: (lane: number, sequence: number, key: string): boolean => {
+      const row = deleteException(lane, sequence);
+      if (row === null) return true;
+      putException({ ...row, key });
+      return row.redriven === 1 || firstOf(lane, key) === sequence;
     },
     /** Those of the keys of which an event of the lane has to be tried again. */
     retryingAmong: (lane: number, keys: readonly string[]) =>
@@ -173,35 +200,28 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
           JSON.stringify(sequences),
         ),
       ),
-    deleteException: (lane: number, sequence: number) => {
-      exceptions.changed(null);
-      const [row] = sql
-        .exec<{ key: string | null }>(
-          'DELETE FROM exceptions WHERE lane = ? AND sequence = ? RETURNING key',
-          lane,
-          sequence,
-        )
-        .toArray();
-      if (row !== undefined) unblock(lane, row.key);
-    },
+    deleteException: (lane: number, sequence: number) => void deleteException(lane, sequence),
     deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
-    /** The lane of the exception that is due first, when, and how often it was tried in its schedule. */
+    /** The lane of the exception that goes first, when, and how often it was tried in its schedule. */
     firstDue: exceptions.remembered(() =>
       first(
         sql
           .exec<{ lane: number; due: number; tries: number }>(
-            'SELECT lane, due, tries FROM exceptions WHERE lease IS NULL ORDER BY due LIMIT 1',
+            'SELECT lane, due, tries FROM exceptions WHERE lease IS NULL AND behind = 0 ORDER BY due LIMIT 1',
           )
           .toArray(),
       ),
     ),
-    /** The first exceptions that are due and whose turn it may be: those of one lane. `busy` names what is under way. */
+    /**
+     * The first exceptions that are due and whose turn it may be, no two of a key unless they are redriven: those of one lane.
+     * `busy` names what is under way.
+     */
     dueInOrder: (now: number, by: 'key' | 'topic', busy: readonly string[], limit: number) =>
       sql
         .exec<DueException & { lane: number }>(
           `SELECT lane, sequence, key, batch, redriven FROM exceptions INDEXED BY exceptions_due
              JOIN lanes ON lanes.id = lane
-           WHERE lease IS NULL AND due <= ?
+           WHERE lease IS NULL AND behind = 0 AND due <= ?
              AND (topic ${by === 'key' ? "|| ' ' || key" : ''} IN (SELECT value FROM json_each(?))) IS NOT TRUE
            ORDER BY due LIMIT ${limit}`,
           now,
@@ -215,7 +235,7 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         .exec<DueException>(
           `SELECT sequence, NULL AS key, batch, redriven FROM
              (SELECT lane, sequence, batch, redriven FROM exceptions INDEXED BY exceptions_due
-              WHERE lease IS NULL AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
+              WHERE lease IS NULL AND behind = 0 AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
           now,
           lane,
         )
@@ -267,7 +287,9 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         .exec<ExceptionRow>('SELECT * FROM exceptions WHERE lane = ? AND sequence BETWEEN ? AND ?', lane, from, to)
         .toArray(),
     clampDue: (latest: number) =>
-      exceptions.changed(sql.exec('UPDATE exceptions SET due = ? WHERE lease IS NULL AND due > ?', latest, latest)),
+      exceptions.changed(
+        sql.exec('UPDATE exceptions SET due = ? WHERE lease IS NULL AND behind IN (0, 1) AND due > ?', latest, latest),
+      ),
     /** The lowest pending sequence of a lane, redriven letters aside. */
     lowestException: exceptions.remembered(
       (lane: number) =>
