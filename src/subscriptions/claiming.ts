@@ -61,12 +61,13 @@ export class Claiming {
     this.#throttle = throttle;
   }
 
-  /** `void` where there is nothing to be had: claimed already, dropped, paused. @throws if the log can't be read */
+  /** `void` where there is nothing to be had: claimed already, dropped, paused, of a log that does not answer. */
   async claim(id: number): Promise<ClaimResult> {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return { outcome: 'void' };
-    const loaded = this.#leases.cache.get(id) ?? (await this.#load(lane, before));
+    const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
+    if (loaded === null) return { outcome: 'void' };
 
     // Everything may have changed meanwhile; from here on nothing else runs.
     const lease = this.#claimable(id);
@@ -94,13 +95,13 @@ export class Claiming {
    * @param wanted how much that is, asked for once it can be handed out; null: nobody wants it any more
    * @param give takes the deliveries, in the same turn: whoever wanted them is still there
    * @returns the leases of what is left over: the same if nothing of it fits
-   * @throws if the log can't be read
    */
   async hold(id: number, wanted: () => Wanted | null, give: (deliveries: PulledDelivery[]) => void): Promise<number[]> {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return [];
-    const loaded = this.#leases.cache.get(id) ?? (await this.#load(lane, before));
+    const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
+    if (loaded === null) return [];
     const lease = this.#claimable(id);
     const most = lease && this.#core.isPulled ? wanted() : null;
     if (!lease || most === null) return [];
@@ -284,6 +285,22 @@ export class Claiming {
       key,
       notBefore,
     };
+  }
+
+  /** Null: its log does not answer. Then it is no lease any more: its events wait outside of it, and keep nobody waiting. */
+  async #loadOrPutOff(lane: LaneRow, lease: LeaseRow): Promise<Loaded | null> {
+    try {
+      const loaded = await this.#load(lane, lease);
+      this.#core.laneSucceeded(lane.id);
+      return loaded;
+    } catch (error) {
+      this.#core.laneFailed(lane.id, error);
+      const now = this.#core.now();
+      const still = this.#core.sql.lease(lease.id);
+      if (still?.token === null)
+        this.#core.tx(() => this.#leases.putOff(still, this.#core.backsOffUntil(lane.id, now) ?? now));
+      return null;
+    }
   }
 
   /** The events of a lease that is not in memory any more: from their exception rows, else from the log. */

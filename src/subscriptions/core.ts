@@ -273,6 +273,12 @@ export class Core {
     return this.sql.retrying() >= EXCEPTIONS_MAX;
   }
 
+  /** A log takes its time: nothing more is asked of it for a second. */
+  laneLate(lane: number): void {
+    const delay = CHORE_RETRY_FIRST_MS;
+    if (!this.#laneBackoff.has(lane)) this.#laneBackoff.set(lane, { until: this.now() + delay, delay });
+  }
+
   /** A log could not be read: its lane waits 1 s, doubling to 30 s. */
   laneFailed(lane: number, error: unknown): void {
     const before = this.#laneBackoff.get(lane)?.delay ?? 0;
@@ -285,9 +291,10 @@ export class Core {
     this.#laneBackoff.delete(lane);
   }
 
-  /** Is the lane's log to be left alone for now? */
-  backingOff(lane: number, now: number): boolean {
-    return now < waitUntil(this.#laneBackoff.get(lane), now);
+  /** Until when the lane's log is to be left alone; null: it need not be. */
+  backsOffUntil(lane: number, now: number): number | null {
+    const until = waitUntil(this.#laneBackoff.get(lane), now);
+    return now < until ? until : null;
   }
 
   warn(message: string, fields: Record<string, unknown>): void {

@@ -190,6 +190,15 @@ export class Leases {
     return free.length > 0 ? [this.#again(lease, free, waitMs)] : [];
   }
 
+  /** Takes a lease that nobody has claimed apart: all of it waits outside of any until `due`. Only inside `tx`. */
+  putOff(lease: LeaseRow, due: number): void {
+    this.drop(lease);
+    this.postpone(
+      lease,
+      contentOf(lease).map((entry) => ({ ...entry, due })),
+    );
+  }
+
   /** Events of a lease that wait outside of any until they are due; no attempt is spent. Only inside `tx`. */
   postpone(lease: LeaseRow, waiting: readonly (Leased & { due: number })[]): void {
     if (waiting.length === 0) return;

@@ -241,6 +241,19 @@ export function leaseStatements(storage: ObjectStorage, memories: Memories) {
         )
         .toArray()
         .slice(0, limit),
+    /** Nothing of a lane is due before this moment; as many as this at a time. */
+    putOffDue: (lane: number, now: number, until: number) =>
+      exceptions.changed(
+        sql.exec(
+          `UPDATE exceptions SET due = ? WHERE lane = ? AND sequence IN
+             (SELECT sequence FROM exceptions INDEXED BY exceptions_due
+              WHERE lease IS NULL AND behind = 0 AND due <= ? AND lane = ? LIMIT ${DUE_EXAMINED_MAX})`,
+          until,
+          lane,
+          now,
+          lane,
+        ),
+      ),
     /** The exceptions of a batch that wait. */
     membersOf: (lane: number, batch: number): DueException[] =>
       sql
