@@ -16,6 +16,7 @@ import {
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
   HOLD_MAX_MS,
+  LETTERS_UNSENT_MAX,
   PROBE_WITHIN_MS,
   STALLED_MS,
 } from './limits.ts';
@@ -271,6 +272,11 @@ export class Core {
 
   get tooManyExceptions(): boolean {
     return this.sql.retrying() >= EXCEPTIONS_MAX;
+  }
+
+  /** So much is to be tried again, or so much that died is not in D1 yet, that nothing new is taken. */
+  get isFull(): boolean {
+    return this.tooManyExceptions || this.sql.hasUnsent(LETTERS_UNSENT_MAX);
   }
 
   /** A log takes its time: nothing more is asked of it for a second. */

@@ -322,8 +322,8 @@ export class Lanes {
     // Who pulls has waited long enough.
     const isAlone = this.#core.sql.inFlight().leases === 0 && !this.#company.isBusy(lane, now);
     const goesAtOnce = this.#core.isPulled || isAlone;
-    const { running, isWanted, failing, readingHeld, tooManyExceptions } = this.#core;
-    const takes = running && isWanted && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
+    const { running, isWanted, failing, readingHeld, isFull } = this.#core;
+    const takes = running && isWanted && !failing && !readingHeld && !isFull && this.#mayTakeWake(lane);
     const room = takes ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
     if (goesAtOnce && follows && room > 0 && fresh.length <= room) {

@@ -127,6 +127,8 @@ export const LATE_READERS_MAX = 50;
 export const READ_GIVEN_UP_MS = 30_000;
 /** What is kept of why a delivery died: it goes into a row of D1 beside the event, and into an event of its own. */
 export const LAST_ERROR_CHARACTERS_MAX = 1_000;
+/** With so many dead letters that D1 doesn't have yet nothing new is taken, or a filter that fails on every event would fill the object. */
+export const LETTERS_UNSENT_MAX = 10_000;
 /** Dead letters written to D1 at a time. */
 export const LETTERS_PER_FLUSH = 50;
 /** And their events, unless the first is larger. */

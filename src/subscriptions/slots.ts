@@ -36,7 +36,7 @@ export class Slots {
 
   /** Slots that new events of any lane may take now. */
   free(now: number): number {
-    if (this.#core.tooManyExceptions || (this.#core.failing && !this.#mayProbeLog(now))) return 0;
+    if (this.#core.isFull || (this.#core.failing && !this.#mayProbeLog(now))) return 0;
     return this.forRetries(now);
   }
 
