@@ -243,9 +243,9 @@ export class Lanes {
       this.#core.tx(() => this.#leases.endReplay(now, 'failed', error));
       return;
     }
-    const scannedTo = Math.min(answer.next ?? until, until);
+    const scannedTo = answer.next ?? until;
     const free = this.#slots.left(now, reading, slots);
-    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, scannedTo, free, null)));
+    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), free, null)));
   }
 
   /** Ends a read; false if it had been given up. */

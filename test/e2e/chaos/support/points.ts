@@ -19,8 +19,11 @@ const LEASE_RUN = 'src/deliveries/lease-run.ts';
 const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
-  'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), slots, null)));';
+  'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), free, null)));';
 const NOTE_CONSENT = 'await subscription.consentAnswer({ token: request.token, consent });';
+const WEBHOOK = 'src/deliveries/webhook.ts';
+const OUTGOING = 'const { outgoing } = result;';
+const NOTED_ALL = 'return [...outcomes, ...batch.map((event) => noted(subscription, target, event, sent, []))];';
 const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle();';
 
 /** In a Durable Object such a call leaves only once all that was written before it is durable (the output gate). */
@@ -62,6 +65,28 @@ export const POINTS = {
     name: 'claimed',
     moment: 'after the claim',
     patches: [{ file: CONSUMER, find: 'await new LeaseRun(', replace: `${call('claimed')} await new LeaseRun(` }],
+  },
+  transformed: {
+    name: 'transformed',
+    moment: 'after a transform and before its request',
+    patches: [
+      {
+        file: WEBHOOK,
+        find: OUTGOING,
+        replace: `if (target.transform !== null) ${call('transformed')} ${OUTGOING}`,
+      },
+    ],
+  },
+  batched: {
+    name: 'batched',
+    moment: 'when a batch was taken, before it is settled',
+    patches: [
+      {
+        file: WEBHOOK,
+        find: NOTED_ALL,
+        replace: `if (batch.length > 1 && sent.made.kind === 'delivered') ${call('batched')} ${NOTED_ALL}`,
+      },
+    ],
   },
   received: {
     name: 'received',
