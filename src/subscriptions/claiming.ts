@@ -287,7 +287,10 @@ export class Claiming {
     };
   }
 
-  /** Null: its log does not answer. Then it is no lease any more: its events wait outside of it, and keep nobody waiting. */
+  /**
+   * Null: its log does not answer. Then it is no lease any more, nor is any other that would have to be read from there: their
+   * events wait outside, and keep nobody waiting.
+   */
   async #loadOrPutOff(lane: LaneRow, lease: LeaseRow): Promise<Loaded | null> {
     try {
       const loaded = await this.#load(lane, lease);
@@ -296,9 +299,11 @@ export class Claiming {
     } catch (error) {
       this.#core.laneFailed(lane.id, error);
       const now = this.#core.now();
-      const still = this.#core.sql.lease(lease.id);
-      if (still?.token === null)
-        this.#core.tx(() => this.#leases.putOff(still, this.#core.backsOffUntil(lane.id, now) ?? now));
+      const until = this.#core.backsOffUntil(lane.id, now) ?? now;
+      this.#core.tx(() => {
+        for (const other of this.#core.sql.leasesOf(lane.id))
+          if (other.token === null && this.#leases.cache.get(other.id) === null) this.#leases.putOff(other, until);
+      });
       return null;
     }
   }
