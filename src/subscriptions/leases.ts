@@ -22,7 +22,7 @@ import type { Run } from './picking.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
-import type { NewException } from './sql-leases.ts';
+import type { NewException } from './sql-exceptions.ts';
 import type { Throttle } from './throttle.ts';
 
 /** Leases: made, sent through the queue, sent again, taken back when nobody settles them. */
