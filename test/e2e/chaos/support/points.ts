@@ -6,6 +6,8 @@ export interface Point {
   name: string;
   /** Where it lies, as the test says it. */
   moment: string;
+  /** Other places in the same life: it is killed when it stands at all of them. */
+  also?: readonly string[];
   patches: { file: string; find: string; replace: string }[];
 }
 
@@ -66,36 +68,26 @@ export const POINTS = {
     moment: 'after the claim',
     patches: [{ file: CONSUMER, find: 'await new LeaseRun(', replace: `${call('claimed')} await new LeaseRun(` }],
   },
-  transformed: {
-    name: 'transformed',
-    moment: 'after a transform and before its request',
-    patches: [
-      {
-        file: WEBHOOK,
-        find: OUTGOING,
-        replace: `if (target.transform !== null) ${call('transformed')} ${OUTGOING}`,
-      },
-    ],
-  },
-  batched: {
-    name: 'batched',
-    moment: 'when a batch was taken, before it is settled',
-    patches: [
-      {
-        file: WEBHOOK,
-        find: NOTED_ALL,
-        replace: `if (batch.length > 1 && sent.made.kind === 'delivered') ${call('batched')} ${NOTED_ALL}`,
-      },
-    ],
-  },
   received: {
     name: 'received',
-    moment: "after the receiver's 2xx and before the settle",
+    moment:
+      "after the receiver's 2xx and before the settle; after a transform and before its request; when a batch was taken",
+    also: ['transformed', 'batched'],
     patches: [
       {
         file: LEASE_RUN,
         find: SETTLE_REST,
         replace: `if (this.#outcomes.some(({ kind }) => kind === 'delivered')) ${call('received')} ${SETTLE_REST}`,
+      },
+      {
+        file: WEBHOOK,
+        find: OUTGOING,
+        replace: `if (target.transform !== null) ${call('transformed')} ${OUTGOING}`,
+      },
+      {
+        file: WEBHOOK,
+        find: NOTED_ALL,
+        replace: `if (batch.length > 1 && sent.made.kind === 'delivered') ${call('batched')} ${NOTED_ALL}`,
       },
     ],
   },
