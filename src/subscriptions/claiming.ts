@@ -16,7 +16,8 @@ import {
   RENEW_REPLAY_EVERY_MS,
 } from './limits.ts';
 import type { Order } from './order.ts';
-import type { ClaimedEvent, ClaimResult, DeliveryTarget, PulledDelivery } from './protocol.ts';
+import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
+import type { PulledDelivery } from './protocol-acks.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 import type { Given, Throttle } from './throttle.ts';

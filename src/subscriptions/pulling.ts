@@ -16,7 +16,7 @@ import {
   VIEW_CONCURRENCY,
 } from './limits.ts';
 import { inParallel } from './parallel.ts';
-import type { PulledDelivery, PullRequest, PullResult } from './protocol.ts';
+import type { PulledDelivery, PullRequest, PullResult } from './protocol-acks.ts';
 import type { LaneRow } from './rows.ts';
 
 /** How long deliveries are held, and how they are given out. */

@@ -14,9 +14,9 @@ import type {
   NoWebhook,
   PutRequest,
   PutResult,
-  SubscriptionView,
   WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';

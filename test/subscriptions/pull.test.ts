@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PullDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol.ts';
+import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 3 };
