@@ -450,7 +450,7 @@ export class Subscription implements SubscriptionApi {
     if (!this.#core.row) return false;
     this.#secrets.reseal();
     const healed = await this.#watch.heal();
-    this.#core.forgetAlarm();
+    this.#core.alarm.forget();
     await this.alarm();
     this.#attempts.trim();
     return healed;
