@@ -175,10 +175,13 @@ export class Pulling {
 
   /** Never throws: a lease that could not be handed out is offered again. */
   async #handOut(lane: number, handing: Handing): Promise<void> {
-    const handed = this.#hand(handing.leases).catch((error) =>
-      this.#core.warn('a lease could not be handed out', { error: String(error) }),
-    );
-    if (!(await settledWithin(this.#core.ports.clock, handed, LOG_LATE_MS))) {
+    // More may have been offered, or asked for, since the last was handed out.
+    while (handing.leases.length > 0 && this.#next !== undefined) {
+      const handed = this.#hand(handing.leases).catch((error) => {
+        handing.leases = [];
+        this.#core.warn('a lease could not be handed out', { error: String(error) });
+      });
+      if (await settledWithin(this.#core.ports.clock, handed, LOG_LATE_MS)) continue;
       handing.late = true;
       this.#core.laneLate(lane);
       this.#count();
