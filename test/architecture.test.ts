@@ -5,7 +5,7 @@ import { ROOT } from '../scripts/hub/wrangler.ts';
 
 const SRC = join(ROOT, 'src');
 /** A room's contract with others: types of it may be imported from anywhere. */
-const CONTRACTS = ['protocol.ts', 'document.ts', 'ports.ts'];
+const CONTRACTS = ['protocol.ts', 'protocol-acks.ts', 'protocol-views.ts', 'document.ts', 'ports.ts'];
 /** The only file that imports the platform's runtime, beside the objects' shells. */
 const SHELLS = ['worker.ts', 'platform-workers.ts', 'object.ts'];
 

@@ -1,5 +1,6 @@
 import { messageId } from '../events/ids.ts';
-import type { ClaimedEvent, SentRequest, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { SentRequest } from '../subscriptions/protocol-views.ts';
 import { webhookRequest } from './request.ts';
 import { toldRequest } from './told-request.ts';
 import { transformed } from './transforming.ts';

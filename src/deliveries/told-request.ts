@@ -1,4 +1,4 @@
-import type { SentRequest } from '../subscriptions/protocol.ts';
+import type { SentRequest } from '../subscriptions/protocol-views.ts';
 import type { Telling } from '../subscriptions/sent-requests.ts';
 
 /** What a hub tells of a webhook's request later: everything but secrets. */

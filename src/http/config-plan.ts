@@ -1,7 +1,7 @@
 import { hasWildcard } from '../events/names.ts';
 import { secretGiven } from '../subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
-import type { ConfigurationView } from '../subscriptions/protocol.ts';
+import type { ConfigurationView } from '../subscriptions/protocol-views.ts';
 import type { TopicConfig, TopicDescription } from '../topics/protocol.ts';
 import { mapBounded } from './bounded.ts';
 import { CONFIG_ITEMS_MAX, type ConfigBody, type HeldSecrets, secretsIn, withSecrets } from './config-schema.ts';

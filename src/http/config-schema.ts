@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { openText, SEALED_WITH, sealText } from '../access/passphrase.ts';
 import type { Random } from '../platform.ts';
-import type { ConfigurationView } from '../subscriptions/protocol.ts';
+import type { ConfigurationView } from '../subscriptions/protocol-views.ts';
 import type { TopicDescription } from '../topics/protocol.ts';
 import { jsonOrNull, nameField } from './fields.ts';
 import { isObject } from './parse.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { TAIL_CLOSED } from '../events/attribute-rules.ts';
-import type { DeliveryView } from '../subscriptions/protocol.ts';
+import type { DeliveryView } from '../subscriptions/protocol-views.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import { EVENT_STREAM, eventStream, type Send } from './event-stream.ts';

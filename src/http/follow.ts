@@ -1,4 +1,4 @@
-import type { DeliveryStatus, DeliveryView } from '../subscriptions/protocol.ts';
+import type { DeliveryStatus, DeliveryView } from '../subscriptions/protocol-views.ts';
 import { sleep } from '../tails/waiting.ts';
 import { CALLS_AT_ONCE } from './bounded.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
 import { allowedRate, askForConsent, namedHub } from '../deliveries/handshake.ts';
-import type { SubscriptionView } from '../subscriptions/protocol.ts';
+import type { SubscriptionView } from '../subscriptions/protocol-views.ts';
 import { noBody } from './body.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';

@@ -1,5 +1,5 @@
 import { DEATH_REASONS } from '../dead-letters/letters.ts';
-import type { SubscriptionMetrics } from '../subscriptions/protocol.ts';
+import type { SubscriptionMetrics } from '../subscriptions/protocol-views.ts';
 import { LATENCY_BOUNDS_MS, type Totals } from '../subscriptions/stats.ts';
 import type { TopicMetrics } from '../topics/protocol.ts';
 import { VERSION } from '../version.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { accessOf } from '../access/authenticate.ts';
 import { Catalog } from '../catalog/catalog.ts';
-import type { SubscriptionMetrics } from '../subscriptions/protocol.ts';
+import type { SubscriptionMetrics } from '../subscriptions/protocol-views.ts';
 import type { TopicMetrics } from '../topics/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';

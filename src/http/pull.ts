@@ -12,7 +12,8 @@ import {
   PULL_EVENTS_MAX,
   PULL_WAIT_MAX_MS,
 } from '../subscriptions/limits.ts';
-import type { AckResult, PulledDelivery, PullResult, SubscriptionApi } from '../subscriptions/protocol.ts';
+import type { SubscriptionApi } from '../subscriptions/protocol.ts';
+import type { AckResult, PulledDelivery, PullResult } from '../subscriptions/protocol-acks.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
 import { Problem } from './problem.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RateLimit } from '../subscriptions/document.ts';
-import type { ReplayView } from '../subscriptions/protocol.ts';
+import type { ReplayView } from '../subscriptions/protocol-views.ts';
 import { filterOut } from './expression-fields.ts';
 import { timeField, timeOf, timeOrNull } from './fields.ts';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { formatDuration } from '../events/duration-text.ts';
 import { formatPosition } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
-import type { AttemptView, HealthView, SubscriptionView, TopicStanding } from '../subscriptions/protocol.ts';
+import type { AttemptView, HealthView, SubscriptionView, TopicStanding } from '../subscriptions/protocol-views.ts';
 import { deliveryAnswer, deliveryOut } from './delivery-schema.ts';
 import { filterOut } from './expression-fields.ts';
 import { timeField, timeOf, timeOrNull } from './fields.ts';

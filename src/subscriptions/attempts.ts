@@ -6,7 +6,8 @@ import {
   TRIMMED_BY_SWEEP,
   TRIMMED_WITH_EACH,
 } from './limits.ts';
-import type { AttemptsQuery, AttemptView, DeliveryOutcome, RequestDifference, SharedRequest } from './protocol.ts';
+import type { AttemptsQuery, DeliveryOutcome, RequestDifference, SharedRequest } from './protocol.ts';
+import type { AttemptView } from './protocol-views.ts';
 import type { AttemptsRow, LaneRow } from './rows.ts';
 import { requestOf } from './sent-requests.ts';
 import type { StatKeeping } from './stat-keeping.ts';

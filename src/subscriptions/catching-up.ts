@@ -3,11 +3,11 @@ import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf, filterDecided, wasWanted } from './decisions.ts';
 import type { Leases } from './leases.ts';
-import { HOLDS_AT_ONCE, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { HOLDS_AT_ONCE, READ_GIVEN_UP_MS } from './limits.ts';
 import type { Order } from './order.ts';
 import { firstRun, type Run } from './picking.ts';
 import type { HoldRow, LaneRow } from './rows.ts';
-import type { Reserved, Slots } from './slots.ts';
+import { areTooMany, type Reserved, type Slots } from './slots.ts';
 
 /** A read of keys under way. */
 interface Reading extends Reserved {
@@ -63,8 +63,8 @@ export class CatchingUp {
     if (this.#core.sql.holdCount() === 0) return;
     for (const id of this.#core.sql.lanesWithOpenHolds()) {
       const lane = this.#core.sql.lane(id);
-      if (this.#reading.size >= READERS_MAX || this.#slots.free(now) <= 0) return;
-      if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.backingOff(id, now)) continue;
+      if (areTooMany(this.#reading.values()) || this.#slots.free(now) <= 0) return;
+      if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.backsOffUntil(id, now) !== null) continue;
       const slots = this.#slots.of(lane, now);
       const asked = slots > 0 && this.#order.isTurnOf(lane, 'held') ? this.#ready(lane, slots) : [];
       if (asked.length > 0) this.#core.ports.background(this.#read(lane, asked, slots));
@@ -96,15 +96,17 @@ export class CatchingUp {
   async #read(lane: LaneRow, asked: Asked[], slots: number): Promise<void> {
     const limit = Math.min(slots, this.#order.runMax(this.#leases.swift));
     const reserved = Math.min(slots, asked.length * limit);
-    const reading = { since: this.#core.now(), reserved, replay: lane.replay !== null };
+    const reading = { since: this.#core.now(), reserved, late: false, replay: lane.replay !== null };
     this.#reading.set(lane.id, reading);
     this.#lastKey.set(lane.id, asked.at(-1)?.hold.key ?? '');
     try {
       const reads = asked.map(({ read }) => read);
-      const results = await this.#core.ports.topicLog(lane.topic).readKeys({ v: 1, reads, limit });
+      const read = this.#core.ports.topicLog(lane.topic).readKeys({ v: 1, reads, limit });
+      const results = await this.#slots.untilRead(lane.id, reading, read, this.#ended);
       const still = this.#reading.get(lane.id) === reading && this.#reading.delete(lane.id);
+      const free = this.#slots.left(lane, reading, reserved);
       if (still && this.#core.running && !this.#core.readingHeld)
-        this.#leases.send(this.#core.tx(() => this.#take(lane.id, asked, results, reserved)));
+        this.#leases.send(this.#core.tx(() => this.#take(lane.id, asked, results, free)));
       this.#core.laneSucceeded(lane.id);
     } catch (error) {
       this.#core.laneFailed(lane.id, error);

@@ -16,7 +16,8 @@ import {
   RENEW_REPLAY_EVERY_MS,
 } from './limits.ts';
 import type { Order } from './order.ts';
-import type { ClaimedEvent, ClaimResult, DeliveryTarget, PulledDelivery } from './protocol.ts';
+import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
+import type { PulledDelivery } from './protocol-acks.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 import type { Given, Throttle } from './throttle.ts';
@@ -61,12 +62,13 @@ export class Claiming {
     this.#throttle = throttle;
   }
 
-  /** `void` where there is nothing to be had: claimed already, dropped, paused. @throws if the log can't be read */
+  /** `void` where there is nothing to be had: claimed already, dropped, paused, of a log that does not answer. */
   async claim(id: number): Promise<ClaimResult> {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return { outcome: 'void' };
-    const loaded = this.#leases.cache.get(id) ?? (await this.#load(lane, before));
+    const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
+    if (loaded === null) return { outcome: 'void' };
 
     // Everything may have changed meanwhile; from here on nothing else runs.
     const lease = this.#claimable(id);
@@ -94,13 +96,13 @@ export class Claiming {
    * @param wanted how much that is, asked for once it can be handed out; null: nobody wants it any more
    * @param give takes the deliveries, in the same turn: whoever wanted them is still there
    * @returns the leases of what is left over: the same if nothing of it fits
-   * @throws if the log can't be read
    */
   async hold(id: number, wanted: () => Wanted | null, give: (deliveries: PulledDelivery[]) => void): Promise<number[]> {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return [];
-    const loaded = this.#leases.cache.get(id) ?? (await this.#load(lane, before));
+    const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
+    if (loaded === null) return [];
     const lease = this.#claimable(id);
     const most = lease && this.#core.isPulled ? wanted() : null;
     if (!lease || most === null) return [];
@@ -157,7 +159,10 @@ export class Claiming {
       const entry = wanted.get(event.sequence);
       if (entry === undefined) continue;
       const turn = this.#turnOf(lane, lease, event, entry);
-      if (turn === null) continue;
+      if (turn === null) {
+        if (entry.key !== null) keys.add(entry.key);
+        continue;
+      }
       // Where each is settled by itself nobody sees to it that those of one key go one after the other.
       if (ackDeadlineMs !== null && turn.key !== null && keys.has(turn.key)) continue;
       if (turn.key !== null) keys.add(turn.key);
@@ -214,15 +219,15 @@ export class Claiming {
 
   /**
    * Whose turn an event is. The key of one that failed while there was no order is not known before it is read; null: it is
-   * under way elsewhere, and this one has to wait for it.
+   * under way elsewhere, or has others to be tried again first, and this one has to wait for that.
    */
   #turnOf(lane: LaneRow, lease: LeaseRow, event: LogEvent, entry: Leased): Leased | null {
     if (this.#core.ordering !== 'key' || !lease.retry || entry.key !== null) return entry;
     const key = orderingKey(event.json);
     if (key === null) return entry;
-    this.#core.sql.setExceptionKey(lane.id, event.sequence, key);
+    const isFirst = this.#core.sql.setExceptionKey(lane.id, event.sequence, key);
     entry.key = key;
-    return this.#order.keysUnderWayBeside(lane.topic, lease.id).has(key) ? null : entry;
+    return isFirst && !this.#order.keysUnderWayBeside(lane.topic, lease.id).has(key) ? entry : null;
   }
 
   /** Gives rate slots. Those whose slot lies too far ahead wait for it as exceptions: a lease is no place to wait. */
@@ -281,6 +286,27 @@ export class Claiming {
       key,
       notBefore,
     };
+  }
+
+  /**
+   * Null: its log does not answer. Then it is no lease any more, nor is any other that would have to be read from there: their
+   * events wait outside, and keep nobody waiting.
+   */
+  async #loadOrPutOff(lane: LaneRow, lease: LeaseRow): Promise<Loaded | null> {
+    try {
+      const loaded = await this.#load(lane, lease);
+      this.#core.laneSucceeded(lane.id);
+      return loaded;
+    } catch (error) {
+      this.#core.laneFailed(lane.id, error);
+      const now = this.#core.now();
+      const until = this.#core.backsOffUntil(lane.id, now) ?? now;
+      this.#core.tx(() => {
+        for (const other of this.#core.sql.leasesOf(lane.id))
+          if (other.token === null && this.#leases.cache.get(other.id) === null) this.#leases.putOff(other, until);
+      });
+      return null;
+    }
   }
 
   /** The events of a lease that is not in memory any more: from their exception rows, else from the log. */

@@ -4,7 +4,8 @@ import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import type { Held } from './held.ts';
 import { contentOf } from './lease-content.ts';
-import type { ConsumerDeath, DeliveryView } from './protocol.ts';
+import type { ConsumerDeath } from './protocol.ts';
+import type { DeliveryView } from './protocol-views.ts';
 import type { LaneRow } from './rows.ts';
 import type { Views } from './views.ts';
 

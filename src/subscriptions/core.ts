@@ -4,11 +4,10 @@ import type { Background, Clock, Log, ObjectStorage, Random } from '../platform.
 import { migrate } from '../storage/migrate.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
 import { withTimeout } from '../topics/timeout.ts';
+import { Alarm } from './alarm.ts';
 import { waitUntil } from './chores.ts';
 import type { Ordering, SubscriptionDocument } from './document.ts';
 import {
-  ALARM_FALLBACK_MS,
-  ALARM_LATE_MS,
   ANSWER_MAX_MS,
   CHORE_RETRY_FIRST_MS,
   CHORE_RETRY_MAX_MS,
@@ -16,8 +15,8 @@ import {
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
   HOLD_MAX_MS,
+  LETTERS_UNSENT_MAX,
   PROBE_WITHIN_MS,
-  STALLED_MS,
 } from './limits.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { HandshakeMessage, LeaseMessage } from './protocol.ts';
@@ -68,14 +67,9 @@ export class Core {
   readonly ports: SubscriptionPorts;
   readonly sql: Statements;
   readonly safe: Safe;
+  readonly alarm: Alarm;
   #row: SubscriptionRow | null;
   #document: SubscriptionDocument | null;
-  /** When the alarm is set; null: not known to be set. */
-  #alarmAt: number | null = null;
-  /** Its handler runs: it is armed once, at the end. */
-  #inAlarm = false;
-  /** Not sooner than this: the last alarm failed, or the platform loses one that is set for the moment of the last. */
-  #alarmNotBefore = 0;
   /** What the alarm is derived from. */
   #nextDue: () => number | null = () => null;
   /** Lanes whose log could not be read: not before then. */
@@ -96,6 +90,7 @@ export class Core {
     migrate(ports.storage, MIGRATIONS);
     this.sql = statements(ports.storage);
     this.safe = new Safe(ports.vault, ports.random, ports.name);
+    this.alarm = new Alarm(ports.storage, ports.clock);
     this.#row = this.sql.subscription();
     this.#document = this.#parseDocument();
     this.progressAt = this.now();
@@ -203,7 +198,7 @@ export class Core {
     try {
       const outcome = this.ports.storage.transactionSync(() => {
         const result = transition();
-        this.#arm();
+        this.alarm.arm(this.#nextDue);
         return result;
       });
       this.onCommitted();
@@ -213,7 +208,7 @@ export class Core {
       this.sql.memories.forget();
       this.#row = this.sql.subscription();
       this.#document = this.#parseDocument();
-      this.#alarmAt = null;
+      this.alarm.forget();
       throw error;
     }
   }
@@ -273,6 +268,17 @@ export class Core {
     return this.sql.retrying() >= EXCEPTIONS_MAX;
   }
 
+  /** So much is to be tried again, or so much that died is not in D1 yet, that nothing new is taken. */
+  get isFull(): boolean {
+    return this.tooManyExceptions || this.sql.hasUnsent(LETTERS_UNSENT_MAX);
+  }
+
+  /** A log takes its time: nothing more is asked of it for a second. */
+  laneLate(lane: number): void {
+    const delay = CHORE_RETRY_FIRST_MS;
+    if (!this.#laneBackoff.has(lane)) this.#laneBackoff.set(lane, { until: this.now() + delay, delay });
+  }
+
   /** A log could not be read: its lane waits 1 s, doubling to 30 s. */
   laneFailed(lane: number, error: unknown): void {
     const before = this.#laneBackoff.get(lane)?.delay ?? 0;
@@ -285,39 +291,14 @@ export class Core {
     this.#laneBackoff.delete(lane);
   }
 
-  /** Is the lane's log to be left alone for now? */
-  backingOff(lane: number, now: number): boolean {
-    return now < waitUntil(this.#laneBackoff.get(lane), now);
+  /** Until when the lane's log is to be left alone; null: it need not be. */
+  backsOffUntil(lane: number, now: number): number | null {
+    const until = waitUntil(this.#laneBackoff.get(lane), now);
+    return now < until ? until : null;
   }
 
   warn(message: string, fields: Record<string, unknown>): void {
     this.ports.log('warn', message, { subscription: this.ports.name, ...fields });
-  }
-
-  /** Sets the alarm where it isn't set early enough already. An alarm that comes early finds nothing to do. */
-  #arm(): void {
-    if (this.#inAlarm) return;
-    const next = this.#nextDue();
-    if (next === null) return;
-    const now = this.now();
-    // One further away than it is ever made for was made before the clock jumped back.
-    const notBefore = this.#alarmNotBefore > now + ALARM_FALLBACK_MS ? 0 : this.#alarmNotBefore;
-    const due = Math.max(next, now + 1, notBefore);
-    // One that should have fired a while ago was lost.
-    const isSet = this.#alarmAt !== null && this.#alarmAt > now - ALARM_LATE_MS;
-    if (isSet && (this.#alarmAt ?? 0) <= due) return;
-    void this.ports.storage.setAlarm(due);
-    this.#alarmAt = due;
-  }
-
-  /** Should the alarm have fired long ago? */
-  get alarmLost(): boolean {
-    return this.#alarmAt !== null && this.#alarmAt < this.now() - STALLED_MS;
-  }
-
-  /** Whatever is believed about the alarm may be what is wrong. */
-  forgetAlarm(): void {
-    this.#alarmAt = null;
   }
 
   /**
@@ -325,12 +306,9 @@ export class Core {
    * is counted, and makes the next alarm come no sooner than in 5 s. @throws only if storage fails
    */
   async onAlarm(parts: (() => void)[]): Promise<void> {
-    // The platform loses an alarm that is set, while one is handled, for its moment or an earlier one.
-    this.#alarmNotBefore = Math.min(this.#alarmAt ?? 0, this.now()) + 1;
-    this.#alarmAt = null;
+    this.alarm.rings();
     // Whoever comes to see that nothing stands still looks at the tables themselves.
     this.sql.memories.forget();
-    this.#inAlarm = true;
     let failures = 0;
     for (const part of parts) {
       try {
@@ -340,15 +318,14 @@ export class Core {
         this.ports.log('error', 'an alarm failed', { subscription: this.ports.name, error: String(error) });
       }
     }
-    this.#inAlarm = false;
-    if (failures > 0) this.#alarmNotBefore = this.now() + ALARM_FALLBACK_MS;
+    this.alarm.rang(failures > 0);
     try {
       this.tx(() => {
         if (failures > 0 && this.#row) this.setRow({ alarm_failures: this.#row.alarm_failures + 1 });
       });
     } catch (error) {
       this.warn('the next alarm could not be derived', { error: String(error) });
-      await this.ports.storage.setAlarm(this.now() + ALARM_FALLBACK_MS);
+      await this.alarm.fallBack();
     }
   }
 }

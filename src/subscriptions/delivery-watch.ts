@@ -1,7 +1,7 @@
 import { settledWithin } from '../topics/timeout.ts';
 import type { Core } from './core.ts';
 import { DELIVERIES_WATCHED_MAX, LOOK_AGAIN_MS, WATCH_MAX_MS } from './limits.ts';
-import type { DeliveryView } from './protocol.ts';
+import type { DeliveryView } from './protocol-views.ts';
 
 /** Those who wait for what becomes of one delivery. They keep the object in memory, so that each waits for a while only. */
 export class DeliveryWatch {

@@ -4,7 +4,8 @@ import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
 import { columnsOf, contentOf, type Leased } from './lease-content.ts';
 import { ACKED_KEPT, HELD_MAX_MS } from './limits.ts';
-import type { AckedId, AckRequest, AckResult, DeliveryOutcome, ExtendRequest, NackRequest } from './protocol.ts';
+import type { DeliveryOutcome } from './protocol.ts';
+import type { AckedId, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Settling } from './settling.ts';
 

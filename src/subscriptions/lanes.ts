@@ -7,12 +7,12 @@ import type { Death, Deaths } from './deaths.ts';
 import { isBatch } from './delivery-kinds.ts';
 import { examine, filtersOf } from './filtering.ts';
 import type { Leases } from './leases.ts';
-import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
+import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS } from './limits.ts';
 import { lowNeeded } from './low.ts';
 import type { Order } from './order.ts';
 import { rotated } from './rotation.ts';
 import type { LaneRow } from './rows.ts';
-import { type Reserved, Slots } from './slots.ts';
+import { areTooMany, type Reserved, Slots } from './slots.ts';
 import type { Throttle } from './throttle.ts';
 
 interface LanesParts {
@@ -121,8 +121,8 @@ export class Lanes {
     let lingering = 0;
     for (const lane of lanes) {
       const free = this.#slots.free(now);
-      if (this.#reading.size >= READERS_MAX || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
-      if (this.#reading.has(lane.id) || this.#core.backingOff(lane.id, now)) continue;
+      if (areTooMany(this.#reading.values()) || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
+      if (this.#reading.has(lane.id) || this.#core.backsOffUntil(lane.id, now) !== null) continue;
       const slots = this.#slots.of(lane, now);
       if (slots <= 0 || !this.#isItsTurn(lane)) continue;
       if (lane.replay === null && !this.#company.isWorthReading(lane, free, now)) {
@@ -153,6 +153,11 @@ export class Lanes {
       const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
       const lane = due && this.#core.sql.lane(due.lane);
       if (!due || !lane) return sent;
+      const until = this.#core.backsOffUntil(lane.id, now);
+      if (until !== null) {
+        this.#core.sql.putOffDue(lane.id, now, until);
+        continue;
+      }
       sent.push(this.#leases.leaseRetries(lane, due.content, due.batch));
     }
   }
@@ -165,13 +170,14 @@ export class Lanes {
       topic: lane.topic,
       knownLast: 0,
       reserved: slots,
+      late: false,
       replay: lane.replay !== null,
     };
     this.#reading.set(lane.id, reading);
     if (lane.replay === null) this.#company.reads(lane.id);
     try {
-      if (lane.replay === null) await this.#readLive(lane, reading, slots);
-      else await this.#readReplay(lane, reading, slots);
+      const read = lane.replay === null ? this.#readLive(lane, reading, slots) : this.#readReplay(lane, reading, slots);
+      await this.#slots.untilRead(lane.id, reading, read, () => this.pump());
       this.#core.laneSucceeded(lane.id);
     } catch (error) {
       this.#core.laneFailed(lane.id, error);
@@ -196,7 +202,8 @@ export class Lanes {
     if (answer.outcome !== 'not-attached') this.#company.tellOf(lane.id, answer.lastSequence);
     const now = this.#unchanged(lane, reading, types);
     if (!now) return;
-    this.#leases.send(this.#core.tx(() => this.#applyRead(now, reading, answer, slots)));
+    const free = this.#slots.left(now, reading, slots);
+    this.#leases.send(this.#core.tx(() => this.#applyRead(now, reading, answer, free)));
   }
 
   /** What is held is passed without a slot. */
@@ -237,7 +244,8 @@ export class Lanes {
       return;
     }
     const scannedTo = answer.next ?? until;
-    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), slots, null)));
+    const free = this.#slots.left(now, reading, slots);
+    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), free, null)));
   }
 
   /** Ends a read; false if it had been given up. */
@@ -314,8 +322,8 @@ export class Lanes {
     // Who pulls has waited long enough.
     const isAlone = this.#core.sql.inFlight().leases === 0 && !this.#company.isBusy(lane, now);
     const goesAtOnce = this.#core.isPulled || isAlone;
-    const { running, isWanted, failing, readingHeld, tooManyExceptions } = this.#core;
-    const takes = running && isWanted && !failing && !readingHeld && !tooManyExceptions && this.#mayTakeWake(lane);
+    const { running, isWanted, failing, readingHeld, isFull } = this.#core;
+    const takes = running && isWanted && !failing && !readingHeld && !isFull && this.#mayTakeWake(lane);
     const room = takes ? this.#slots.free(now) : 0;
     const follows = request.events !== null && request.from <= lane.next;
     if (goesAtOnce && follows && room > 0 && fresh.length <= room) {

@@ -21,7 +21,8 @@ import { obstacleWait } from './obstacle.ts';
 import type { Run } from './picking.ts';
 import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
-import type { ExceptionRow, LaneRow, LeaseRow } from './rows.ts';
+import type { LaneRow, LeaseRow } from './rows.ts';
+import type { NewException } from './sql-exceptions.ts';
 import type { Throttle } from './throttle.ts';
 
 /** Leases: made, sent through the queue, sent again, taken back when nobody settles them. */
@@ -170,8 +171,7 @@ export class Leases {
     const kept = content.filter(({ key }) => key !== null && isBehind(key));
     if (kept.length > 0) {
       const due = this.#core.now();
-      // What went as a batch keeps its members, unless batches are no more: then it is like any that is new.
-      if (lease.retry || (lease.batch !== null && isBatch(this.#core.document.delivery)))
+      if (lease.retry || lease.batch !== null)
         this.postpone(
           lease,
           kept.map((entry) => ({ ...entry, due })),
@@ -188,6 +188,15 @@ export class Leases {
       }
     }
     return free.length > 0 ? [this.#again(lease, free, waitMs)] : [];
+  }
+
+  /** Takes a lease that nobody has claimed apart: all of it waits outside of any until `due`. Only inside `tx`. */
+  putOff(lease: LeaseRow, due: number): void {
+    this.drop(lease);
+    this.postpone(
+      lease,
+      contentOf(lease).map((entry) => ({ ...entry, due })),
+    );
   }
 
   /** Events of a lease that wait outside of any until they are due; no attempt is spent. Only inside `tx`. */
@@ -360,7 +369,7 @@ export class Leases {
 }
 
 /** The row of a delivery that waits and was never attempted. */
-function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): ExceptionRow {
+function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): NewException {
   return {
     lane,
     sequence,
@@ -373,7 +382,7 @@ function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): Exceptio
     first_attempt_at: null,
     last_status: null,
     last_error: null,
-    key: key === WHOLE_TOPIC ? null : key,
+    key,
     batch,
     token: null,
   };

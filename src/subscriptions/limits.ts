@@ -119,10 +119,16 @@ export const ANSWER_MAX_MS = 10_000;
 export const ALARM_LATE_MS = 10_000;
 /** After an alarm that failed the next one comes no sooner than this. */
 export const ALARM_FALLBACK_MS = 5_000;
+/** A log that has not answered after this holds up nothing of other topics: what is kept free for its events is so no more. */
+export const LOG_LATE_MS = 100;
+/** Reads that are late, beside which others begin. */
+export const LATE_READERS_MAX = 50;
 /** A read of a log that has not come back after this is not counted on. */
 export const READ_GIVEN_UP_MS = 30_000;
 /** What is kept of why a delivery died: it goes into a row of D1 beside the event, and into an event of its own. */
 export const LAST_ERROR_CHARACTERS_MAX = 1_000;
+/** With so many dead letters that D1 doesn't have yet nothing new is taken, or a filter that fails on every event would fill the object. */
+export const LETTERS_UNSENT_MAX = 10_000;
 /** Dead letters written to D1 at a time. */
 export const LETTERS_PER_FLUSH = 50;
 /** And their events, unless the first is larger. */

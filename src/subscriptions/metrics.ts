@@ -2,7 +2,7 @@ import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
 import { METRICS_LANES_MAX } from './limits.ts';
 import { low } from './low.ts';
-import type { LaneStandsAt, SubscriptionMetrics, SubscriptionStatus } from './protocol.ts';
+import type { LaneStandsAt, SubscriptionMetrics, SubscriptionStatus } from './protocol-views.ts';
 import type { StatKeeping } from './stat-keeping.ts';
 import { totalsOf } from './stats.ts';
 

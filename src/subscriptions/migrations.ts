@@ -305,4 +305,19 @@ export const MIGRATIONS: readonly Migration[] = [
       UPDATE leases SET held_for = max(0, due - held_since) WHERE held_since IS NOT NULL;
     `,
   },
+  {
+    name: 'the first of each key',
+    sql: `
+      -- 1: another of its key, which came before it, has to be tried again first. Where a whole topic is in order all have the key ''.
+      ALTER TABLE exceptions ADD COLUMN behind INTEGER NOT NULL DEFAULT 0;
+      UPDATE exceptions SET key = ''
+        WHERE key IS NULL AND redriven = 0 AND (SELECT ordering FROM subscription) = 'topic';
+      UPDATE exceptions SET behind = 1
+        WHERE redriven = 0 AND EXISTS (SELECT 1 FROM exceptions AS earlier
+          WHERE earlier.lane = exceptions.lane AND earlier.key = exceptions.key AND earlier.redriven = 0
+            AND earlier.sequence < exceptions.sequence);
+      DROP INDEX exceptions_due;
+      CREATE INDEX exceptions_due ON exceptions (behind, due) WHERE lease IS NULL;
+    `,
+  },
 ];

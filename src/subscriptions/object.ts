@@ -9,28 +9,18 @@ import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from '../t
 import type { RateLimit } from './document.ts';
 import { subscriptionOfName } from './names.ts';
 import type {
-  AckRequest,
-  AckResult,
   AttemptsQuery,
-  AttemptView,
   ClaimResult,
-  ConfigurationView,
   ConsentAnswer,
   ConsentRequest,
   ConsumerDeath,
   DeliveryTarget,
-  DeliveryView,
   DeliveryWaitRequest,
-  ExtendRequest,
   LetterJob,
   Locked,
-  NackRequest,
   NoWebhook,
-  PullRequest,
-  PullResult,
   PutRequest,
   PutResult,
-  ReplayView,
   RotatedSecret,
   SecretView,
   SeekResult,
@@ -39,10 +29,17 @@ import type {
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
+} from './protocol.ts';
+import type { AckRequest, AckResult, ExtendRequest, NackRequest, PullRequest, PullResult } from './protocol-acks.ts';
+import type {
+  AttemptView,
+  ConfigurationView,
+  DeliveryView,
+  ReplayView,
   SubscriptionMetrics,
   SubscriptionView,
   TopicStanding,
-} from './protocol.ts';
+} from './protocol-views.ts';
 import { Subscription } from './subscription.ts';
 import { Vault } from './vault.ts';
 import type { SignatureScheme } from './webhook-keys.ts';

@@ -5,7 +5,7 @@ import { contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LEASE_EVENTS_MAX, LEASE_WORK_MS } from './limits.ts';
 import { type Page, type Picked, pickByKey, pickFreely, pickInTurn } from './picking.ts';
 import type { LaneRow } from './rows.ts';
-import type { DueException } from './sql-leases.ts';
+import type { DueException } from './sql-exceptions.ts';
 
 /** Exceptions that go next, and the batch that they are, if they were one before. */
 interface Due {
@@ -88,7 +88,7 @@ export class Order {
     const rows = sql.dueInOrder(now, ordering, busy, limit);
     const [first] = rows;
     if (!first) return null;
-    const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key);
+    const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key === WHOLE_TOPIC ? null : key);
     if (inBatches) return this.#batchOf(first.lane, rows, keyOf);
     const runMax = this.runMax(swift);
     const counts = new Map<string, number>();

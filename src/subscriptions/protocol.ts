@@ -9,7 +9,17 @@ import type {
   Transform,
   WebhookFormat,
 } from './document.ts';
-import type { Totals } from './stats.ts';
+import type { Acknowledging, PullTarget } from './protocol-acks.ts';
+import type {
+  AttemptOutcome,
+  AttemptView,
+  ConfigurationView,
+  DeliveryView,
+  ReplayView,
+  SubscriptionMetrics,
+  SubscriptionView,
+  TopicStanding,
+} from './protocol-views.ts';
 import type { SignatureScheme } from './webhook-keys.ts';
 
 /** The calls a Subscription answers. Plain values only: they cross RPC, and deploys mix versions (`v`). */
@@ -78,20 +88,6 @@ export interface SubscriptionApi extends Acknowledging {
   sweep(): Promise<boolean>;
 }
 
-/** What a consumer settles by ack ids: what it pulled, or was sent through its queue and has to confirm. */
-export interface Acknowledging {
-  /** Hands out what there is, at most `max`; waits for the first if there is nothing yet. */
-  pull(request: PullRequest): Promise<PullResult>;
-  /** Who pulls under this name does not wait for the answer any more. */
-  hangUp(puller: string): Promise<void>;
-  /** Done. What ran out and was not handed out again yet may still be acknowledged. */
-  ack(request: AckRequest): Promise<AckResult>;
-  /** Not done: comes again, or is a dead letter `rejected`. */
-  nack(request: NackRequest): Promise<AckResult>;
-  /** Needs longer: its deadline moves, never to an earlier moment. */
-  extend(request: ExtendRequest): Promise<AckResult>;
-}
-
 export interface PutRequest {
   v: 1;
   name: string;
@@ -111,95 +107,6 @@ export type PutResult =
   /** D1 or a log could not be reached and is needed here. */
   | { outcome: 'unavailable'; detail: string };
 
-/**
- * `pending`: the receiver has not consented. `error`: nothing can be delivered, and it isn't the receiver's doing. `reason`
- * says why.
- */
-export type SubscriptionStatus = 'attaching' | 'pending' | 'active' | 'paused' | 'disabled' | 'error';
-
-/** Times are milliseconds since the epoch. */
-export interface SubscriptionView {
-  name: string;
-  /** With every default in it, without the secret. */
-  document: SubscriptionDocument;
-  etag: string;
-  status: SubscriptionStatus;
-  reason: string | null;
-  createdAt: number;
-  updatedAt: number;
-  health: HealthView;
-  lag: number;
-  waiting: number;
-  pending: number;
-  inFlight: number;
-  retrying: number;
-  held: number;
-  delivered: number;
-  failed: number;
-  dead: number;
-  filtered: number;
-  skipped: number;
-  discarded: number;
-  /** How many dead letters there have been since the making, by reason, whatever became of them. */
-  deaths: Record<string, number>;
-  cursor: number | null;
-  /** Milliseconds since the oldest event that is neither settled nor filtered was recorded; 0: there is none, null: not known. */
-  lagMs: number | null;
-  latency: { p50: number | null; p99: number | null };
-  /** Of the attempts, live and in replays: those delivered, from 0 to 1; null where there was none. */
-  successRate: Recently<number | null>;
-  attempted: Recently<number>;
-}
-
-/** Of the last hour, and of the last day. */
-export interface Recently<T> {
-  hour: T;
-  day: T;
-}
-
-export interface ConfigurationView {
-  /** With every default in it, without the secret. */
-  document: SubscriptionDocument;
-  etag: string;
-  paused: boolean;
-}
-
-/** `attempts` and `dead` (by reason) count since the making, over live delivery, replays and redrives, whatever is sought. */
-export interface SubscriptionMetrics {
-  status: SubscriptionStatus;
-  failing: boolean;
-  attempts: Totals;
-  dead: Record<string, number>;
-  inFlight: number;
-  retrying: number;
-  /** Where it stands in the topics that it has not come to the end of. `isWhole`: those are all of them. */
-  behind: LaneStandsAt[];
-  isWhole: boolean;
-  healed: number;
-  alarmFailures: number;
-}
-
-export interface LaneStandsAt {
-  topic: string;
-  cursor: number;
-}
-
-export interface HealthView {
-  /**
-   * - `slowed`: the receiver pushed back, fewer deliveries are out than `maxInFlight`, or none until `retryAfter`
-   * - `failing`: new events wait in the log, one probe at a time goes out
-   */
-  state: 'healthy' | 'slowed' | 'failing';
-  /** Deliveries that may be out. */
-  concurrency: number;
-  /** Since when it has not been healthy. */
-  since: number | null;
-  /** While failing: when the receiver is tried again. */
-  nextProbeAt: number | null;
-  /** The receiver asked that nothing starts before. */
-  retryAfter: number | null;
-}
-
 export type SeekResult =
   | { outcome: 'sought'; topics: { topic: string; cursor: number; skipped: number }[] }
   | { outcome: 'unknown-subscription' }
@@ -208,15 +115,6 @@ export type SeekResult =
   | { outcome: 'topic-required' }
   | { outcome: 'sequence-expired'; topic: string; firstSequence: number }
   | { outcome: 'position-ahead'; topic: string; lastSequence: number };
-
-export interface TopicStanding {
-  topic: string;
-  status: 'attaching' | 'active';
-  cursor: number;
-  lastSequence: number;
-  lag: number;
-  pending: number;
-}
 
 /** It is of another kind, and so has no secret, url and request. */
 export interface NoWebhook {
@@ -247,29 +145,6 @@ export interface AttemptsQuery {
   cursor: string | null;
 }
 
-export type AttemptOutcome = 'delivered' | 'failed' | 'timeout' | 'network';
-
-export interface AttemptView {
-  topic: string;
-  sequence: number;
-  attempt: number;
-  at: number;
-  status: number | null;
-  outcome: AttemptOutcome;
-  latencyMs: number;
-  response: string;
-  error: string | null;
-  replay: string | null;
-  /** Null where nothing was sent, or the consumer that sent it did not say. */
-  request: SentRequest | null;
-}
-
-/** A request as it is told of: where it went, and its headers (lower-case names), without what is secret in them. */
-export interface SentRequest {
-  url: string;
-  headers: Record<string, string>;
-}
-
 /** What the requests of a settle have in common. Of a header `true`: what follows from the attempt itself. */
 export interface SharedRequest {
   url: string;
@@ -280,28 +155,6 @@ export interface SharedRequest {
 export interface RequestDifference {
   url?: string;
   headers?: Record<string, string | true | null>;
-}
-
-export type DeliveryStatus =
-  | 'pending'
-  | 'held'
-  | 'delivering'
-  | 'retrying'
-  | 'delivered'
-  | 'dead'
-  | 'filtered'
-  | 'not-subscribed'
-  | 'skipped'
-  | 'discarded';
-
-export interface DeliveryView {
-  status: DeliveryStatus;
-  attempts: number;
-  lastStatus: number | null;
-  lastError: string | null;
-  nextAttemptAt: number | null;
-  settledAt: number | null;
-  deadLetter: string | null;
 }
 
 export interface DeliveryWaitRequest {
@@ -377,12 +230,6 @@ export interface ServiceTarget {
   call: ServiceCall;
   timeoutMs: number;
   maxBatch: number;
-  transform: Transform | null;
-}
-
-/** Nothing goes anywhere: it is asked for. */
-export interface PullTarget {
-  kind: 'pull';
   transform: Transform | null;
 }
 
@@ -477,77 +324,6 @@ export type SettleResult =
   /** The lease is no longer the claimer's: start nothing more of it. */
   | { outcome: 'fenced' };
 
-export interface PullRequest {
-  v: 1;
-  /** Names this pull, for `hangUp`; nobody else's. */
-  puller: string;
-  max: number;
-  /** For the first, if there is none yet. */
-  waitMs: number;
-  /** Patterns of the topics whose events may be handed out to who asks; null: all. */
-  mayRead: string[] | null;
-}
-
-export type PullResult =
-  /** `target` is how they are to be given out. What its transform fails on is to be told with `nack`. */
-  | { outcome: 'pulled'; deliveries: PulledDelivery[]; ackDeadlineMs: number; target: PullTarget }
-  | { outcome: 'unknown-subscription' }
-  /** It has these topics, or has been given them meanwhile, of which not all may be read. */
-  | { outcome: 'unreadable'; topics: string[] }
-  /** It is of another kind. */
-  | { outcome: 'not-pulled'; kind: DeliveryKind };
-
-export interface PulledDelivery {
-  ackId: string;
-  topic: string;
-  sequence: number;
-  /** The whole structured event. */
-  json: string;
-  /** 1 for the first. */
-  attempt: number;
-  replay: string | null;
-  redriven: boolean;
-}
-
-export interface AckRequest {
-  v: 1;
-  ackIds: string[];
-}
-
-export interface NackRequest {
-  v: 1;
-  ackIds: string[];
-  /** It comes again after this; null: at once, or as the schedule of its kind says. */
-  delayMs: number | null;
-  /** Kept as what it failed of last. */
-  reason: string | null;
-  /** It never comes again: a dead letter with this reason. Null: it does. */
-  dead: 'rejected' | 'invalid' | 'consumer' | null;
-}
-
-export interface ExtendRequest {
-  v: 1;
-  ackIds: string[];
-  /** From now on. */
-  byMs: number;
-}
-
-export type AckResult =
-  /** In the order of the ids. */
-  | { outcome: 'settled'; results: AckedId[] }
-  | { outcome: 'unknown-subscription' }
-  /** Its deliveries have no ack ids. */
-  | { outcome: 'not-acknowledged'; kind: DeliveryKind };
-
-export type AckedId =
-  | { ackId: string; ok: true }
-  /**
-   * - `invalid-ack-id`: nothing that this hub gives out looks like that
-   * - `stale-ack-id`: not, or no longer, one of this subscription's: settled, or handed out again since
-   * - `held-too-long`: it can't be extended any further
-   */
-  | { ackId: string; ok: false; code: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long' };
-
 /** A delivery that a consumer's own queue took, and gave up on. */
 export interface ConsumerDeath {
   v: 1;
@@ -581,25 +357,6 @@ export type StartReplayResult =
   | { outcome: 'invalid-range' }
   | { outcome: 'sequence-expired'; firstSequence: number }
   | { outcome: 'position-ahead'; lastSequence: number };
-
-export interface ReplayView {
-  id: string;
-  topic: string;
-  subscription: string;
-  status: 'running' | 'done' | 'cancelled' | 'failed';
-  from: number;
-  to: number;
-  filter: SubscriptionFilter;
-  rateLimit: RateLimit | null;
-  total: number;
-  delivered: number;
-  failed: number;
-  filtered: number;
-  remaining: number;
-  createdAt: number;
-  endedAt: number | null;
-  error: string | null;
-}
 
 export interface LetterJob {
   id: string;

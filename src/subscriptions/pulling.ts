@@ -8,6 +8,7 @@ import type { Lanes } from './lanes.ts';
 import type { Leases } from './leases.ts';
 import {
   LEASE_BYTES_MAX,
+  LOG_LATE_MS,
   PULL_GATHER_MS,
   PULL_LOOK_MAX_MS,
   PULL_TRANSFORMED_MAX,
@@ -15,7 +16,7 @@ import {
   VIEW_CONCURRENCY,
 } from './limits.ts';
 import { inParallel } from './parallel.ts';
-import type { PulledDelivery, PullRequest, PullResult } from './protocol.ts';
+import type { PulledDelivery, PullRequest, PullResult } from './protocol-acks.ts';
 import type { LaneRow } from './rows.ts';
 
 /** How long deliveries are held, and how they are given out. */
@@ -30,6 +31,13 @@ interface Puller {
   terms: Terms;
   /** It has a delivery, or will have none. */
   first: PromiseWithResolvers<void>;
+}
+
+/** Leases of one lane on their way to somebody. */
+interface Handing {
+  leases: number[];
+  /** Their log takes its time: others are leased in their stead. */
+  late: boolean;
 }
 
 interface PullingParts {
@@ -49,8 +57,8 @@ export class Pulling {
   readonly #lanes: Lanes;
   readonly #configuration: Configuration;
   readonly #pullers = new Map<string, Puller>();
-  /** Leases on their way to somebody. */
-  #handing = 0;
+  /** By lane, so that one whose log does not answer holds up nothing of others. */
+  readonly #handing = new Map<number, Handing>();
   /** Those who want to know when nothing more is on its way. */
   readonly #resting: (() => void)[] = [];
 
@@ -141,43 +149,70 @@ export class Pulling {
   }
 
   #count(): void {
-    this.#core.asked = [...this.#pullers.values()].reduce((sum, { wanted }) => sum + wanted.events, 0);
+    const wanted = [...this.#pullers.values()].reduce((sum, puller) => sum + puller.wanted.events, 0);
+    const late = [...this.#handing.values()].flatMap((handing) => (handing.late ? handing.leases : []));
+    const inTheirStead = late.reduce((sum, id) => sum + (this.#core.sql.lease(id)?.count ?? 0), 0);
+    this.#core.asked = wanted === 0 ? 0 : wanted + inTheirStead;
     this.#core.askedNext = this.#next?.wanted.events ?? 0;
   }
 
   /** Gives leases to those who wait, as far as they want them; the rest waits for the next who asks. */
   #offer(made: readonly number[]): void {
-    if (this.#pullers.size === 0 || made.length === 0) return;
-    this.#handing += 1;
-    this.#core.ports.background(this.#hand([...made]));
+    if (this.#pullers.size === 0) return;
+    for (const id of made) {
+      const lane = this.#core.sql.lease(id)?.lane;
+      if (lane === undefined) continue;
+      const present = this.#handing.get(lane);
+      if (present !== undefined) {
+        if (!present.leases.includes(id)) present.leases.push(id);
+        continue;
+      }
+      const handing = { leases: [id], late: false };
+      this.#handing.set(lane, handing);
+      this.#core.ports.background(this.#handOut(lane, handing));
+    }
   }
 
   /** Never throws: a lease that could not be handed out is offered again. */
-  async #hand(leases: number[]): Promise<void> {
-    try {
-      for (let id = leases.shift(); id !== undefined && this.#next !== undefined; id = leases.shift()) {
-        let first: Puller | undefined;
-        const left = await this.#claiming.hold(
-          id,
-          () => {
-            first = this.#next;
-            return first?.wanted ?? null;
-          },
-          (deliveries) => first && this.#give(first, deliveries),
-        );
-        // Nothing more fits into what he gets.
-        if (left[0] === id && first !== undefined) {
-          first.wanted = { ...first.wanted, events: 0 };
-          this.#count();
-        }
-        leases.unshift(...left);
-      }
-    } catch (error) {
-      this.#core.warn('a lease could not be handed out', { error: String(error) });
+  async #handOut(lane: number, handing: Handing): Promise<void> {
+    // More may have been offered, or asked for, since the last was handed out.
+    while (handing.leases.length > 0 && this.#next !== undefined) {
+      const handed = this.#hand(handing.leases).catch((error) => {
+        handing.leases = [];
+        this.#core.warn('a lease could not be handed out', { error: String(error) });
+      });
+      if (await settledWithin(this.#core.ports.clock, handed, LOG_LATE_MS)) continue;
+      handing.late = true;
+      this.#core.laneLate(lane);
+      this.#count();
+      this.#lanes.pump();
+      await handed;
     }
-    this.#handing -= 1;
+    this.#handing.delete(lane);
+    this.#count();
     for (const { deliveries, first } of this.#pullers.values()) if (deliveries.length > 0) first.resolve();
+    this.#lanes.pump();
     this.#tellWhoRests();
+  }
+
+  async #hand(leases: number[]): Promise<void> {
+    for (let [id] = leases; id !== undefined && this.#next !== undefined; [id] = leases) {
+      let first: Puller | undefined;
+      const left = await this.#claiming.hold(
+        id,
+        () => {
+          first = this.#next;
+          return first?.wanted ?? null;
+        },
+        (deliveries) => first && this.#give(first, deliveries),
+      );
+      // Nothing more fits into what he gets.
+      if (left[0] === id && first !== undefined) {
+        first.wanted = { ...first.wanted, events: 0 };
+        this.#count();
+      }
+      leases.splice(0, 1, ...left);
+    }
   }
 
   /** Who has waited longest and wants more. The topics may have changed a moment ago. */
@@ -227,7 +262,7 @@ export class Pulling {
   }
 
   #tellWhoRests(): void {
-    if (this.#handing > 0 || !this.#lanes.areAtRest) return;
+    if (this.#handing.size > 0 || !this.#lanes.areAtRest) return;
     for (const tell of this.#resting.splice(0)) tell();
   }
 }

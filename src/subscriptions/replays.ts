@@ -4,7 +4,8 @@ import type { RateLimit } from './document.ts';
 import { ownFilter } from './filtering.ts';
 import type { Leases } from './leases.ts';
 import type { Notices } from './notices.ts';
-import type { ReplayView, StartReplayRequest, StartReplayResult } from './protocol.ts';
+import type { StartReplayRequest, StartReplayResult } from './protocol.ts';
+import type { ReplayView } from './protocol-views.ts';
 import { cursorOf } from './rate.ts';
 import type { LaneRow } from './rows.ts';
 

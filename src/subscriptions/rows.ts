@@ -119,6 +119,7 @@ export type ExceptionRow = {
   key: string | null;
   batch: number | null;
   token: string | null;
+  behind: number;
 };
 
 export type HoldRow = {

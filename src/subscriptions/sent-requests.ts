@@ -1,5 +1,6 @@
 import { messageId } from '../events/ids.ts';
-import type { RequestDifference, SentRequest, SharedRequest } from './protocol.ts';
+import type { RequestDifference, SharedRequest } from './protocol.ts';
+import type { SentRequest } from './protocol-views.ts';
 
 /**
  * How the requests of attempts are told of in few bytes. What the requests of a claim have in common is said once, what

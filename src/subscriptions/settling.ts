@@ -1,7 +1,7 @@
 import type { Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { columnsOf, contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
+import { columnsOf, contentOf, type Leased } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
@@ -226,7 +226,7 @@ export class Settling {
       first_attempt_at: firstAttemptAt,
       last_status: outcome.status,
       last_error: outcome.error,
-      key: exception?.key ?? (key === WHOLE_TOPIC ? null : key),
+      key: exception?.key ?? key,
       batch: batch?.id ?? null,
       // Who was too late may still have done it.
       token: lease.held_since !== null && outcome.outcome === 'timeout' ? lease.token : null,

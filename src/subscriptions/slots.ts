@@ -1,12 +1,22 @@
+import { settledWithin } from '../topics/timeout.ts';
 import type { Core } from './core.ts';
-import { PROBE_WITHIN_MS } from './limits.ts';
+import { LATE_READERS_MAX, LOG_LATE_MS, PROBE_WITHIN_MS, READERS_MAX } from './limits.ts';
 import type { LaneRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 
 /** A read under way keeps slots free for what it brings. */
 export interface Reserved {
   reserved: number;
+  /** Its log takes its time: it keeps none free any more. */
+  late: boolean;
   replay: boolean;
+}
+
+/** Are so many logs being read that another would be too many? Those that are late don't count, as far as they are few. */
+export function areTooMany(readings: Iterable<Reserved>): boolean {
+  const counts = { timely: 0, late: 0 };
+  for (const { late } of readings) counts[late ? 'late' : 'timely'] += 1;
+  return counts.timely + Math.max(0, counts.late - LATE_READERS_MAX) >= READERS_MAX;
 }
 
 /**
@@ -26,7 +36,7 @@ export class Slots {
 
   /** Slots that new events of any lane may take now. */
   free(now: number): number {
-    if (this.#core.tooManyExceptions || (this.#core.failing && !this.#mayProbeLog(now))) return 0;
+    if (this.#core.isFull || (this.#core.failing && !this.#mayProbeLog(now))) return 0;
     return this.forRetries(now);
   }
 
@@ -55,11 +65,27 @@ export class Slots {
     return this.#core.isPulled ? this.#core.asked - this.#core.sql.unclaimed() : Number.POSITIVE_INFINITY;
   }
 
+  /** What a read brings; once its log is late others begin, told by `others`, and its lane backs off from more. */
+  async untilRead<T>(lane: number, reading: Reserved, read: Promise<T>, others: () => void): Promise<T> {
+    if (!(await settledWithin(this.#core.ports.clock, read, LOG_LATE_MS))) {
+      reading.late = true;
+      reading.reserved = 0;
+      this.#core.laneLate(lane);
+      others();
+    }
+    return read;
+  }
+
+  /** How many of the slots that were kept for a read are there for what it brought. */
+  left(lane: LaneRow, { late }: Reserved, kept: number): number {
+    return late ? Math.max(0, Math.min(kept, this.of(lane, this.#core.now()))) : kept;
+  }
+
   #reserved(): { live: number; replay: number; readings: number } {
     const sums = { live: 0, replay: 0, readings: 0 };
-    for (const { reserved, replay } of this.#reading()) {
+    for (const { reserved, replay, late } of this.#reading()) {
       sums[replay ? 'replay' : 'live'] += reserved;
-      sums.readings += 1;
+      if (!late) sums.readings += 1;
     }
     return sums;
   }

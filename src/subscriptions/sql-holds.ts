@@ -2,7 +2,7 @@ import type { ObjectStorage } from '../platform.ts';
 import type { Memories } from './memory.ts';
 import type { HoldRow } from './rows.ts';
 
-/** Statements on holds. Whether one is blocked is kept by those on exceptions (sql-leases.ts). */
+/** Statements on holds. Whether one is blocked is kept by those on exceptions (sql-exceptions.ts). */
 export function holdStatements(storage: ObjectStorage, { holds }: Memories) {
   const { sql } = storage;
   return {

@@ -28,6 +28,11 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     letter: (topic: string, sequence: number) =>
       first(sql.exec<LetterRow>('SELECT * FROM letters WHERE topic = ? AND sequence = ?', topic, sequence).toArray()),
     putLetter: (row: LetterRow) => outbox.changed(sql.exec(...insertion('INSERT OR REPLACE', 'letters', row))),
+    /** Are there as many letters that D1 has to be told of? */
+    hasUnsent: outbox.remembered(
+      (count: number) =>
+        sql.exec(`SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1 OFFSET ${count - 1}`).toArray().length > 0,
+    ),
     hasDirtyLetters: () => sql.exec('SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1').toArray().length > 0,
     /** Letters that D1 has to be told of, all of one topic. */
     dirtyLetters: (limit: number) => {

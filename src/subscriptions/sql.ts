@@ -1,5 +1,6 @@
 import type { ObjectStorage } from '../platform.ts';
 import { Memories } from './memory.ts';
+import { exceptionStatements } from './sql-exceptions.ts';
 import { holdStatements } from './sql-holds.ts';
 import { laneStatements } from './sql-lanes.ts';
 import { leaseStatements } from './sql-leases.ts';
@@ -12,6 +13,7 @@ export function statements(storage: ObjectStorage) {
     memories,
     ...laneStatements(storage, memories),
     ...leaseStatements(storage, memories),
+    ...exceptionStatements(storage, memories),
     ...holdStatements(storage, memories),
     ...recordStatements(storage, memories),
   };

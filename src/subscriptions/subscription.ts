@@ -22,28 +22,18 @@ import { Notices } from './notices.ts';
 import { Order } from './order.ts';
 import { chores } from './owed.ts';
 import type {
-  AckRequest,
-  AckResult,
   AttemptsQuery,
-  AttemptView,
   ClaimResult,
-  ConfigurationView,
   ConsentAnswer,
   ConsentRequest,
   ConsumerDeath,
   DeliveryTarget,
-  DeliveryView,
   DeliveryWaitRequest,
-  ExtendRequest,
   LetterJob,
   Locked,
-  NackRequest,
   NoWebhook,
-  PullRequest,
-  PullResult,
   PutRequest,
   PutResult,
-  ReplayView,
   RotatedSecret,
   SecretView,
   SeekResult,
@@ -52,10 +42,17 @@ import type {
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
+} from './protocol.ts';
+import type { AckRequest, AckResult, ExtendRequest, NackRequest, PullRequest, PullResult } from './protocol-acks.ts';
+import type {
+  AttemptView,
+  ConfigurationView,
+  DeliveryView,
+  ReplayView,
   SubscriptionMetrics,
   SubscriptionView,
   TopicStanding,
-} from './protocol.ts';
+} from './protocol-views.ts';
 import { Pulling } from './pulling.ts';
 import { Receiver } from './receiver.ts';
 import { Replays } from './replays.ts';
@@ -453,7 +450,7 @@ export class Subscription implements SubscriptionApi {
     if (!this.#core.row) return false;
     this.#secrets.reseal();
     const healed = await this.#watch.heal();
-    this.#core.forgetAlarm();
+    this.#core.alarm.forget();
     await this.alarm();
     this.#attempts.trim();
     return healed;

@@ -11,7 +11,7 @@ import { sequencesOf } from './lease-content.ts';
 import { VIEW_CONCURRENCY } from './limits.ts';
 import { low } from './low.ts';
 import { inParallel } from './parallel.ts';
-import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol.ts';
+import type { DeliveryView, SubscriptionStatus, SubscriptionView, TopicStanding } from './protocol-views.ts';
 import type { Receiver } from './receiver.ts';
 import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 import type { StatKeeping } from './stat-keeping.ts';

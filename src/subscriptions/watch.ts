@@ -47,7 +47,7 @@ export class Watch {
    * work has to follow.
    */
   async heal(): Promise<boolean> {
-    const lost = this.#core.alarmLost || isOverdue(this.#core, this.#throttle);
+    const lost = this.#core.alarm.isLost || isOverdue(this.#core, this.#throttle);
     const parked = [...this.#configuration.liveLanes()].filter((lane) => lane.parked !== null);
     const woken = await inParallel(parked, VIEW_CONCURRENCY, (lane) => this.#wakeIfForgotten(lane));
     const healed = lost || woken.includes(true);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { serve } from '../../src/http/app.ts';
-import type { DeliveryView } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryView } from '../../src/subscriptions/protocol-views.ts';
 import { type Answer, FakeHub } from './fake-hub.ts';
 
 const PATH = '/v1/topics/orders/events/3/deliveries';

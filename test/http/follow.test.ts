@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FOLLOW_CALLS_MAX, FOLLOW_MAX_MS, FOLLOW_ROUND_MS, follow } from '../../src/http/follow.ts';
-import type { DeliveryView } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryView } from '../../src/subscriptions/protocol-views.ts';
 
 const MINUTE_MS = 60_000;
 

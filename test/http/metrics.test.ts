@@ -5,7 +5,7 @@ import { Catalog } from '../../src/catalog/catalog.ts';
 import { serve } from '../../src/http/app.ts';
 import { METRICS_OBJECTS_MAX } from '../../src/http/metrics.ts';
 import { prometheusText } from '../../src/http/prometheus.ts';
-import type { SubscriptionMetrics } from '../../src/subscriptions/protocol.ts';
+import type { SubscriptionMetrics } from '../../src/subscriptions/protocol-views.ts';
 import { LATENCY_BOUNDS_MS } from '../../src/subscriptions/stats.ts';
 import { FakeHub } from './fake-hub.ts';
 import { WholeHub } from './whole-hub.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serve } from '../../src/http/app.ts';
 import type { PullDelivery } from '../../src/subscriptions/document.ts';
-import type { PulledDelivery } from '../../src/subscriptions/protocol.ts';
+import type { PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
 import { FakeHub } from './fake-hub.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 10 };

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Catalog } from '../../src/catalog/catalog.ts';
-import type { ReplayView } from '../../src/subscriptions/protocol.ts';
+import type { ReplayView } from '../../src/subscriptions/protocol-views.ts';
 import { FakeHub } from './fake-hub.ts';
 import { subscriptionView, topicDescription } from './views.ts';
 

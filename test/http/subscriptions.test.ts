@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { NAMED_PAGE_MAX } from '../../src/http/named-page.ts';
 import { withoutSecret } from '../../src/subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import { target } from '../deliveries/consumer-bench.ts';
 import { FakeHub } from './fake-hub.ts';
 import { documentOf, subscriptionView, WEBHOOK } from './views.ts';

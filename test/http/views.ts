@@ -1,5 +1,5 @@
 import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
-import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import type { TopicDescription } from '../../src/topics/protocol.ts';
 
 /** What the fakes of fake-hub.ts answer with. */

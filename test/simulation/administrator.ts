@@ -10,7 +10,7 @@ import type {
   WebhookDelivery,
   WebhookFormat,
 } from '../../src/subscriptions/document.ts';
-import type { SubscriptionView } from '../../src/subscriptions/protocol.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import type { Configure } from '../history/operations.ts';
 import type { RateChange } from '../history/rate-rules.ts';
 import type { Party } from './object-host.ts';

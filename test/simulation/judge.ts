@@ -1,5 +1,5 @@
 import { DeadLetters, letterState } from '../../src/dead-letters/letters.ts';
-import type { DeliveryStatus } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryStatus } from '../../src/subscriptions/protocol-views.ts';
 import { check } from '../history/checker.ts';
 import type { Fate, FinalLetter, FinalSubscription, History, SeenEvent, Violation } from '../history/operations.ts';
 import { checkRates } from '../history/rate-rules.ts';

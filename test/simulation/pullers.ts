@@ -1,5 +1,5 @@
 import { messageId } from '../../src/events/ids.ts';
-import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol.ts';
+import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
 import type { Delivery } from '../history/operations.ts';
 import type { Party } from './object-host.ts';
 import type { Plan } from './plan.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { packEvents } from '../../src/events/new-event.ts';
-import { EXCEPTIONS_MAX, LEASE_BYTES_MAX } from '../../src/subscriptions/limits.ts';
+import { EXCEPTIONS_MAX, LEASE_BYTES_MAX, LETTERS_UNSENT_MAX } from '../../src/subscriptions/limits.ts';
 import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
@@ -39,6 +39,39 @@ describe('bounds', () => {
     hub.restart('billing');
     await hub.advance(6_000);
     expect(await hub.work('billing')).toEqual([2, 3, 4, 5, 6]);
+  });
+
+  test('10,000 dead letters that D1 does not have stop new events, not retries; as it takes them it goes on', async () => {
+    const hub = new Hub();
+    // Of each event there is a letter: the filter fails on all of them.
+    const filter = { types: [], cel: 'int(type) > 0' };
+    await hub.subscribe('billing', { retry: { scheduleMs: [1_000], jitter: 0 } });
+    await hub.publish('orders', 1);
+    await hub.work('billing', (event) => hub.failed(event));
+    await hub.put('billing', { filter, retry: { scheduleMs: [1_000], jitter: 0 } });
+    hub.d1.failure = 'before';
+    const { sql } = hub.storage('subscription billing');
+    const letters = (count: number) =>
+      sql.exec(
+        `WITH RECURSIVE n(sequence) AS (SELECT 1000001 UNION ALL SELECT sequence + 1 FROM n LIMIT ${count})
+         INSERT INTO letters (topic, sequence, state, reason, attempts, died_at, event, version, dirty)
+         SELECT 'elsewhere', sequence, 'open', 'invalid', 0, 0, '{}', 1, 1 FROM n`,
+      );
+    letters(LETTERS_UNSENT_MAX - 5);
+    hub.restart('billing');
+    for (let published = 0; published < 5; published += 1) await hub.publish('orders', 2);
+    await hub.advance(60_000);
+    const view = await hub.view('billing');
+    expect(view.dead).toBeGreaterThanOrEqual(5);
+    expect(view.dead + view.waiting).toBe(10);
+    expect(view.waiting).toBeGreaterThan(0);
+    expect(booked(view)).toBe(11);
+    // What failed is tried again all the same.
+    expect(await hub.work('billing')).toEqual([1]);
+    hub.d1.failure = null;
+    await hub.advance(120_000);
+    expect(await hub.view('billing')).toMatchObject({ dead: 10, delivered: 1, waiting: 0, pending: 0 });
+    expect(hub.rows('billing', 'SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1')).toEqual([]);
   });
 
   test('a lease whose events are larger than 4 MiB is split when it is claimed', async () => {

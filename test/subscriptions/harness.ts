@@ -14,9 +14,9 @@ import type {
   NoWebhook,
   PutRequest,
   PutResult,
-  SubscriptionView,
   WebhookTarget,
 } from '../../src/subscriptions/protocol.ts';
+import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
@@ -91,6 +91,8 @@ export class Hub {
   readonly handshakes: HandshakeMessage[] = [];
   /** Topics whose logs answer no subscription. */
   readonly unreachable = new Set<string>();
+  /** Topics whose logs leave whoever asks without an answer. */
+  readonly silent = new Set<string>();
   /** What subscriptions reach instead of the real logs. */
   standIn: ((topic: string) => TopicLogApi) | null = null;
   /** What objects that start from now on have. */
@@ -142,6 +144,8 @@ export class Hub {
 
   #reach(topic: string): TopicLogApi {
     if (this.standIn) return this.standIn(topic);
+    if (this.silent.has(topic))
+      return new Proxy<TopicLogApi>(this.log(topic), { get: () => () => new Promise(() => undefined) });
     if (!this.unreachable.has(topic)) return this.log(topic);
     return new Proxy<TopicLogApi>(this.log(topic), {
       get: () => async () => {

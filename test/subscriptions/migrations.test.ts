@@ -123,7 +123,9 @@ describe('the schema of a subscription', () => {
       ["SELECT * FROM lanes WHERE status = 'attaching' AND id > ? ORDER BY id LIMIT 1", 0],
       ['SELECT coalesce(sum(retrying), 0) FROM lanes WHERE retrying > 0'],
       ['SELECT * FROM lanes WHERE mirrored = 0 LIMIT 1'],
-      ['SELECT lane, due FROM exceptions WHERE lease IS NULL ORDER BY due LIMIT 1'],
+      ['SELECT lane, due FROM exceptions WHERE lease IS NULL AND behind = 0 ORDER BY due LIMIT 1'],
+      ['SELECT sequence FROM exceptions WHERE lane = ? AND key = ? AND redriven = 0 ORDER BY sequence LIMIT 1', 1, 'k'],
+      ['UPDATE exceptions SET due = ? WHERE lease IS NULL AND behind IN (0, 1) AND due > ?', 1, 1],
       ['SELECT 1 FROM letters WHERE dirty = 1 LIMIT 1'],
       [
         'SELECT sequence FROM letters WHERE topic = ? AND dirty = 1 AND event IS NULL ORDER BY sequence LIMIT 1',

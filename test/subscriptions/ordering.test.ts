@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LINGER_MS } from '../../src/subscriptions/limits.ts';
 import type { DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol.ts';
@@ -527,5 +527,67 @@ describe('P4: a change of ordering in the middle of traffic', () => {
       { key: 'a', lease: null },
       { key: 'a', lease: null },
     ]);
+  });
+});
+
+describe('P2: what was one batch', () => {
+  const BATCH = { ...WEBHOOK, format: 'batch' as const, maxBatch: 4 };
+  const retry = { scheduleMs: [1_000, 60_000], jitter: 0 };
+
+  /** Three events of a key, or of a topic in order, whose batch was refused; what they are delivered by is new since. */
+  async function refused(ordering: 'key' | 'topic', delivery: SubscriptionDocument['delivery']): Promise<Hub> {
+    const hub = await ordered(ordering, { delivery: BATCH, retry });
+    await hub.publishKeys('orders', times(3, 'k'));
+    const message = hub.take();
+    const { token, events } = await hub.claim(message);
+    expect(events).toHaveLength(3);
+    const outcomes = events.map((event) => hub.failed(event));
+    await hub.awaiting(hub.subscription('billing').settle({ v: 1, lease: message.lease, token, outcomes }));
+    await hub.put('billing', { ordering, delivery, retry });
+    await hub.publishKeys('orders', times(1, 'k'));
+    return hub;
+  }
+
+  test.each(['key', 'topic'] as const)(
+    'goes singly by sequence and not by due time, in order by %s',
+    async (ordering) => {
+      const hub = await refused(ordering, FAST);
+      await hub.advance(1_000);
+      expect(await workOff(hub, ({ sequence }) => sequence === 1)).toEqual([1]);
+      const billing = hub.subscription('billing');
+      const rings = vi.spyOn(billing, 'alarm');
+      await hub.advance(50_000);
+      expect(await workOff(hub)).toEqual([]);
+      // What waits behind the first rings no alarm, though it is due.
+      expect(rings.mock.calls.length).toBeLessThan(20);
+      await hub.advance(10_000);
+      expect(await workOff(hub)).toEqual([1, 2, 3, 4]);
+      await expectBooks(hub, 4);
+    },
+  );
+
+  test.each(['key', 'topic'] as const)('is pulled by sequence, in order by %s', async (ordering) => {
+    const hub = await refused(ordering, { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 3 });
+    const billing = hub.subscription('billing');
+    let names = 0;
+    const pull = async () => {
+      const pulling = billing.pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 0, mayRead: null });
+      const result = await hub.awaiting(pulling);
+      return result.outcome === 'pulled' ? result.deliveries : [];
+    };
+    await hub.advance(1_000);
+    const [first, ...others] = await pull();
+    expect(first?.sequence).toBe(1);
+    expect(others).toEqual([]);
+    const ackIds = first ? [first.ackId] : [];
+    await billing.nack({ v: 1, ackIds, delayMs: 60_000, reason: null, dead: null });
+    expect(await pull()).toEqual([]);
+    await hub.advance(60_000);
+    for (const sequence of [1, 2, 3, 4]) {
+      const held = await pull();
+      expect(held.map((delivery) => delivery.sequence)).toEqual([sequence]);
+      await billing.ack({ v: 1, ackIds: held.map(({ ackId }) => ackId) });
+    }
+    await expectBooks(hub, 4);
   });
 });

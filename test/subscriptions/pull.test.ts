@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PullDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol.ts';
+import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 3 };
@@ -48,6 +48,72 @@ async function balanced(hub: Hub, published: number) {
   expect(booked(view)).toBe(published);
   return view;
 }
+
+describe('P6: a topic whose log does not answer', () => {
+  const topics = ['a', 'b'];
+  /** Of each topic how many are in flight, and how many wait to be tried again. */
+  const lanes = (hub: Hub) =>
+    hub
+      .rows<{ lane: string }>(
+        'billing',
+        "SELECT topic || ' ' || in_flight || ' ' || retrying AS lane FROM lanes ORDER BY topic",
+      )
+      .map(({ lane }) => lane);
+
+  test('holds up nothing of others that has to be tried again, and its own comes back, no attempt spent', async () => {
+    const hub = await pulled({ topics });
+    await hub.publish('a', 2);
+    await hub.publish('b', 2);
+    const all = await pull(hub);
+    const of = (topic: string) => all.filter((delivery) => delivery.topic === topic);
+    await nack(hub, [...of('a'), ...of('b')]);
+    hub.silent.add('a');
+    const since = hub.clock.now();
+    const healthy = await pull(hub, 2, 0);
+    expect(healthy.map(({ topic }) => topic)).toEqual(['b', 'b']);
+    expect(hub.clock.now() - since).toBeLessThan(500);
+    await hub.advance(11_000);
+    expect(lanes(hub)).toEqual(['a 0 2', 'b 2 0']);
+    hub.silent.clear();
+    await hub.advance(2_000);
+    const back = await pull(hub);
+    expect(back.map(({ topic, sequence, attempt }) => `${topic} ${sequence} ${attempt}`)).toEqual(['a 1 2', 'a 2 2']);
+    expect(await ack(hub, [...healthy, ...back])).toEqual([true, true, true, true]);
+    expect(await balanced(hub, 4)).toMatchObject({ delivered: 4, pending: 0 });
+  });
+
+  test('that fails is left alone for a while, and what was leased of it waits outside', async () => {
+    const hub = await pulled({ topics });
+    await hub.publish('a', 2);
+    await hub.publish('b', 1);
+    await nack(hub, await pull(hub));
+    hub.unreachable.add('a');
+    expect((await pull(hub, 2)).map(({ topic }) => topic)).toEqual(['b']);
+    expect(lanes(hub)).toEqual(['a 0 2', 'b 1 0']);
+    hub.unreachable.delete('a');
+    await hub.advance(5_000);
+    expect(sequences(await pull(hub))).toEqual([1, 2]);
+  });
+
+  test('holds up nothing that others have new', async () => {
+    const hub = await pulled({ topics });
+    hub.subscription('billing').wake = () => new Promise(() => undefined);
+    await hub.publish('a', 3);
+    await hub.publish('b', 3);
+    hub.restart('billing');
+    hub.silent.add('a');
+    // Whatever was parked reads again, the sick one first.
+    hub.storage('subscription billing').sql.exec('UPDATE lanes SET parked = NULL');
+    const since = hub.clock.now();
+    const healthy = await pull(hub, 2);
+    expect(healthy.map(({ topic }) => topic)).toEqual(['b', 'b']);
+    expect(hub.clock.now() - since).toBeLessThan(500);
+    await ack(hub, healthy);
+    hub.silent.clear();
+    await hub.advance(31_000);
+    expect(await pull(hub)).toHaveLength(4);
+  });
+});
 
 describe('P4: a pull', () => {
   test('hands out what there is, as much as is asked for, and nothing twice', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { AttemptsQuery, AttemptView, DeliveryView } from '../../src/subscriptions/protocol.ts';
+import type { AttemptsQuery } from '../../src/subscriptions/protocol.ts';
+import type { AttemptView, DeliveryView } from '../../src/subscriptions/protocol-views.ts';
 import type { Totals } from '../../src/subscriptions/stats.ts';
 import { Hub, typed, WEBHOOK } from './harness.ts';
 

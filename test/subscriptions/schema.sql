@@ -24,13 +24,13 @@ CREATE TABLE exceptions (
         event TEXT,                                -- a redriven one's, whole: the log may not have it any more
         first_attempt_at INTEGER,
         last_status INTEGER,
-        last_error TEXT, key TEXT, batch INTEGER, token TEXT,
+        last_error TEXT, key TEXT, batch INTEGER, token TEXT, behind INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (lane, sequence)
       ) WITHOUT ROWID;
 
 CREATE INDEX exceptions_batch ON exceptions (batch) WHERE batch IS NOT NULL;
 
-CREATE INDEX exceptions_due ON exceptions (due) WHERE lease IS NULL;
+CREATE INDEX exceptions_due ON exceptions (behind, due) WHERE lease IS NULL;
 
 CREATE INDEX exceptions_key ON exceptions (lane, key) WHERE key IS NOT NULL AND redriven = 0;
 

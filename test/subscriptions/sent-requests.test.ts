@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SentRequest } from '../../src/subscriptions/protocol.ts';
+import type { SentRequest } from '../../src/subscriptions/protocol-views.ts';
 import { type AttemptFacts, RequestBook, requestOf, type Telling } from '../../src/subscriptions/sent-requests.ts';
 
 const AS_IT_IS: Telling = { url: (url) => url, header: (_name, value) => value };

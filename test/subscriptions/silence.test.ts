@@ -227,3 +227,58 @@ describe('turns', () => {
     expect((await hub.work('billing')).sort()).toEqual([1, 1]);
   });
 });
+
+describe('P6: a log that does not answer holds up no other topic', () => {
+  test('though all slots were kept for what it has', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { topics: ['a', 'b'], maxInFlight: 4 });
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.publish('a', 6);
+    await hub.publish('b', 6);
+    hub.silent.add('a');
+    const since = hub.clock.now();
+    const resumed = hub.subscription('billing').resume();
+    expect(await hub.work('billing')).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(hub.clock.now() - since).toBeLessThan(2_000);
+    // Whoever asks how it stands is told that it can't be said.
+    await expect(hub.awaiting(resumed)).rejects.toThrow('no answer');
+    hub.silent.clear();
+    await hub.advance(31_000);
+    expect(await hub.work('billing')).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 12, pending: 0 });
+  });
+
+  test('though more of it has to be tried again than may be out', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing', { topics: ['a', 'b'], maxInFlight: 4, retry: { scheduleMs: [60_000], jitter: 0 } });
+    for (let round = 0; round < 3; round += 1) {
+      await hub.publish('a', 3);
+      expect(await hub.work('billing', (event) => hub.failed(event))).toHaveLength(3);
+      // One that is taken: the receiver is no failing one.
+      await hub.publish('b', 1);
+      await hub.work('billing');
+    }
+    hub.silent.add('a');
+    await hub.advance(60_000);
+    await hub.publish('b', 4);
+    const since = hub.clock.now();
+    // Of the two leases that are out the first waits for an answer.
+    await hub.work('billing');
+    await hub.advance(1_000);
+    const arrived: number[] = [];
+    await hub.work('billing', (event) => {
+      arrived.push(hub.clock.now() - since);
+      return hub.delivered(event);
+    });
+    expect(arrived).toHaveLength(4);
+    expect(Math.max(...arrived)).toBeLessThan(13_000);
+    expect(hub.rows('billing', 'SELECT topic, delivered FROM lanes ORDER BY topic')).toEqual([
+      { topic: 'a', delivered: 0 },
+      { topic: 'b', delivered: 7 },
+    ]);
+    hub.silent.clear();
+    await hub.advance(60_000);
+    await hub.work('billing');
+    expect(await hub.view('billing')).toMatchObject({ delivered: 16, pending: 0 });
+  });
+});

@@ -54,7 +54,7 @@ function provoke(point: Point): void {
   if (point === POINTS.announced || point === POINTS.attached) load.openShop();
 }
 
-async function reached(caught: Promise<void>): Promise<void> {
+async function reached(caught: Promise<unknown>): Promise<void> {
   const missed = delay(POINT_WITHIN_MS).then(() => Promise.reject(new Error(`Not reached.\n${hub.logTail()}`)));
   await Promise.race([caught, missed]);
 }
@@ -63,10 +63,10 @@ describe('a hub that dies under load', { timeout: TEST_TIMEOUT_MS }, () => {
   it.each(Object.values(POINTS).map((point): [string, Point] => [point.moment, point]))(
     'is killed %s',
     async (_moment, point) => {
-      const caught = control.trap(point.name, 0, 'all');
+      const caught = [point.name, ...(point.also ?? [])].map((name) => control.trap(name, 0, 'all'));
       await hub.live(point);
       provoke(point);
-      await reached(caught);
+      await reached(Promise.all(caught));
       // The answers are out and stay out; what waits at the point is the queue's message.
       if (point === POINTS.leased) await load.acknowledged();
       await hub.kill9();

@@ -6,6 +6,8 @@ export interface Point {
   name: string;
   /** Where it lies, as the test says it. */
   moment: string;
+  /** Other places in the same life: it is killed when it stands at all of them. */
+  also?: readonly string[];
   patches: { file: string; find: string; replace: string }[];
 }
 
@@ -19,8 +21,11 @@ const LEASE_RUN = 'src/deliveries/lease-run.ts';
 const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
-  'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), slots, null)));';
+  'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), free, null)));';
 const NOTE_CONSENT = 'await subscription.consentAnswer({ token: request.token, consent });';
+const WEBHOOK = 'src/deliveries/webhook.ts';
+const OUTGOING = 'const { outgoing } = result;';
+const NOTED_ALL = 'return [...outcomes, ...batch.map((event) => noted(subscription, target, event, sent, []))];';
 const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle();';
 
 /** In a Durable Object such a call leaves only once all that was written before it is durable (the output gate). */
@@ -65,12 +70,24 @@ export const POINTS = {
   },
   received: {
     name: 'received',
-    moment: "after the receiver's 2xx and before the settle",
+    moment:
+      "after the receiver's 2xx and before the settle; after a transform and before its request; when a batch was taken",
+    also: ['transformed', 'batched'],
     patches: [
       {
         file: LEASE_RUN,
         find: SETTLE_REST,
         replace: `if (this.#outcomes.some(({ kind }) => kind === 'delivered')) ${call('received')} ${SETTLE_REST}`,
+      },
+      {
+        file: WEBHOOK,
+        find: OUTGOING,
+        replace: `if (target.transform !== null) ${call('transformed')} ${OUTGOING}`,
+      },
+      {
+        file: WEBHOOK,
+        find: NOTED_ALL,
+        replace: `if (batch.length > 1 && sent.made.kind === 'delivered') ${call('batched')} ${NOTED_ALL}`,
       },
     ],
   },

@@ -1,0 +1,92 @@
+import type { DeliveryKind, Transform } from './document.ts';
+
+/** What a consumer settles by ack ids: what it pulled, or was sent through its queue and has to confirm. */
+export interface Acknowledging {
+  /** Hands out what there is, at most `max`; waits for the first if there is nothing yet. */
+  pull(request: PullRequest): Promise<PullResult>;
+  /** Who pulls under this name does not wait for the answer any more. */
+  hangUp(puller: string): Promise<void>;
+  /** Done. What ran out and was not handed out again yet may still be acknowledged. */
+  ack(request: AckRequest): Promise<AckResult>;
+  /** Not done: comes again, or is a dead letter `rejected`. */
+  nack(request: NackRequest): Promise<AckResult>;
+  /** Needs longer: its deadline moves, never to an earlier moment. */
+  extend(request: ExtendRequest): Promise<AckResult>;
+}
+
+/** Nothing goes anywhere: it is asked for. */
+export interface PullTarget {
+  kind: 'pull';
+  transform: Transform | null;
+}
+
+export interface PullRequest {
+  v: 1;
+  /** Names this pull, for `hangUp`; nobody else's. */
+  puller: string;
+  max: number;
+  /** For the first, if there is none yet. */
+  waitMs: number;
+  /** Patterns of the topics whose events may be handed out to who asks; null: all. */
+  mayRead: string[] | null;
+}
+
+export type PullResult =
+  /** `target` is how they are to be given out. What its transform fails on is to be told with `nack`. */
+  | { outcome: 'pulled'; deliveries: PulledDelivery[]; ackDeadlineMs: number; target: PullTarget }
+  | { outcome: 'unknown-subscription' }
+  /** It has these topics, or has been given them meanwhile, of which not all may be read. */
+  | { outcome: 'unreadable'; topics: string[] }
+  /** It is of another kind. */
+  | { outcome: 'not-pulled'; kind: DeliveryKind };
+
+export interface PulledDelivery {
+  ackId: string;
+  topic: string;
+  sequence: number;
+  /** The whole structured event. */
+  json: string;
+  /** 1 for the first. */
+  attempt: number;
+  replay: string | null;
+  redriven: boolean;
+}
+
+export interface AckRequest {
+  v: 1;
+  ackIds: string[];
+}
+
+export interface NackRequest {
+  v: 1;
+  ackIds: string[];
+  /** It comes again after this; null: at once, or as the schedule of its kind says. */
+  delayMs: number | null;
+  /** Kept as what it failed of last. */
+  reason: string | null;
+  /** It never comes again: a dead letter with this reason. Null: it does. */
+  dead: 'rejected' | 'invalid' | 'consumer' | null;
+}
+
+export interface ExtendRequest {
+  v: 1;
+  ackIds: string[];
+  /** From now on. */
+  byMs: number;
+}
+
+export type AckResult =
+  /** In the order of the ids. */
+  | { outcome: 'settled'; results: AckedId[] }
+  | { outcome: 'unknown-subscription' }
+  /** Its deliveries have no ack ids. */
+  | { outcome: 'not-acknowledged'; kind: DeliveryKind };
+
+export type AckedId =
+  | { ackId: string; ok: true }
+  /**
+   * - `invalid-ack-id`: nothing that this hub gives out looks like that
+   * - `stale-ack-id`: not, or no longer, one of this subscription's: settled, or handed out again since
+   * - `held-too-long`: it can't be extended any further
+   */
+  | { ackId: string; ok: false; code: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long' };
