@@ -9,6 +9,7 @@ import { about } from './handed.ts';
 import { SEAL_BYTES, type Seals } from './seal.ts';
 import { Timeouts } from './timeouts.ts';
 import { transformedEvents } from './transforming.ts';
+import type { Part } from './way.ts';
 
 /** Hands events to a consumer's own queue, in as few calls as its limits allow. */
 
@@ -83,9 +84,18 @@ function jsonOf(message: QueuedEvent): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message));
 }
 
+/** What a message has beside its event, about. */
+const ENVELOPE_BYTES = 400;
+
+/** Events in parts that fit into a call each, but for what can't be known before they are packed. */
+export function partsOf(events: readonly ClaimedEvent[]): Part[] {
+  const sized = events.map((event) => ({ event, bytes: event.json.length + ENVELOPE_BYTES }));
+  return callsOf(sized).map(([first, ...others]) => [first.event, ...others.map(({ event }) => event)]);
+}
+
 /** Messages by the calls that they fit in, in their order. */
-export function callsOf(messages: readonly Packed[]): Packed[][] {
-  const calls: Packed[][] = [];
+function callsOf<Sized extends { bytes: number }>(messages: readonly Sized[]): [Sized, ...Sized[]][] {
+  const calls: [Sized, ...Sized[]][] = [];
   let bytes = 0;
   for (const message of messages) {
     const call = calls.at(-1);

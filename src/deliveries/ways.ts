@@ -1,6 +1,6 @@
 import type { Claim, QueueTarget, ServiceTarget, WebhookTarget } from '../subscriptions/protocol.ts';
 import { canStart, type Slot } from './pace.ts';
-import { type QueuePorts, sendToQueue } from './queue.ts';
+import { partsOf, type QueuePorts, sendToQueue } from './queue.ts';
 import { callService, type ServicePorts } from './service.ts';
 import { Timeouts } from './timeouts.ts';
 import { type Part, type Run, runsOf, type Way } from './way.ts';
@@ -49,12 +49,12 @@ function serviceWay({ subscription, target, events }: Claim<ServiceTarget>, port
   };
 }
 
-/** All at once: a queue keeps no order, so that no run has to wait for another part of it. */
+/** A call a run: a queue keeps no order, so that none has to wait for another, and each can be left undone. */
 function queueWay({ subscription, target, events }: Claim<QueueTarget>, ports: WayPorts): Way {
   const paced = events.some(({ notBefore }) => notBefore !== null);
   return {
     ...NOTHING_TOLD,
-    runs: paced ? events.map((event): Run => [[event]]) : together(events),
+    runs: paced ? events.map((event): Run => [[event]]) : partsOf(events).map((part): Run => [part]),
     send: inSlot(ports, (part) => sendToQueue(subscription, target, part, ports)),
   };
 }

@@ -3,7 +3,7 @@ import type { Position } from '../events/position.ts';
 import type { AttachResult } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { SubscriptionDocument } from './document.ts';
-import { ATTACHMENT_GRACE_MS, CHORE_RETRY_MAX_MS, PATTERN_SLACK_MS, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
+import { ATTACHMENT_GRACE_MS, CHORE_RETRY_MAX_MS, CLOCKS_APART_MS, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { LaneRow } from './rows.ts';
 
@@ -145,7 +145,7 @@ export class Attaching {
     const since = JSON.parse(row?.patterns_since ?? '{}') as Record<string, number>;
     const made = row?.created_at ?? 0;
     const time = Math.min(...this.#patterns(topic).map((pattern) => since[pattern] ?? made));
-    return time - PATTERN_SLACK_MS;
+    return time - CLOCKS_APART_MS;
   }
 
   /** Only inside `tx`. */

@@ -4,6 +4,7 @@ import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import type { Held } from './held.ts';
 import { contentOf } from './lease-content.ts';
+import { CLOCKS_APART_MS } from './limits.ts';
 import type { ConsumerDeath } from './protocol.ts';
 import type { DeliveryView } from './protocol-views.ts';
 import type { LaneRow } from './rows.ts';
@@ -88,7 +89,7 @@ export class ConsumerDeaths {
     const { status } = this.#views.delivery(topic, event);
     if (COMES_AGAIN.includes(status)) return 'comes-again';
     // What lies before a seek is in its sums no more, and what a former subscription of the name delivered never was.
-    const isOwn = sentAt >= (this.#core.present?.row.created_at ?? 0);
+    const isOwn = sentAt >= (this.#core.present?.row.created_at ?? 0) - CLOCKS_APART_MS;
     return row !== null && status === 'delivered' && sequence >= row.start && isOwn
       ? { row, counts: true }
       : { row: this.#deaths.uncountedLane(topic), counts: false };

@@ -51,7 +51,8 @@ export class Leases {
    */
   get #size(): number {
     const { delivery, ordering } = this.#core.document;
-    return Math.min(leaseEventsMax(delivery, { alone: ordering !== 'none', swift: this.swift }), this.#pacedSize);
+    const alone = ordering !== 'none' || this.#throttle.distance !== null;
+    return Math.min(leaseEventsMax(delivery, { alone, swift: this.swift }), this.#pacedSize);
   }
 
   /** Has the present target answered swiftly of late? */

@@ -16,6 +16,8 @@ export const CLAIMS_MAX = 3;
 export const LEASE_EVENTS_MAX = 50;
 /** The same where many go in one call, to a consumer Worker or its queue. */
 export const CALLED_EVENTS_MAX = 500;
+/** Calls of a consumer Worker for one lease: the platform lets one request call 32 Workers, further calls throw. */
+export const SERVICE_CALLS_MAX = 24;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
 /** Events and bytes in a request of the format `batch`, which is a lease of its own; one event may be larger. */
 export const BATCH_EVENTS_MAX = LEASE_EVENTS_MAX;
@@ -141,8 +143,8 @@ export const REDRIVEN_MAX = 1_000;
 export const ATTACHMENT_GRACE_MS = 60_000;
 /** Topics held against the patterns in one look-up. */
 export const TOPICS_PAGE = 500;
-/** A pattern's lane on a topic starts this much before the pattern was made: clocks differ. */
-export const PATTERN_SLACK_MS = 1_000;
+/** By so much the clocks of two Workers or objects may differ. */
+export const CLOCKS_APART_MS = 1_000;
 /** Topics a new subscription attaches before its `201`; the rest follows in the background. */
 export const ATTACH_AT_ONCE = 1_000;
 /** Events of a key read at a time to count what a seek drops of it. */

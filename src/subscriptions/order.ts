@@ -1,8 +1,8 @@
 import { orderingKey } from '../events/ordering-key.ts';
 import type { Core } from './core.ts';
-import { ackDeadlineOf, attemptMaxMs, isBatch } from './delivery-kinds.ts';
+import { ackDeadlineOf, attemptMaxMs, isBatch, leaseEventsMax } from './delivery-kinds.ts';
 import { contentOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
-import { HOLDS_MAX, KEY_RUN_MAX, LEASE_EVENTS_MAX, LEASE_WORK_MS } from './limits.ts';
+import { HOLDS_MAX, KEY_RUN_MAX, LEASE_WORK_MS } from './limits.ts';
 import { type Page, type Picked, pickByKey, pickFreely, pickInTurn } from './picking.ts';
 import type { LaneRow } from './rows.ts';
 import type { DueException } from './sql-exceptions.ts';
@@ -40,7 +40,8 @@ export class Order {
     if (isBatch(delivery)) return delivery.maxBatch;
     // Where each is settled by itself nobody sees to it that they go one after the other.
     if (ackDeadlineOf(delivery) !== null) return 1;
-    const most = this.#core.ordering === 'topic' ? LEASE_EVENTS_MAX : KEY_RUN_MAX;
+    const whole = leaseEventsMax(delivery, { alone: true, swift: true });
+    const most = this.#core.ordering === 'topic' ? whole : Math.min(whole, KEY_RUN_MAX);
     const timely = Math.floor(LEASE_WORK_MS / attemptMaxMs(delivery));
     return swift ? most : Math.max(1, Math.min(most, timely));
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { CALL_BYTES_MAX, CALL_TIMEOUT_MS, MESSAGE_BYTES_MAX } from '../../src/deliveries/queue.ts';
 import type { QueuedEvent } from '../../src/events/handed.ts';
+import { POOL_SIZE } from '../../src/subscriptions/limits.ts';
 import type { ClaimedEvent, QueueTarget } from '../../src/subscriptions/protocol.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, events } from './consumer-bench.ts';
@@ -149,6 +150,18 @@ describe('a queue of a consumer', () => {
     await bench.run();
     expect(bench.results).toEqual({ 1: 'timeout', 2: 'timeout' });
     expect(bench.elapsed).toBeLessThanOrEqual(CALL_TIMEOUT_MS + 100);
+  });
+
+  it('P4 gets nothing more of a lease once its subscription is paused', async () => {
+    const large = Array.from({ length: 20 }, (_, index) => sized(index + 1, 100_000));
+    const bench = new QueueBench(large);
+    bench.settler = () => ({ outcome: 'settled', remaining: 20, stop: true });
+    bench.answer = () => bench.clock.sleep(CALL_TIMEOUT_MS - 1);
+    await bench.run();
+    expect(bench.calls).toHaveLength(POOL_SIZE);
+    const taken = Object.values(bench.results).filter((result) => result === 'delivered');
+    expect(taken).toHaveLength(bench.queued.length);
+    expect(Object.values(bench.results).filter((result) => result === 'released')).toHaveLength(20 - taken.length);
   });
 
   it('gets each event in its slot where the rate is limited', async () => {

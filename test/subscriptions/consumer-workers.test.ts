@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { drain, isQueued } from '../../src/deliveries/drained.ts';
 import type { HandedEvent, QueuedEvent } from '../../src/events/handed.ts';
 import type { QueueDelivery, ServiceDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import { CLOCKS_APART_MS } from '../../src/subscriptions/limits.ts';
 import { sealed } from '../support/seals.ts';
 import { Delivering } from './delivering.ts';
 import { booked, Hub } from './harness.ts';
@@ -391,7 +392,7 @@ describe('what the queue of a consumer gives up on', () => {
     await bench.delivering.run(50);
     const [former = expect.fail()] = bench.taken();
     await bench.hub.awaiting(bench.subscription.remove());
-    await bench.hub.advance(10);
+    await bench.hub.advance(CLOCKS_APART_MS);
     await bench.subscribe(QUEUE, { from: { kind: 'earliest' } });
     await bench.delivering.run(50);
     expect(sequencesOf(bench.taken())).toEqual([1, 2]);
@@ -523,7 +524,7 @@ describe('a consumer Worker behind a service binding', () => {
 
   test('P8: that fails all of a large lease with as many words as are kept has its attempts in rows of few', async () => {
     const bench = new Bench();
-    await bench.subscribe({ ...SERVICE, timeoutMs: 100 }, { maxInFlight: 1_000 });
+    await bench.subscribe({ ...SERVICE, timeoutMs: 100, maxBatch: 50 }, { maxInFlight: 1_000 });
     // Each of them takes six bytes in JSON.
     const reason = '\u0001'.repeat(1_000);
     bench.handle = (deliveries) => deliveries.map(() => ({ result: 'retry', delay: '1h', reason }));

@@ -58,9 +58,10 @@ describe('P6: a lease holds what can be done in its time', () => {
     [WEBHOOK, false, true, 50],
     [{ ...long, maxBatch: 5 }, false, false, 2 * 6 * 5],
     [long, true, false, 2 * 6],
-    [long, true, true, 50],
-    [long, false, true, 500],
-    [{ ...SERVICE, timeoutMs: 1_000 }, false, false, 500],
+    [long, true, true, 24],
+    [long, false, true, 240],
+    [{ ...long, maxBatch: 50 }, false, true, 500],
+    [{ ...SERVICE, timeoutMs: 1_000 }, false, false, 240],
     [QUEUE, false, false, 500],
     [PULL, false, false, 1_000],
   ];
