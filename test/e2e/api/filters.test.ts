@@ -24,7 +24,7 @@ async function subscribe(name: string, change: Record<string, unknown>): Promise
   const answer = await me.put(`/v1/subscriptions/${name}`, {
     topics: [name],
     retry: { schedule: ['100ms'], jitter: 0 },
-    delivery: { url: receiver.url, timeout: '2s' },
+    delivery: { url: receiver.url, timeout: '10s' },
     ...change,
   });
   return answer.is<{ delivery: { secret: string } }>(201).delivery.secret;

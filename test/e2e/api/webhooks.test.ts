@@ -39,7 +39,7 @@ async function subscribe(name: string, change: { delivery?: object; [field: stri
     topics: [name],
     retry: { schedule: ['100ms', '100ms', '100ms'], jitter: 0 },
     ...change,
-    delivery: { url: receiver.url, timeout: '1s', ...change.delivery },
+    delivery: { url: receiver.url, timeout: '10s', ...change.delivery },
   });
   return answer.is<{ delivery: { secret?: string } }>(201).delivery.secret ?? '';
 }
@@ -131,7 +131,8 @@ describe('2xx within the timeout is success, anything else a failure', () => {
   ];
   it.each(failures)('%s is not: it ends as a dead letter that says why', async (kind, answer, expected) => {
     const name = `bad-${kind}`;
-    await subscribe(name, { retry: { schedule: ['100ms'], jitter: 0 } });
+    const delivery = expected.outcome === 'timeout' ? { timeout: '1s' } : {};
+    await subscribe(name, { retry: { schedule: ['100ms'], jitter: 0 }, delivery });
     answers.set(name, () => answer);
     await me.publish(name, { type: 'a', data: { whole: true } });
     expect(await settled(name, 'dead')).toMatchObject({ failed: 2, delivered: 0, pending: 0, retrying: 0 });

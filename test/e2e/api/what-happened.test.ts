@@ -45,7 +45,7 @@ async function subscribe(name: string, topic: string, delivery: object = {}) {
   const answer = await me.put(`/v1/subscriptions/${name}`, {
     topics: [topic],
     retry: { schedule: ['300ms', '300ms'], jitter: 0 },
-    delivery: { url: receiver.url, timeout: '1s', ...delivery },
+    delivery: { url: receiver.url, timeout: '10s', ...delivery },
   });
   answer.is(201);
 }

@@ -104,7 +104,7 @@ describe('workers that pull from the real hub', () => {
     await client.subscriptions.put('difficult', {
       topics: ['difficulties'],
       from: 'earliest',
-      delivery: { kind: 'pull', ackDeadline: '1s' },
+      delivery: { kind: 'pull', ackDeadline: '4s' },
     });
     await publish('difficulties', 1, 3);
     const attempts: string[] = [];
@@ -116,7 +116,7 @@ describe('workers that pull from the real hub', () => {
         attempts.push(`${number}.${attempt}`);
         if (number === 1 && attempt === 1) throw new Retry('later', '100ms');
         if (number === 2) throw new Reject('no such customer');
-        if (number === 3) await new Promise((resolve) => setTimeout(resolve, 3_000));
+        if (number === 3) await new Promise((resolve) => setTimeout(resolve, 9_000));
       },
       { signal: stop.signal, wait: '1s', onError: () => undefined },
     );
