@@ -1,5 +1,5 @@
 import type { Delivery, RateLimit, WebhookDelivery } from './document.ts';
-import { CALLED_EVENTS_MAX, LEASE_EVENTS_MAX, PULL_EVENTS_MAX, SERVICE_CALLS_MAX } from './limits.ts';
+import { CALLED_EVENTS_MAX, PULL_EVENTS_MAX, SERVICE_CALLS_MAX, SWIFT_EVENTS_MAX } from './limits.ts';
 import { callsIn, leaseSize } from './retry.ts';
 
 /** What the core has to know of the kinds of delivery, and all that it knows of them. */
@@ -36,7 +36,7 @@ interface Going {
 export function leaseEventsMax(delivery: Delivery, { alone, swift }: Going): number {
   switch (delivery.kind) {
     case 'webhook':
-      return swift ? LEASE_EVENTS_MAX : leaseSize(delivery.timeoutMs);
+      return swift ? SWIFT_EVENTS_MAX : leaseSize(delivery.timeoutMs);
     case 'service': {
       const calls = swift ? SERVICE_CALLS_MAX : Math.min(SERVICE_CALLS_MAX, callsIn(delivery.timeoutMs));
       return alone ? calls : Math.min(CALLED_EVENTS_MAX, calls * delivery.maxBatch);

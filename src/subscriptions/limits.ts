@@ -14,6 +14,8 @@ export const RENEW_REPLAY_EVERY_MS = 750;
 export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
+/** The same where the receiver of a webhook has answered swiftly of late. */
+export const SWIFT_EVENTS_MAX = 100;
 /** The same where many go in one call, to a consumer Worker or its queue. */
 export const CALLED_EVENTS_MAX = 500;
 /** Calls of a consumer Worker for one lease: the platform lets one request call 32 Workers, further calls throw. */
@@ -22,7 +24,7 @@ export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
 /** Events and bytes in a request of the format `batch`, which is a lease of its own; one event may be larger. */
 export const BATCH_EVENTS_MAX = LEASE_EVENTS_MAX;
 export const BATCH_BYTES_MAX = 1024 * 1024;
-/** A receiver that answers within this on average gets leases as large as any, whatever its timeout. */
+/** A receiver that answers within this on average gets larger leases, whatever its timeout. */
 export const SWIFT_LATENCY_MS = 20;
 /** Slots are shared out among three leases, so that eighteen requests are under way; among two where each takes no time. */
 export const LEASES_WANTED = 3;
