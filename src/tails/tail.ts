@@ -14,6 +14,7 @@ import {
   TAIL_TRIES_MAX,
 } from './limits.ts';
 import type { Page, TailPorts } from './ports.ts';
+import { joined } from './shared.ts';
 import { sleep } from './waiting.ts';
 
 export interface TailRequest {
@@ -86,6 +87,7 @@ class Tail {
   async *steps(): TailSteps {
     let feed: Feed | null = null;
     let failures = 0;
+    const gone = joined();
     try {
       for (let page: ReadResult | null = this.#first; ; page = await this.#read()) {
         if (page === null) return 'unavailable';
@@ -108,6 +110,7 @@ class Tail {
       }
     } finally {
       feed?.close();
+      gone();
     }
   }
 

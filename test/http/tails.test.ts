@@ -369,6 +369,24 @@ describe('P2 a tail', () => {
     await pass(10);
     expect(hub.feeds.map(({ log }) => log.closed?.code)).toEqual([1000, 1000]);
   });
+
+  it('is written for a second reader to be kept for further ones, and not for one that has it alone', async () => {
+    await publish('a');
+    const readers = [];
+    for (const filter of ['', '', '', '&filter=true']) {
+      const { body } = await request(`?from=latest${filter}`);
+      if (body === null) throw new Error('There is no body.');
+      const reader = body.getReader();
+      await reader.read();
+      readers.push(reader);
+    }
+    const reading = Promise.all(readers.map((reader) => reader.read()));
+    await publish('b');
+    const [first, second, third, alone] = (await reading).map(({ value }) => value);
+    expect([second, third, alone]).toEqual([first, first, first]);
+    expect([second === first, third === second, alone === third]).toEqual([false, true, false]);
+    for (const reader of readers) await reader.cancel();
+  });
 });
 
 describe('P8 a tail is refused', () => {
