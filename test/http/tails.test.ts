@@ -275,6 +275,32 @@ describe('P2 a tail', () => {
     }
   });
 
+  it.each([
+    ['', 0, [1, 2, 3]],
+    ['?from=latest', 2, [3]],
+    ['?from=2', 1, [2, 3]],
+    ['?after=9', 9, []],
+    ['?since=2020-01-01T00:00:00Z&type=c', 0, [3]],
+  ])('P2 begins where it is to while its log runs a version that does not say so: %s', async (query, start, given) => {
+    await publish('a', 'b');
+    const log = hub.topic('orders');
+    const read = log.read.bind(log);
+    vi.spyOn(log, 'read').mockImplementation(async (asked) => {
+      const result = await read(asked);
+      if (result.outcome !== 'page') return result;
+      const { from: _, ...page } = result;
+      return page;
+    });
+    const unread = await request(query);
+    const socket = await openSocket(query);
+    await publish('c');
+    expect(sequencesOf(socket)).toEqual(given);
+    await pass(TAIL_LIFE_MS + 1_000);
+    const stream = new Stream(unread);
+    await pass(10);
+    expect(stream.lastWord).toEqual({ code: 'reconnect', after: start });
+  });
+
   it('says so over a WebSocket too', async () => {
     const stop = new AbortController();
     const [reader, atHub] = fakeSocketPair();

@@ -16,7 +16,7 @@ function reader() {
     now: () => Date.now(),
     log: () => undefined,
   };
-  const steps = tail({ since: null, until: null, match, limit: null }, first, ports, stop.signal);
+  const steps = tail({ start: 4, since: null, until: null, match, limit: null }, first, ports, stop.signal);
   return { steps, stop };
 }
 
