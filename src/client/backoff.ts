@@ -27,21 +27,26 @@ export class Backoff {
   }
 }
 
-/** What a promise gives, or `late` after so many milliseconds. @throws what it throws, or the signal's reason */
-export function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | 'late'> {
+/**
+ * What a promise gives, or `late` after so many milliseconds; null: however long it takes.
+ *
+ * @throws what it throws, or the signal's reason
+ */
+export function within<T>(promise: Promise<T>, ms: number | null, signal?: AbortSignal): Promise<T | 'late'> {
   return new Promise((resolve, reject) => {
     const end = () => {
-      clearTimeout(timer);
+      if (timer !== null) clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     };
     const onAbort = () => {
       end();
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
+    const late = () => {
       end();
       resolve('late');
-    }, ms);
+    };
+    const timer = ms === null ? null : setTimeout(late, ms);
     // Heard of in any case: what fails later must not be a rejection that nobody handles.
     promise.finally(end).then(resolve, reject);
     if (signal?.aborted) onAbort();

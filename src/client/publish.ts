@@ -114,10 +114,11 @@ function asPublishError(
 }
 
 /**
- * Publishes what a source gives, in chunks. Receipts come in order; the source is asked for more only as they are taken.
+ * Publishes what a source gives, in chunks. Receipts come in order; the source is asked for more only as they are taken. It is
+ * ended where they are not read on; what it was just being asked for is waited for only where that is to be told.
  *
  * @throws PublishError whose `rest` is what the source had given and is not published. It is thrown once the source has given
- *   what it was just being asked for, or has ended.
+ *   what it was just being asked for, or has ended. The signal's reason, at once.
  */
 export async function* publishFrom(
   connection: Connection,
@@ -127,12 +128,15 @@ export async function* publishFrom(
 ): AsyncGenerator<Receipt, void, undefined> {
   const source = new Source(given);
   try {
-    for (let chunk = await source.chunk(); chunk !== null; chunk = await source.chunk()) {
+    for (;;) {
+      const chunk = await source.chunk(options.signal);
+      if (chunk === null) return;
       let receipts: Receipt[];
       try {
         receipts = await publishChunk(connection, topic, chunk, options);
       } catch (error) {
-        throw asPublishError(error, [], [...chunk.events, ...(await source.end())], options);
+        const rest = error instanceof MillraceError ? await source.rest() : [];
+        throw asPublishError(error, [], [...chunk.events, ...rest], options);
       }
       yield* receipts;
     }

@@ -52,8 +52,8 @@ export async function* tailEvents<Data>(
           if (sent.data === null) continue;
           if (sent.event === TAIL_CLOSED) {
             // Whatever the reason, coming back tells whether that is possible.
-            const { after: through }: { after?: number } = JSON.parse(sent.data);
-            lastId = through === undefined ? lastId : String(through);
+            const { after: through }: { after?: number | null } = JSON.parse(sent.data);
+            lastId = typeof through === 'number' ? String(through) : lastId;
             break;
           }
           const event: EventOf<Data> = JSON.parse(sent.data);

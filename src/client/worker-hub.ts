@@ -15,7 +15,12 @@ export interface HubAccess {
   fetch?: NonNullable<ConnectionOptions['fetch']>;
 }
 
-/** About a second in all: what can't be had by then comes again with its message. */
+/** A try waits for its answer, milliseconds: less than elsewhere, as all messages of a batch wait with it. */
+export const ANSWER_TIMEOUT_MS = 5_000;
+/**
+ * Less than a second where the hub refuses, some 15 where it says nothing: what can't be had by then comes again with its
+ * message.
+ */
 const RETRY = { retries: 2, firstMs: 200, maxMs: 1_000 };
 
 /** That a topic has no such event, now or ever again. */
@@ -56,7 +61,7 @@ export class HubLink {
 
   /** Made when it is needed: most messages ask nothing of the hub, whatever its address is. */
   get #connection(): Connection {
-    this.#made ??= new Connection({ ...this.#access, retry: RETRY });
+    this.#made ??= new Connection({ ...this.#access, retry: RETRY, timeoutMs: ANSWER_TIMEOUT_MS });
     return this.#made;
   }
 }

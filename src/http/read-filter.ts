@@ -1,5 +1,6 @@
 import { judge } from '../expressions/filter.ts';
 import { CEL_PAGE_COST_MAX } from '../expressions/limits.ts';
+import { SHARED_FILTERS_MAX } from '../tails/limits.ts';
 import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 
 export type Page = Extract<ReadResult, { outcome: 'page' }>;
@@ -32,15 +33,15 @@ interface Left {
   next: number | null;
 }
 
-/** What filters left of lists of events, for as long as a list is in use. */
+/** What the first filters left of lists of events, for as long as a list is in use. */
 const leftOf = new WeakMap<readonly LogEvent[], Map<string, Left>>();
 
-/** {@link filteredPage} of a list that others may be given too: who asks for the same is given the same. */
+/** {@link filteredPage} of a list that others may be given too: who asks for the same is given the same, of a few filters. */
 export function filteredTogether(events: readonly LogEvent[], cel: string | null): Left {
   if (cel === null) return { events, next: null };
   const byFilter = leftOf.get(events) ?? new Map<string, Left>();
   leftOf.set(events, byFilter);
   const left = byFilter.get(cel) ?? filteredPage({ events, next: null }, cel, 'asc');
-  byFilter.set(cel, left);
+  if (byFilter.size < SHARED_FILTERS_MAX) byFilter.set(cel, left);
   return left;
 }

@@ -1,7 +1,8 @@
 import { TAIL_CLOSED } from '../events/attribute-rules.ts';
 import { headOf } from '../events/filters.ts';
 import { type ClosingCode, lastWord } from '../tails/closing.ts';
-import { TAIL_STALL_MS } from '../tails/limits.ts';
+import { SHARED_WRITTEN_BYTES_MAX, TAIL_STALL_MS } from '../tails/limits.ts';
+import { Shared } from '../tails/shared.ts';
 import { Stall } from '../tails/stall.ts';
 import type { TailStep } from '../tails/tail.ts';
 import type { Turns } from '../tails/turns.ts';
@@ -12,7 +13,9 @@ export const DONE = 'done';
 
 const ENCODER = new TextEncoder();
 /** Lists of events as they are written: readers who are given the same list are sent the same bytes. */
-const written = new WeakMap<TailStep['events'], Uint8Array>();
+const written = new Shared<TailStep['events'], Uint8Array>(SHARED_WRITTEN_BYTES_MAX);
+/** Lists that were written once. Many are one reader's own, so that its bytes would be kept for nobody. */
+const writtenOnce = new WeakSet<TailStep['events']>();
 
 /**
  * A tail as server-sent events.
@@ -113,6 +116,7 @@ function bytesOf(events: TailStep['events']): Uint8Array {
     textOf({ id: String(sequence), event: headOf(json).type, data: json }),
   );
   const bytes = ENCODER.encode(texts.join(''));
-  written.set(events, bytes);
+  if (writtenOnce.has(events)) written.keep(events, bytes, bytes.length);
+  writtenOnce.add(events);
   return bytes;
 }

@@ -59,8 +59,8 @@ export async function tailResponse(
   const failed = (error: unknown) => hub.log('error', 'A tail failed.', { requestId, topic, error });
   // Of one who comes back too: it may have been told how far the topic is before the time came.
   const since = asked.from.kind === 'time' ? asked.from.time : null;
-  const turns = new Turns(tail({ since, until, match, limit }, first, ports, stop.signal), stop, failed);
-  const start = startOf(first);
+  const start = startOf(first, from);
+  const turns = new Turns(tail({ start, since, until, match, limit }, first, ports, stop.signal), stop, failed);
   const startedAt = hub.now();
   const life = setTimeout(() => turns.end('reconnect'), TAIL_LIFE_MS);
   const unwatch = watchCaller(context, (code) => turns.end(code));

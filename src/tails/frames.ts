@@ -1,4 +1,6 @@
 import type { FrameHead, LogEvent } from '../topics/protocol.ts';
+import { SHARED_FRAMES_CHARS_MAX } from './limits.ts';
+import { Shared } from './shared.ts';
 
 /** What a log sent; `events` null: it only says that there is more. */
 export interface Frame {
@@ -11,11 +13,8 @@ export interface Frame {
   characters: number;
 }
 
-/** So many frames are remembered: a topic's readers have theirs within moments of each other. */
-const REMEMBERED_MAX = 16;
-
 /** By first line: the last texts, and what they say. A log sends the same text to all who read the same. */
-const remembered = new Map<string, { text: string; frame: Frame }>();
+const remembered = new Shared<string, { text: string; frame: Frame }>(SHARED_FRAMES_CHARS_MAX);
 
 /** A text from a log, taken apart once for all readers in this isolate; null: the answer to a ping. */
 export function frameOf(text: string): Frame | null {
@@ -26,12 +25,7 @@ export function frameOf(text: string): Frame | null {
   // Two topics may well have the same first line.
   if (known?.text === text) return known.frame;
   const frame = parse(text);
-  remembered.delete(head);
-  remembered.set(head, { text, frame });
-  for (const [oldest] of remembered) {
-    if (remembered.size <= REMEMBERED_MAX) break;
-    remembered.delete(oldest);
-  }
+  remembered.keep(head, { text, frame }, text.length);
   return frame;
 }
 

@@ -17,6 +17,13 @@ export const CLOCK_SLACK_MS = 1_000;
 /** A tail whose filter has used up what a page may cost lets others go first, for about as long as that took. */
 export const FILTER_REST_MS = 500;
 
+/** Frames, and lists of events as they are written, that the readers in an isolate share; and so much of each in all. */
+export const SHARED_MAX = 64;
+export const SHARED_FRAMES_CHARS_MAX = 2 * 1_048_576;
+export const SHARED_WRITTEN_BYTES_MAX = 4 * 1_048_576;
+/** Filters whose readers share what one of them finds in a frame; those of further ones look for themselves. */
+export const SHARED_FILTERS_MAX = 8;
+
 /** A tail ends after this long, whatever it gives: the Worker's time and calls are bounded. Its reader comes back. */
 export const TAIL_LIFE_MS = 3_600_000;
 /** A reader that takes nothing for this long, though there is something, is too slow. */

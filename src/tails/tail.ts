@@ -14,9 +14,12 @@ import {
   TAIL_TRIES_MAX,
 } from './limits.ts';
 import type { Page, TailPorts } from './ports.ts';
+import { joined } from './shared.ts';
 import { sleep } from './waiting.ts';
 
 export interface TailRequest {
+  /** Up to where nothing is wanted (see {@link startOf}). */
+  start: number;
   /** What was recorded before this is not wanted, wherever the tail begins; milliseconds since the epoch, null: all is. */
   since: number | null;
   /** Inclusive; null: no end. */
@@ -40,9 +43,23 @@ export type TailSteps = AsyncGenerator<TailStep, TailEnd, undefined>;
 
 const EVERY: EventMatch = { types: [], exactTypes: [], sources: [], subjects: [] };
 
-/** Up to where nothing is wanted: where a reader stands who was given nothing yet. */
-export function startOf({ from }: Page): number {
-  return from - 1;
+/**
+ * Up to where nothing is wanted: where a reader stands who was given nothing yet.
+ *
+ * @param asked where the range of this page was to begin
+ */
+export function startOf({ from, firstSequence, lastSequence }: Page, asked: Position): number {
+  if (from !== undefined) return from - 1;
+  switch (asked.kind) {
+    case 'sequence':
+      return asked.sequence - 1;
+    case 'latest':
+      return lastSequence;
+    case 'earliest':
+    // What was recorded before is left out by `since`.
+    case 'time':
+      return firstSequence - 1;
+  }
 }
 
 /**
@@ -78,7 +95,7 @@ class Tail {
     this.#ports = ports;
     this.#stop = stop;
     this.#until = endOf(asked.until, first);
-    this.#cursor = startOf(first);
+    this.#cursor = asked.start;
     this.#left = asked.limit ?? Number.POSITIVE_INFINITY;
   }
 
@@ -86,6 +103,7 @@ class Tail {
   async *steps(): TailSteps {
     let feed: Feed | null = null;
     let failures = 0;
+    const gone = joined();
     try {
       for (let page: ReadResult | null = this.#first; ; page = await this.#read()) {
         if (page === null) return 'unavailable';
@@ -108,6 +126,7 @@ class Tail {
       }
     } finally {
       feed?.close();
+      gone();
     }
   }
 

@@ -8,15 +8,29 @@ import {
 } from './limits.ts';
 import { sleep } from './waiting.ts';
 
+/** Events sent one after the other, which count as taken when the last of them is. */
+interface Run {
+  last: number;
+  events: number;
+  characters: number;
+}
+
+/** Small beside what a reader may leave unacknowledged, which is half of the window. */
+const RUN_EVENTS_MAX = 50;
+const RUN_CHARS_MAX = 16 * 1024;
+
 /**
  * What went out over a WebSocket and may not have been taken. The runtime does not say how much of it lies in its memory
  * still, so only the reader can: by sending back the sequence of an event it has taken, now and then. Of one that never does
  * nothing is known; so much goes to it over one connection, at such a pace, and no more.
  */
 export class Window {
-  /** Ascending: sequences sent, each with the characters. */
-  #open: { sequence: number; characters: number }[] = [];
+  /** Ascending. A reader that acknowledges nothing would have as many as there are events, if each were one. */
+  readonly #open: Run[] = [];
   #characters = 0;
+  #events = 0;
+  /** The last sequence acknowledged. */
+  #taken = 0;
   /** The last sequence sent, or where the reader began. */
   #last: number;
   #acknowledges = false;
@@ -36,17 +50,29 @@ export class Window {
 
   sent(sequence: number, characters: number): void {
     this.#last = sequence;
-    this.#open.push({ sequence, characters });
     this.#characters += characters;
+    this.#events += 1;
+    const run = this.#open.at(-1);
+    if (run === undefined || run.events === RUN_EVENTS_MAX || run.characters + characters > RUN_CHARS_MAX) {
+      this.#open.push({ last: sequence, events: 1, characters });
+      return;
+    }
+    run.last = sequence;
+    run.events += 1;
+    run.characters += characters;
   }
 
   /** The reader has taken everything up to there; false: so much was not sent to it. */
   acknowledged(sequence: number): boolean {
     if (sequence > this.#last) return false;
     this.#acknowledges = true;
-    const kept = this.#open.findIndex((one) => one.sequence > sequence);
-    const taken = this.#open.splice(0, kept < 0 ? this.#open.length : kept);
-    for (const { characters } of taken) this.#characters -= characters;
+    if (sequence <= this.#taken) return true;
+    this.#taken = sequence;
+    const kept = this.#open.findIndex(({ last }) => last > sequence);
+    for (const { events, characters } of this.#open.splice(0, kept < 0 ? this.#open.length : kept)) {
+      this.#events -= events;
+      this.#characters -= characters;
+    }
     this.#wake();
     return true;
   }
@@ -66,15 +92,15 @@ export class Window {
       return null;
     }
     while (this.#isFull() && !stop.aborted) {
-      const before = this.#characters;
+      const before = this.#taken;
       await this.#acknowledgement(stop);
-      if (this.#isFull() && this.#characters === before) return stop.aborted ? null : 'too-slow';
+      if (this.#isFull() && this.#taken === before) return stop.aborted ? null : 'too-slow';
     }
     return null;
   }
 
   #isFull(): boolean {
-    return this.#characters > SOCKET_WINDOW_CHARS || this.#open.length > SOCKET_WINDOW_EVENTS;
+    return this.#characters > SOCKET_WINDOW_CHARS || this.#events > SOCKET_WINDOW_EVENTS;
   }
 
   /** Waits for one, as long as a reader may take nothing. */

@@ -118,8 +118,11 @@ export interface ReadRequest {
 export type ReadResult =
   | {
       outcome: 'page';
-      /** Where the range begins: the sequence that its start means. It may lie behind the last event. */
-      from: number;
+      /**
+       * Where the range begins: the sequence that its start means. It may lie behind the last event. A log says it as soon as it
+       * runs this version, which takes a while in a deployment.
+       */
+      from?: number;
       events: LogEvent[];
       /** Ascending: goes on with the position after this sequence. Descending: goes on with `until` this. Null: the range is done. */
       next: number | null;

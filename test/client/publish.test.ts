@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { MillraceError, type NewEvent, PublishError } from '../../src/client/index.ts';
 import { all, type Fate, wired } from './hub-client.ts';
 
@@ -200,6 +200,51 @@ describe('publishing from a source', () => {
     const { client: other } = wired(() => 'served', 0, hub);
     await expect(all(other.publishFrom('orders', failing()))).rejects.toThrow('The source failed.');
     expect((await hub.topic('orders').describe())?.lastSequence).toBe(4);
+  });
+
+  describe('from a source whose end leaves what it was asked for open', () => {
+    let ended = 0;
+    beforeEach(() => {
+      ended = 0;
+    });
+    /** After `count` events it gives nothing, for ever. */
+    function silentAfter(count: number): AsyncIterable<NewEvent> {
+      const events = many(count);
+      const iterator: AsyncIterator<NewEvent> = {
+        next: async () => {
+          const value = events.shift();
+          return value === undefined ? new Promise(() => undefined) : { done: false, value };
+        },
+        return: async () => {
+          ended += 1;
+          return { done: true, value: undefined };
+        },
+      };
+      return { [Symbol.asyncIterator]: () => iterator };
+    }
+
+    it('does not wait for it where the receipts are not read on', async () => {
+      const { client } = wired();
+      for await (const { sequence } of client.publishFrom('ticks', silentAfter(3))) if (sequence === 1) break;
+      expect(ended).toBe(1);
+    });
+
+    it.each<Fate>(['served', 'refused'])('does not wait for it where it is told to stop: %s', async (fate) => {
+      const stop = new AbortController();
+      const { client } = wired(() => {
+        stop.abort(new Error('enough'));
+        return fate;
+      });
+      const receipts = client.publishFrom('ticks', silentAfter(3), { signal: stop.signal });
+      await expect(all(receipts)).rejects.toThrow('enough');
+      expect(ended).toBe(1);
+    });
+
+    it('ends it once where it is refused', async () => {
+      const { client } = wired(() => problem(403, 'forbidden'));
+      await expect(all(client.publishFrom('ticks', silentAfter(1_001)))).rejects.toMatchObject({ code: 'forbidden' });
+      expect(ended).toBe(1);
+    });
   });
 
   it('closes the source when the receipts are not read on, or what it gives is refused', async () => {

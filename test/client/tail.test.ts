@@ -102,6 +102,12 @@ describe('a tail', () => {
     await listening();
     tail.say('event: millrace.closed\ndata: {"code":"too-slow","after":77}\n\n');
     await vi.waitFor(() => expect(tail.asked.at(-1)?.lastEventId).toBe('77'));
+    for (const word of ['{"code":"unavailable","after":null}', '{"code":"unavailable"}']) {
+      await listening();
+      const before = tail.asked.length;
+      tail.say(`event: millrace.closed\ndata: ${word}\n\n`);
+      await vi.waitFor(() => expect(tail.asked.slice(before)).toMatchObject([{ lastEventId: '77' }]));
+    }
     await listening();
     tail.publish(1);
     expect(Number((await next).value?.sequence)).toBe(2);

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type ConsumerContext, type ConsumerOptions, consumer, Reject, Retry } from '../../src/client/worker.ts';
+import { ANSWER_TIMEOUT_MS, type HubAccess } from '../../src/client/worker-hub.ts';
 import type { HandedEvent, QueuedEvent } from '../../src/events/handed.ts';
 import { DELIVERIES_PATH } from '../../src/events/handing-limits.ts';
 import { hubBy, message, storedEvent } from './consumer-bench.ts';
@@ -166,6 +167,29 @@ describe('queue', () => {
     await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
     expect(one.did).toBe('retry');
     expect(hub.asked).toHaveLength(3);
+  });
+
+  it('does not wait for long for a hub that gives no answer', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { event: _, ...check } = queued(9);
+      const one = message(check);
+      let asked = 0;
+      const hub = (): HubAccess => ({
+        url: 'https://hub',
+        key: 'k',
+        fetch: (_url, { signal }) => {
+          asked += 1;
+          return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+        },
+      });
+      const done = made(() => {}, { hub }).queue({ messages: [one] }, {}, CONTEXT);
+      await vi.advanceTimersByTimeAsync(3 * ANSWER_TIMEOUT_MS + 1_000);
+      expect([asked, one.did]).toEqual([3, 'retry']);
+      await done;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

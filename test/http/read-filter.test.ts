@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { filteredPage, filteredTogether } from '../../src/http/read-filter.ts';
+import { SHARED_FILTERS_MAX } from '../../src/tails/limits.ts';
 import { WholeHub } from './whole-hub.ts';
 
 const hub = new WholeHub();
@@ -72,5 +73,13 @@ describe('A page that costs too much', () => {
     expect(filteredTogether(events, cel)).toBe(left);
     expect(filteredTogether(events, 'false').events).toEqual([]);
     expect(filteredTogether([...events], cel)).not.toBe(left);
+  });
+
+  it('P6 is remembered for a few filters, and judged for each tail with another', () => {
+    const list = events.slice(0, 1);
+    const lefts = Array.from({ length: SHARED_FILTERS_MAX + 1 }, (_, index) => filteredTogether(list, `${index} >= 0`));
+    const again = lefts.map((_, index) => filteredTogether(list, `${index} >= 0`));
+    expect(again).toEqual(lefts);
+    expect(again.map((left, index) => left === lefts[index])).toEqual([...Array(SHARED_FILTERS_MAX).fill(true), false]);
   });
 });

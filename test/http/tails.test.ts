@@ -275,6 +275,32 @@ describe('P2 a tail', () => {
     }
   });
 
+  it.each([
+    ['', 0, [1, 2, 3]],
+    ['?from=latest', 2, [3]],
+    ['?from=2', 1, [2, 3]],
+    ['?after=9', 9, []],
+    ['?since=2020-01-01T00:00:00Z&type=c', 0, [3]],
+  ])('P2 begins where it is to while its log runs a version that does not say so: %s', async (query, start, given) => {
+    await publish('a', 'b');
+    const log = hub.topic('orders');
+    const read = log.read.bind(log);
+    vi.spyOn(log, 'read').mockImplementation(async (asked) => {
+      const result = await read(asked);
+      if (result.outcome !== 'page') return result;
+      const { from: _, ...page } = result;
+      return page;
+    });
+    const unread = await request(query);
+    const socket = await openSocket(query);
+    await publish('c');
+    expect(sequencesOf(socket)).toEqual(given);
+    await pass(TAIL_LIFE_MS + 1_000);
+    const stream = new Stream(unread);
+    await pass(10);
+    expect(stream.lastWord).toEqual({ code: 'reconnect', after: start });
+  });
+
   it('says so over a WebSocket too', async () => {
     const stop = new AbortController();
     const [reader, atHub] = fakeSocketPair();
@@ -368,6 +394,24 @@ describe('P2 a tail', () => {
     socket.close(1000, '');
     await pass(10);
     expect(hub.feeds.map(({ log }) => log.closed?.code)).toEqual([1000, 1000]);
+  });
+
+  it('is written for a second reader to be kept for further ones, and not for one that has it alone', async () => {
+    await publish('a');
+    const readers = [];
+    for (const filter of ['', '', '', '&filter=true']) {
+      const { body } = await request(`?from=latest${filter}`);
+      if (body === null) throw new Error('There is no body.');
+      const reader = body.getReader();
+      await reader.read();
+      readers.push(reader);
+    }
+    const reading = Promise.all(readers.map((reader) => reader.read()));
+    await publish('b');
+    const [first, second, third, alone] = (await reading).map(({ value }) => value);
+    expect([second, third, alone]).toEqual([first, first, first]);
+    expect([second === first, third === second, alone === third]).toEqual([false, true, false]);
+    for (const reader of readers) await reader.cancel();
   });
 });
 
