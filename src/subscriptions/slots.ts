@@ -1,13 +1,13 @@
 import { settledWithin } from '../topics/timeout.ts';
 import type { Core } from './core.ts';
-import { LATE_READERS_MAX, LOG_LATE_MS, PROBE_WITHIN_MS, READERS_MAX } from './limits.ts';
+import { LATE_READERS_MAX, LOG_SILENT_MS, PROBE_WITHIN_MS, READERS_MAX } from './limits.ts';
 import type { LaneRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 
 /** A read under way keeps slots free for what it brings. */
 export interface Reserved {
   reserved: number;
-  /** Its log takes its time: it keeps none free any more. */
+  /** Its log has been silent for too long: it keeps none free any more. */
   late: boolean;
   replay: boolean;
 }
@@ -67,7 +67,7 @@ export class Slots {
 
   /** What a read brings; once its log is late others begin, told by `others`, and its lane backs off from more. */
   async untilRead<T>(lane: number, reading: Reserved, read: Promise<T>, others: () => void): Promise<T> {
-    if (!(await settledWithin(this.#core.ports.clock, read, LOG_LATE_MS))) {
+    if (!(await settledWithin(this.#core.ports.clock, read, LOG_SILENT_MS))) {
       reading.late = true;
       reading.reserved = 0;
       this.#core.laneLate(lane);

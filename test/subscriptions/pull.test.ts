@@ -107,7 +107,7 @@ describe('P6: a topic whose log does not answer', () => {
     const since = hub.clock.now();
     const healthy = await pull(hub, 2);
     expect(healthy.map(({ topic }) => topic)).toEqual(['b', 'b']);
-    expect(hub.clock.now() - since).toBeLessThan(500);
+    expect(hub.clock.now() - since).toBeLessThan(2_500);
     await ack(hub, healthy);
     hub.silent.clear();
     await hub.advance(31_000);
