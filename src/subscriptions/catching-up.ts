@@ -64,7 +64,7 @@ export class CatchingUp {
     for (const id of this.#core.sql.lanesWithOpenHolds()) {
       const lane = this.#core.sql.lane(id);
       if (areTooMany(this.#reading.values()) || this.#slots.free(now) <= 0) return;
-      if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.backsOffUntil(id, now) !== null) continue;
+      if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.silence.isLeftAlone(id, now)) continue;
       const slots = this.#slots.of(lane, now);
       const asked = slots > 0 && this.#order.isTurnOf(lane, 'held') ? this.#ready(lane, slots) : [];
       if (asked.length > 0) this.#core.ports.background(this.#read(lane, asked, slots));
@@ -107,9 +107,9 @@ export class CatchingUp {
       const free = this.#slots.left(lane, reading, reserved);
       if (still && this.#core.running && !this.#core.readingHeld)
         this.#leases.send(this.#core.tx(() => this.#take(lane.id, asked, results, free)));
-      this.#core.laneSucceeded(lane.id);
+      this.#core.silence.answered(lane.id);
     } catch (error) {
-      this.#core.laneFailed(lane.id, error);
+      this.#core.silence.failed(lane.id, error);
     } finally {
       if (this.#reading.get(lane.id) === reading) this.#reading.delete(lane.id);
     }

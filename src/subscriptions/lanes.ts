@@ -79,7 +79,7 @@ export class Lanes {
       if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
     }
     if (!this.#order.isSettled() || !this.#core.isWanted) return;
-    const first = this.#core.sql.firstDue();
+    const first = this.#core.silence.firstDue(now);
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
     if (this.#core.readingHeld) return;
     this.#keysFirst = !this.#keysFirst;
@@ -122,7 +122,7 @@ export class Lanes {
     for (const lane of lanes) {
       const free = this.#slots.free(now);
       if (areTooMany(this.#reading.values()) || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
-      if (this.#reading.has(lane.id) || this.#core.backsOffUntil(lane.id, now) !== null) continue;
+      if (this.#reading.has(lane.id) || this.#core.silence.isLeftAlone(lane.id, now)) continue;
       const slots = this.#slots.of(lane, now);
       if (slots <= 0 || !this.#isItsTurn(lane)) continue;
       if (lane.replay === null && !this.#company.isWorthReading(lane, free, now)) {
@@ -153,12 +153,8 @@ export class Lanes {
       const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
       const lane = due && this.#core.sql.lane(due.lane);
       if (!due || !lane) return sent;
-      const until = this.#core.backsOffUntil(lane.id, now);
-      if (until !== null) {
-        this.#core.sql.putOffDue(lane.id, now, until);
-        continue;
-      }
-      sent.push(this.#leases.leaseRetries(lane, due.content, due.batch));
+      const asks = this.#core.silence.isDoubted(lane.id) && due.batch === null;
+      sent.push(this.#leases.leaseRetries(lane, asks ? due.content.slice(0, 1) : due.content, due.batch));
     }
   }
 
@@ -178,9 +174,9 @@ export class Lanes {
     try {
       const read = lane.replay === null ? this.#readLive(lane, reading, slots) : this.#readReplay(lane, reading, slots);
       await this.#slots.untilRead(lane.id, reading, read, () => this.pump());
-      this.#core.laneSucceeded(lane.id);
+      this.#core.silence.answered(lane.id);
     } catch (error) {
-      this.#core.laneFailed(lane.id, error);
+      this.#core.silence.failed(lane.id, error);
     } finally {
       this.#stillReading(lane, reading);
     }

@@ -70,7 +70,7 @@ export class Slots {
     if (!(await settledWithin(this.#core.ports.clock, read, LOG_SILENT_MS))) {
       reading.late = true;
       reading.reserved = 0;
-      this.#core.laneLate(lane);
+      this.#core.silence.late(lane);
       others();
     }
     return read;
@@ -93,7 +93,7 @@ export class Slots {
   /** The next event of the log is the probe only where no retry is due within five minutes. */
   #mayProbeLog(now: number): boolean {
     if (now < this.#core.probeAt(now)) return false;
-    const first = this.#core.sql.firstDue();
+    const first = this.#core.silence.firstDue(now);
     return first === null || first.due > now + PROBE_WITHIN_MS;
   }
 }

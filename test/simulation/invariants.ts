@@ -127,6 +127,8 @@ const RULES: Record<string, string> = {
     WHERE lanes.id IS NULL OR holds.first NOT BETWEEN lanes.start AND lanes.next - 1`,
   'hold-blocked': `SELECT lane || ' ' || key AS detail FROM holds WHERE blocked <> EXISTS (
     SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND redriven = 0)`,
+  'behind-stale': `SELECT lane || ' ' || sequence AS detail FROM exceptions AS later WHERE behind <> (redriven = 0 AND EXISTS (
+    SELECT 1 FROM exceptions WHERE lane = later.lane AND key = later.key AND redriven = 0 AND sequence < later.sequence))`,
   // What is tried again or under way comes before whatever waits behind it.
   'hold-behind': `SELECT lane || ' ' || key AS detail FROM holds WHERE EXISTS (
       SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND redriven = 0 AND sequence >= first)

@@ -48,6 +48,7 @@ function answers(sql: Statements): unknown {
     inFlight: sql.inFlight(),
     leaseDues: sql.leaseDues(),
     firstDue: sql.firstDue(),
+    firstDueOf: LANES.map((lane) => sql.firstDueOf(lane)),
     lowestException: LANES.map((lane) => sql.lowestException(lane)),
     underWay: [...sql.underWay()].map(([topic, keys]) => [topic, [...keys].sort()]).sort(),
     holdCount: sql.holdCount(),
