@@ -4,6 +4,7 @@ import { columnsOf } from '../../src/subscriptions/lease-content.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
 import type { LaneChange, LaneRow, NewLane } from '../../src/subscriptions/rows.ts';
 import { type Statements, statements } from '../../src/subscriptions/sql.ts';
+import { BEHIND_STALE } from '../simulation/invariants.ts';
 import { SeededRandom } from '../simulation/random.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
@@ -138,6 +139,7 @@ test('what is remembered is what the tables say, whatever is written or rolled b
         sql.memories.forget();
       }
       expect(answers(sql), `seed ${seed}, step ${step}`).toEqual(answers(statements(storage)));
+      expect(storage.sql.exec(BEHIND_STALE).toArray(), `seed ${seed}, step ${step}`).toEqual([]);
     }
   }
 });
