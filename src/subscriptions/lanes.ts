@@ -7,7 +7,7 @@ import type { Death, Deaths } from './deaths.ts';
 import { isBatch } from './delivery-kinds.ts';
 import { examine, filtersOf } from './filtering.ts';
 import type { Leases } from './leases.ts';
-import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS } from './limits.ts';
+import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS } from './limits.ts';
 import { lowNeeded } from './low.ts';
 import type { Order } from './order.ts';
 import { rotated } from './rotation.ts';
@@ -26,7 +26,6 @@ interface LanesParts {
 /** A read of a log under way. */
 interface Reading extends Reserved {
   ticket: number;
-  since: number;
   topic: string;
   /** The highest last sequence a wake has told of since the read began. */
   knownLast: number;
@@ -74,10 +73,7 @@ export class Lanes {
   #pump(): void {
     if (!this.#core.running) return;
     const now = this.#core.now();
-    for (const [lane, reading] of this.#reading) {
-      // An answer that never comes must not hold its lane, nor the slots kept for it.
-      if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
-    }
+    this.#slots.giveUpIn(this.#reading, now);
     if (!this.#order.isSettled() || !this.#core.isWanted) return;
     const first = this.#core.silence.firstDue(now);
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));

@@ -1,11 +1,12 @@
 import { settledWithin } from '../topics/timeout.ts';
 import type { Core } from './core.ts';
-import { LATE_READERS_MAX, LOG_SILENT_MS, PROBE_WITHIN_MS, READERS_MAX } from './limits.ts';
+import { LATE_READERS_MAX, LOG_SILENT_MS, PROBE_WITHIN_MS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
 import type { LaneRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 
 /** A read under way keeps slots free for what it brings. */
 export interface Reserved {
+  since: number;
   reserved: number;
   /** Its log has been silent for too long: it keeps none free any more. */
   late: boolean;
@@ -74,6 +75,15 @@ export class Slots {
       others();
     }
     return read;
+  }
+
+  /** An answer that never comes must not hold its lane, nor the slots kept for it. */
+  giveUpIn(readings: Map<number, Reserved>, now: number): void {
+    for (const [lane, { since }] of readings) {
+      if (Math.abs(now - since) <= READ_GIVEN_UP_MS) continue;
+      readings.delete(lane);
+      this.#core.silence.failed(lane, 'It has not answered at all.');
+    }
   }
 
   /** How many of the slots that were kept for a read are there for what it brought. */

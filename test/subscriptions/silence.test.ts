@@ -229,6 +229,26 @@ describe('turns', () => {
 });
 
 describe('P6: a log that does not answer holds up no other topic', () => {
+  test('and is asked less and less often', async () => {
+    const hub = new Hub();
+    await hub.subscribe('billing');
+    let asked = 0;
+    const hanging = new Proxy(hub.log('orders'), {
+      get: (log, name) => {
+        if (name !== 'readOrPark') return Reflect.get(log, name).bind(log);
+        asked += 1;
+        return () => new Promise(() => undefined);
+      },
+    });
+    hub.standIn = () => hanging;
+    hub.storage('subscription billing').sql.exec('UPDATE lanes SET parked = NULL');
+    hub.restart('billing');
+    await hub.subscription('billing').alarm();
+    await hub.advance(20 * 60_000);
+    expect(asked).toBeGreaterThan(10);
+    expect(asked).toBeLessThan(25);
+  });
+
   test('though all slots were kept for what it has', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', { topics: ['a', 'b'], maxInFlight: 4 });
