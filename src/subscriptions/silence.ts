@@ -32,12 +32,16 @@ export class Silence {
     if (!this.#backoffs.has(lane)) this.#backoffs.set(lane, { until: this.#now() + delay, delay });
   }
 
-  /** A log could not be read: its lane waits 1 s, doubling to 30 s. What fails while it waits was asked before. */
-  failed(lane: number, error: unknown): void {
+  /**
+   * A log could not be read: its lane waits 1 s, doubling to 30 s. What fails while it waits was asked before.
+   *
+   * @param at when that was, if nobody has looked for a while
+   */
+  failed(lane: number, error: unknown, at = this.#now()): void {
     const before = this.#backoffs.get(lane)?.delay ?? 0;
-    const waits = this.isLeftAlone(lane, this.#now());
+    const waits = this.isLeftAlone(lane, at);
     const delay = waits ? before : Math.min(Math.max(before * 2, CHORE_RETRY_FIRST_MS), CHORE_RETRY_MAX_MS);
-    if (!waits) this.#backoffs.set(lane, { until: this.#now() + delay, delay });
+    if (!waits) this.#backoffs.set(lane, { until: at + delay, delay });
     this.#warn('a log could not be read', { lane, delayMs: delay, error: String(error) });
   }
 

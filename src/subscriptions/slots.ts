@@ -82,7 +82,7 @@ export class Slots {
     for (const [lane, { since }] of readings) {
       if (Math.abs(now - since) <= READ_GIVEN_UP_MS) continue;
       readings.delete(lane);
-      this.#core.silence.failed(lane, 'It has not answered at all.');
+      this.#core.silence.failed(lane, 'It has not answered at all.', since + READ_GIVEN_UP_MS);
     }
   }
 
