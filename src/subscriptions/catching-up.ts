@@ -3,16 +3,11 @@ import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf, filterDecided, wasWanted } from './decisions.ts';
 import type { Leases } from './leases.ts';
-import { HOLDS_AT_ONCE, READ_GIVEN_UP_MS } from './limits.ts';
+import { HOLDS_AT_ONCE } from './limits.ts';
 import type { Order } from './order.ts';
 import { firstRun, type Run } from './picking.ts';
 import type { HoldRow, LaneRow } from './rows.ts';
 import { areTooMany, type Reserved, type Slots } from './slots.ts';
-
-/** A read of keys under way. */
-interface Reading extends Reserved {
-  since: number;
-}
 
 /** A hold, and what of it is read. */
 interface Asked {
@@ -28,7 +23,7 @@ export class CatchingUp {
   readonly #order: Order;
   readonly #slots: Slots;
   readonly #ended: () => void;
-  readonly #reading = new Map<number, Reading>();
+  readonly #reading = new Map<number, Reserved>();
   /** The key read last, by lane: the next turn begins behind it, so that no busy key starves the others. */
   readonly #lastKey = new Map<number, string>();
 
@@ -57,14 +52,12 @@ export class CatchingUp {
 
   /** Starts what can be started. Cheap to call when nothing is held. */
   start(now: number): void {
-    for (const [lane, reading] of this.#reading) {
-      if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
-    }
+    this.#slots.giveUpIn(this.#reading, now);
     if (this.#core.sql.holdCount() === 0) return;
     for (const id of this.#core.sql.lanesWithOpenHolds()) {
       const lane = this.#core.sql.lane(id);
       if (areTooMany(this.#reading.values()) || this.#slots.free(now) <= 0) return;
-      if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.backsOffUntil(id, now) !== null) continue;
+      if (lane?.status !== 'active' || this.#reading.has(id) || this.#core.silence.isLeftAlone(id, now)) continue;
       const slots = this.#slots.of(lane, now);
       const asked = slots > 0 && this.#order.isTurnOf(lane, 'held') ? this.#ready(lane, slots) : [];
       if (asked.length > 0) this.#core.ports.background(this.#read(lane, asked, slots));
@@ -107,9 +100,9 @@ export class CatchingUp {
       const free = this.#slots.left(lane, reading, reserved);
       if (still && this.#core.running && !this.#core.readingHeld)
         this.#leases.send(this.#core.tx(() => this.#take(lane.id, asked, results, free)));
-      this.#core.laneSucceeded(lane.id);
+      this.#core.silence.answered(lane.id);
     } catch (error) {
-      this.#core.laneFailed(lane.id, error);
+      this.#core.silence.failed(lane.id, error);
     } finally {
       if (this.#reading.get(lane.id) === reading) this.#reading.delete(lane.id);
     }
@@ -124,6 +117,7 @@ export class CatchingUp {
     const underWay = this.#order.keysUnderWay(lane.topic);
     const runs: Run[] = [];
     let free = slots;
+    let moved = false;
     for (const [index, { hold, read }] of asked.entries()) {
       const now = sql.hold(lane.id, hold.key);
       const result = results[index];
@@ -133,11 +127,15 @@ export class CatchingUp {
       if (events.length > 0 && free === 0) break;
       const run = firstRun(hold.key, events, free);
       const cut = events[run.events.length];
-      this.#moveHold(lane, hold, cut === undefined ? Math.max(result.examined, read.from - 1) + 1 : cut.sequence);
+      const to = cut === undefined ? Math.max(result.examined, read.from - 1) + 1 : cut.sequence;
+      moved ||= to > hold.first;
+      this.#moveHold(lane, hold, to);
       if (run.events.length === 0) continue;
       free -= run.events.length;
       runs.push(run);
     }
+    // A late answer may have found no room.
+    if (!moved) return [];
     const taken = runs.reduce((sum, { events }) => sum + events.length, 0);
     const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];
     sql.moveLane(lane.id, { held: -taken, in_flight: taken });

@@ -11,6 +11,7 @@ import {
   BATCH_BYTES_MAX,
   CLAIM_LIFE_MS,
   LEASE_BYTES_MAX,
+  LOG_SILENT_MS,
   RATE_AHEAD_MS,
   RENEW_EVERY_MS,
   RENEW_REPLAY_EVERY_MS,
@@ -294,13 +295,11 @@ export class Claiming {
    */
   async #loadOrPutOff(lane: LaneRow, lease: LeaseRow): Promise<Loaded | null> {
     try {
-      const loaded = await this.#load(lane, lease);
-      this.#core.laneSucceeded(lane.id);
-      return loaded;
+      return await this.#load(lane, lease);
     } catch (error) {
-      this.#core.laneFailed(lane.id, error);
+      this.#core.silence.failed(lane.id, error);
       const now = this.#core.now();
-      const until = this.#core.backsOffUntil(lane.id, now) ?? now;
+      const until = Math.max(now, this.#core.silence.untilOf(lane.id, now));
       this.#core.tx(() => {
         for (const other of this.#core.sql.leasesOf(lane.id))
           if (other.token === null && this.#leases.cache.get(other.id) === null) this.#leases.putOff(other, until);
@@ -318,8 +317,7 @@ export class Claiming {
       if (event) own.set(sequence, event);
     }
     const asked = sequences.filter((sequence) => !own.has(sequence));
-    const answer =
-      asked.length > 0 ? await this.#core.ask(lane.topic, (log) => log.eventsAt(asked)) : { events: [], examined: 0 };
+    const answer = asked.length > 0 ? await this.#eventsAt(lane, asked) : { events: [], examined: 0 };
     for (const event of answer.events) own.set(event.sequence, event.json);
     const events: LogEvent[] = [];
     let bytes = 0;
@@ -331,6 +329,13 @@ export class Claiming {
       events.push({ sequence, json });
     }
     return { events, gone: asked.slice(0, answer.examined).filter((sequence) => !own.has(sequence)) };
+  }
+
+  /** @throws if the log does not answer, or not soon enough for others to wait for it */
+  async #eventsAt(lane: LaneRow, sequences: number[]): Promise<{ events: LogEvent[]; examined: number }> {
+    const answer = await this.#core.ask(lane.topic, (log) => log.eventsAt(sequences), LOG_SILENT_MS);
+    this.#core.silence.answered(lane.id);
+    return answer;
   }
 
   /** The log let go of an event that was still to be delivered. */

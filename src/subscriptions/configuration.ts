@@ -99,7 +99,7 @@ export class Configuration {
     this.#core.readingHeld = true;
     // A log that can't be reached now takes part from where its lane parked.
     await inParallel([...this.liveLanes()], VIEW_CONCURRENCY, (lane) =>
-      this.unpark(lane).catch((error: unknown) => this.#core.laneFailed(lane.id, error)),
+      this.unpark(lane).catch((error: unknown) => this.#core.silence.failed(lane.id, error)),
     );
   }
 

@@ -5,12 +5,9 @@ import { migrate } from '../storage/migrate.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
 import { withTimeout } from '../topics/timeout.ts';
 import { Alarm } from './alarm.ts';
-import { waitUntil } from './chores.ts';
 import type { Ordering, SubscriptionDocument } from './document.ts';
 import {
   ANSWER_MAX_MS,
-  CHORE_RETRY_FIRST_MS,
-  CHORE_RETRY_MAX_MS,
   CLAIM_LIFE_MS,
   EXCEPTIONS_MAX,
   FIRST_RESEND_MS,
@@ -23,6 +20,7 @@ import type { HandshakeMessage, LeaseMessage } from './protocol.ts';
 import { longestDelay } from './retry.ts';
 import type { SubscriptionRow } from './rows.ts';
 import { Safe } from './safe.ts';
+import { Silence } from './silence.ts';
 import { type Statements, statements } from './sql.ts';
 import type { Vault } from './vault.ts';
 
@@ -68,12 +66,11 @@ export class Core {
   readonly sql: Statements;
   readonly safe: Safe;
   readonly alarm: Alarm;
+  readonly silence: Silence;
   #row: SubscriptionRow | null;
   #document: SubscriptionDocument | null;
   /** What the alarm is derived from. */
   #nextDue: () => number | null = () => null;
-  /** Lanes whose log could not be read: not before then. */
-  readonly #laneBackoff = new Map<number, { until: number; delay: number }>();
   /** Something moved: a delivery was settled, a page was read. */
   progressAt: number;
   /** While a filter changes, no lane reads or parks by the old one. */
@@ -91,6 +88,11 @@ export class Core {
     this.sql = statements(ports.storage);
     this.safe = new Safe(ports.vault, ports.random, ports.name);
     this.alarm = new Alarm(ports.storage, ports.clock);
+    this.silence = new Silence(
+      this.sql,
+      () => this.now(),
+      (message, fields) => this.warn(message, fields),
+    );
     this.#row = this.sql.subscription();
     this.#document = this.#parseDocument();
     this.progressAt = this.now();
@@ -126,13 +128,13 @@ export class Core {
   }
 
   /** A log's answer. @throws if it does not come in time */
-  ask<T>(topic: string, call: (log: TopicLogApi) => Promise<T>): Promise<T> {
-    return this.inTime(call(this.ports.topicLog(topic)), `The topic ${topic}`);
+  ask<T>(topic: string, call: (log: TopicLogApi) => Promise<T>, maxMs = ANSWER_MAX_MS): Promise<T> {
+    return this.inTime(call(this.ports.topicLog(topic)), `The topic ${topic}`, maxMs);
   }
 
   /** An answer that somebody waits for. @throws if it does not come in time */
-  inTime<T>(answer: Promise<T>, whose: string): Promise<T> {
-    return withTimeout(this.ports.clock, answer, ANSWER_MAX_MS, whose);
+  inTime<T>(answer: Promise<T>, whose: string, maxMs = ANSWER_MAX_MS): Promise<T> {
+    return withTimeout(this.ports.clock, answer, maxMs, whose);
   }
 
   /** What signs at present, as it is stored: the secret and, while it is being rotated, the one before. */
@@ -271,30 +273,6 @@ export class Core {
   /** So much is to be tried again, or so much that died is not in D1 yet, that nothing new is taken. */
   get isFull(): boolean {
     return this.tooManyExceptions || this.sql.hasUnsent(LETTERS_UNSENT_MAX);
-  }
-
-  /** A log takes its time: nothing more is asked of it for a second. */
-  laneLate(lane: number): void {
-    const delay = CHORE_RETRY_FIRST_MS;
-    if (!this.#laneBackoff.has(lane)) this.#laneBackoff.set(lane, { until: this.now() + delay, delay });
-  }
-
-  /** A log could not be read: its lane waits 1 s, doubling to 30 s. */
-  laneFailed(lane: number, error: unknown): void {
-    const before = this.#laneBackoff.get(lane)?.delay ?? 0;
-    const delay = Math.min(Math.max(before * 2, CHORE_RETRY_FIRST_MS), CHORE_RETRY_MAX_MS);
-    this.#laneBackoff.set(lane, { until: this.now() + delay, delay });
-    this.warn('a log could not be read', { lane, delayMs: delay, error: String(error) });
-  }
-
-  laneSucceeded(lane: number): void {
-    this.#laneBackoff.delete(lane);
-  }
-
-  /** Until when the lane's log is to be left alone; null: it need not be. */
-  backsOffUntil(lane: number, now: number): number | null {
-    const until = waitUntil(this.#laneBackoff.get(lane), now);
-    return now < until ? until : null;
   }
 
   warn(message: string, fields: Record<string, unknown>): void {

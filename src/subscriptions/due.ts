@@ -35,7 +35,7 @@ export function nextDue(core: Core, parts: DueParts, chores: number | null): num
 
 /** While failing: when the receiver is tried again; null: there is nothing to try it with, or its trial is under way. */
 export function nextProbe(core: Core, throttle: Throttle): number | null {
-  const exception = core.sql.firstDue()?.due ?? null;
+  const exception = core.silence.firstDue(core.now())?.due ?? null;
   const retryIsNext = exception !== null && exception <= core.now() + PROBE_WITHIN_MS;
   const due = retryIsNext ? exception : hasMore(core) ? core.probeAt(core.now()) : exception;
   return due === null ? null : Math.max(due, throttle.readyAt ?? 0, core.retryAfter ?? 0);
@@ -49,7 +49,7 @@ function probeDue(core: Core, throttle: Throttle, now: number): number | null {
 
 function workDue(core: Core, parts: DueParts, now: number): number | null {
   const { throttle } = parts;
-  const exception = core.sql.firstDue()?.due ?? null;
+  const exception = core.silence.firstDue(now)?.due ?? null;
   const room = roomDue(core, parts, now);
   const dues = [exception === null || exception > now ? exception : (room ?? exception)];
   if (hasMore(core)) {
@@ -122,6 +122,6 @@ export function isOverdue(core: Core, throttle: Throttle): boolean {
   const { lease, held } = leaseDues(core, now);
   if (held !== null && held < long) return true;
   if (lease !== null) return lease < long;
-  const exception = core.running && core.isWanted && !core.failing ? core.sql.firstDue() : null;
+  const exception = core.running && core.isWanted && !core.failing ? core.silence.firstDue(now) : null;
   return exception !== null && Math.max(exception.due, throttle.readyAt ?? 0) < long;
 }

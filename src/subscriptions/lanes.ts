@@ -7,7 +7,7 @@ import type { Death, Deaths } from './deaths.ts';
 import { isBatch } from './delivery-kinds.ts';
 import { examine, filtersOf } from './filtering.ts';
 import type { Leases } from './leases.ts';
-import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS, READ_GIVEN_UP_MS } from './limits.ts';
+import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS } from './limits.ts';
 import { lowNeeded } from './low.ts';
 import type { Order } from './order.ts';
 import { rotated } from './rotation.ts';
@@ -26,7 +26,6 @@ interface LanesParts {
 /** A read of a log under way. */
 interface Reading extends Reserved {
   ticket: number;
-  since: number;
   topic: string;
   /** The highest last sequence a wake has told of since the read began. */
   knownLast: number;
@@ -74,12 +73,9 @@ export class Lanes {
   #pump(): void {
     if (!this.#core.running) return;
     const now = this.#core.now();
-    for (const [lane, reading] of this.#reading) {
-      // An answer that never comes must not hold its lane, nor the slots kept for it.
-      if (Math.abs(now - reading.since) > READ_GIVEN_UP_MS) this.#reading.delete(lane);
-    }
+    this.#slots.giveUpIn(this.#reading, now);
     if (!this.#order.isSettled() || !this.#core.isWanted) return;
-    const first = this.#core.sql.firstDue();
+    const first = this.#core.silence.firstDue(now);
     if (first && first.due <= now) this.#leases.send(this.#core.tx(() => this.#leaseRetries(now)));
     if (this.#core.readingHeld) return;
     this.#keysFirst = !this.#keysFirst;
@@ -122,7 +118,7 @@ export class Lanes {
     for (const lane of lanes) {
       const free = this.#slots.free(now);
       if (areTooMany(this.#reading.values()) || free <= 0 || lingering > LINGERING_MAX) return { full: true, last };
-      if (this.#reading.has(lane.id) || this.#core.backsOffUntil(lane.id, now) !== null) continue;
+      if (this.#reading.has(lane.id) || this.#core.silence.isLeftAlone(lane.id, now)) continue;
       const slots = this.#slots.of(lane, now);
       if (slots <= 0 || !this.#isItsTurn(lane)) continue;
       if (lane.replay === null && !this.#company.isWorthReading(lane, free, now)) {
@@ -153,12 +149,8 @@ export class Lanes {
       const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
       const lane = due && this.#core.sql.lane(due.lane);
       if (!due || !lane) return sent;
-      const until = this.#core.backsOffUntil(lane.id, now);
-      if (until !== null) {
-        this.#core.sql.putOffDue(lane.id, now, until);
-        continue;
-      }
-      sent.push(this.#leases.leaseRetries(lane, due.content, due.batch));
+      const asks = this.#core.silence.isDoubted(lane.id) && due.batch === null;
+      sent.push(this.#leases.leaseRetries(lane, asks ? due.content.slice(0, 1) : due.content, due.batch));
     }
   }
 
@@ -178,9 +170,9 @@ export class Lanes {
     try {
       const read = lane.replay === null ? this.#readLive(lane, reading, slots) : this.#readReplay(lane, reading, slots);
       await this.#slots.untilRead(lane.id, reading, read, () => this.pump());
-      this.#core.laneSucceeded(lane.id);
+      this.#core.silence.answered(lane.id);
     } catch (error) {
-      this.#core.laneFailed(lane.id, error);
+      this.#core.silence.failed(lane.id, error);
     } finally {
       this.#stillReading(lane, reading);
     }

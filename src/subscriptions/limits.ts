@@ -123,9 +123,11 @@ export const ANSWER_MAX_MS = 10_000;
 export const ALARM_LATE_MS = 10_000;
 /** After an alarm that failed the next one comes no sooner than this. */
 export const ALARM_FALLBACK_MS = 5_000;
-/** A log that has not answered after this holds up nothing of other topics: what is kept free for its events is so no more. */
+/** A log that has not answered a read or a claim after this holds up nothing of other topics; no healthy one takes so long. */
+export const LOG_SILENT_MS = 2_000;
+/** Whoever pulls waits no longer than this for what has to be read again of one topic, if another has something for him. */
 export const LOG_LATE_MS = 100;
-/** Reads that are late, beside which others begin. */
+/** Reads without an answer after `LOG_SILENT_MS` that don't count among the `READERS_MAX`; more of them do. */
 export const LATE_READERS_MAX = 50;
 /** A read of a log that has not come back after this is not counted on. */
 export const READ_GIVEN_UP_MS = 30_000;

@@ -48,11 +48,14 @@ export class Memories {
   readonly exceptions = new Memory();
   readonly holds = new Memory();
   readonly laneRows = new LaneRows();
+  /** How many letters D1 has to be told of, at most: counted once, and those that were written since. */
+  unsentAtMost = Number.POSITIVE_INFINITY;
 
   /** After a rollback nothing that is remembered may be true. */
   forget(): void {
     const all = [this.outbox, this.lanes, this.retrying, this.leases, this.exceptions, this.holds];
     for (const memory of all) memory.changed(null);
     this.laneRows.clear();
+    this.unsentAtMost = Number.POSITIVE_INFINITY;
   }
 }

@@ -320,4 +320,10 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX exceptions_due ON exceptions (behind, due) WHERE lease IS NULL;
     `,
   },
+  {
+    name: 'what is due of each lane',
+    sql: `
+      CREATE INDEX exceptions_lane_due ON exceptions (lane, behind, due) WHERE lease IS NULL;
+    `,
+  },
 ];

@@ -77,7 +77,7 @@ export class Order {
     const { sql, ordering } = this.#core;
     const inBatches = isBatch(this.#core.document.delivery);
     if (ordering === 'none') {
-      const first = sql.firstDue();
+      const first = this.#core.silence.firstDue(now);
       if (!first || first.due > now) return null;
       const rows = sql.dueIn(first.lane, now, limit);
       if (inBatches) return this.#batchOf(first.lane, rows, () => null);
@@ -86,7 +86,7 @@ export class Order {
     const busy = [...sql.underWay()].flatMap(([topic, keys]) =>
       ordering === 'topic' ? [topic] : [...keys].map((key) => `${topic} ${key}`),
     );
-    const rows = sql.dueInOrder(now, ordering, busy, limit);
+    const rows = this.#dueInOrder(now, ordering, busy, limit);
     const [first] = rows;
     if (!first) return null;
     const keyOf = ({ key }: DueException) => (ordering === 'topic' ? WHOLE_TOPIC : key === WHOLE_TOPIC ? null : key);
@@ -102,6 +102,18 @@ export class Order {
       return count > runMax ? [] : [{ sequence, key }];
     });
     return { lane: first.lane, content, batch: null };
+  }
+
+  /** The first that are due and not busy, past all lanes of which nothing more is tried now. */
+  #dueInOrder(now: number, by: 'key' | 'topic', busy: readonly string[], limit: number) {
+    const { sql, silence } = this.#core;
+    const heldBack = silence.heldBack(now);
+    if (heldBack.length === 0) return sql.dueInOrder(now, by, busy, limit, null);
+    for (const { lane, due } of sql.lanesDueBeside(heldBack)) {
+      const rows = due > now ? [] : sql.dueInOrder(now, by, busy, limit, lane);
+      if (rows.length > 0) return rows;
+    }
+    return [];
   }
 
   /** What goes with the first in one request: all of its batch, however many they are; else what is like it and in none. */

@@ -183,7 +183,7 @@ export class Pulling {
       });
       if (await settledWithin(this.#core.ports.clock, handed, LOG_LATE_MS)) continue;
       handing.late = true;
-      this.#core.laneLate(lane);
+      this.#core.silence.late(lane);
       this.#count();
       this.#lanes.pump();
       await handed;
@@ -249,7 +249,7 @@ export class Pulling {
       this.#core.tx(() => this.#core.sql.setLane(id, { parked: null }));
       return true;
     } catch (error) {
-      this.#core.laneFailed(id, error);
+      this.#core.silence.failed(id, error);
       return false;
     }
   }

@@ -1,13 +1,14 @@
 import { settledWithin } from '../topics/timeout.ts';
 import type { Core } from './core.ts';
-import { LATE_READERS_MAX, LOG_LATE_MS, PROBE_WITHIN_MS, READERS_MAX } from './limits.ts';
+import { LATE_READERS_MAX, LOG_SILENT_MS, PROBE_WITHIN_MS, READ_GIVEN_UP_MS, READERS_MAX } from './limits.ts';
 import type { LaneRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 
 /** A read under way keeps slots free for what it brings. */
 export interface Reserved {
+  since: number;
   reserved: number;
-  /** Its log takes its time: it keeps none free any more. */
+  /** Its log has been silent for too long: it keeps none free any more. */
   late: boolean;
   replay: boolean;
 }
@@ -67,13 +68,22 @@ export class Slots {
 
   /** What a read brings; once its log is late others begin, told by `others`, and its lane backs off from more. */
   async untilRead<T>(lane: number, reading: Reserved, read: Promise<T>, others: () => void): Promise<T> {
-    if (!(await settledWithin(this.#core.ports.clock, read, LOG_LATE_MS))) {
+    if (!(await settledWithin(this.#core.ports.clock, read, LOG_SILENT_MS))) {
       reading.late = true;
       reading.reserved = 0;
-      this.#core.laneLate(lane);
+      this.#core.silence.late(lane);
       others();
     }
     return read;
+  }
+
+  /** An answer that never comes must not hold its lane, nor the slots kept for it. */
+  giveUpIn(readings: Map<number, Reserved>, now: number): void {
+    for (const [lane, { since }] of readings) {
+      if (Math.abs(now - since) <= READ_GIVEN_UP_MS) continue;
+      readings.delete(lane);
+      this.#core.silence.failed(lane, 'It has not answered at all.', since + READ_GIVEN_UP_MS);
+    }
   }
 
   /** How many of the slots that were kept for a read are there for what it brought. */
@@ -93,7 +103,7 @@ export class Slots {
   /** The next event of the log is the probe only where no retry is due within five minutes. */
   #mayProbeLog(now: number): boolean {
     if (now < this.#core.probeAt(now)) return false;
-    const first = this.#core.sql.firstDue();
+    const first = this.#core.silence.firstDue(now);
     return first === null || first.due > now + PROBE_WITHIN_MS;
   }
 }

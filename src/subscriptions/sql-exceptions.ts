@@ -3,11 +3,11 @@ import type { Memories } from './memory.ts';
 import type { ExceptionRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
-/** Due exceptions looked at to find those of one lane. */
-const DUE_EXAMINED_MAX = 500;
-
 /** An exception that waits, as far as it matters for what it goes with. */
 export type DueException = Pick<ExceptionRow, 'sequence' | 'key' | 'batch' | 'redriven'>;
+
+/** The lane of an exception that goes first, when, and how often it was tried in its schedule. */
+export type FirstDue = Pick<ExceptionRow, 'lane' | 'due' | 'tries'>;
 
 /** An exception as it is put: which is the first of its key is found here. */
 export type NewException = Omit<ExceptionRow, 'behind'>;
@@ -100,58 +100,69 @@ export function exceptionStatements(storage: ObjectStorage, { exceptions, holds 
       ),
     deleteException: (lane: number, sequence: number) => void deleteException(lane, sequence),
     deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
-    /** The lane of the exception that goes first, when, and how often it was tried in its schedule. */
+    /** The exception that goes first. */
     firstDue: exceptions.remembered(() =>
       first(
         sql
-          .exec<{ lane: number; due: number; tries: number }>(
+          .exec<FirstDue>(
             'SELECT lane, due, tries FROM exceptions WHERE lease IS NULL AND behind = 0 ORDER BY due LIMIT 1',
           )
           .toArray(),
       ),
     ),
+    /** The same of one lane. */
+    firstDueOf: exceptions.remembered((lane: number) =>
+      first(
+        sql
+          .exec<FirstDue>(
+            `SELECT lane, due, tries FROM exceptions INDEXED BY exceptions_lane_due
+             WHERE lane = ? AND lease IS NULL AND behind = 0 ORDER BY due LIMIT 1`,
+            lane,
+          )
+          .toArray(),
+      ),
+    ),
+    /** When the first exception of each lane but these is due, the earliest first; however many those have. */
+    lanesDueBeside: (lanes: readonly number[]) =>
+      sql
+        .exec<{ lane: number; due: number }>(
+          `SELECT lane, due FROM
+             (SELECT id AS lane, (SELECT due FROM exceptions INDEXED BY exceptions_lane_due
+                WHERE lane = lanes.id AND lease IS NULL AND behind = 0 ORDER BY due LIMIT 1) AS due
+              FROM lanes WHERE retrying > 0 AND id NOT IN (SELECT value FROM json_each(?)))
+           WHERE due IS NOT NULL ORDER BY due`,
+          JSON.stringify(lanes),
+        )
+        .toArray(),
     /**
-     * The first exceptions that are due and whose turn it may be, no two of a key unless they are redriven: those of one lane.
-     * `busy` names what is under way.
+     * The first exceptions that are due and whose turn it may be, no two of a key unless they are redriven: those of one lane,
+     * whichever it is if that is not said. `busy` names what is under way.
      */
-    dueInOrder: (now: number, by: 'key' | 'topic', busy: readonly string[], limit: number) =>
+    dueInOrder: (now: number, by: 'key' | 'topic', busy: readonly string[], limit: number, lane: number | null) =>
       sql
         .exec<DueException & { lane: number }>(
-          `SELECT lane, sequence, key, batch, redriven FROM exceptions INDEXED BY exceptions_due
+          `SELECT lane, sequence, key, batch, redriven
+             FROM exceptions INDEXED BY ${lane === null ? 'exceptions_due' : 'exceptions_lane_due'}
              JOIN lanes ON lanes.id = lane
-           WHERE lease IS NULL AND behind = 0 AND due <= ?
+           WHERE lease IS NULL AND behind = 0 AND due <= ? ${lane === null ? '' : 'AND lane = ?'}
              AND (topic ${by === 'key' ? "|| ' ' || key" : ''} IN (SELECT value FROM json_each(?))) IS NOT TRUE
            ORDER BY due LIMIT ${limit}`,
           now,
+          ...(lane === null ? [] : [lane]),
           JSON.stringify(busy),
         )
         .toArray()
         .filter((row, _, rows) => row.lane === rows[0]?.lane),
-    /** Of a lane, the exceptions that are due; looks at no more than `DUE_EXAMINED_MAX` of all that are. */
+    /** Of a lane, the exceptions that are due. */
     dueIn: (lane: number, now: number, limit: number): DueException[] =>
       sql
         .exec<DueException>(
-          `SELECT sequence, NULL AS key, batch, redriven FROM
-             (SELECT lane, sequence, batch, redriven FROM exceptions INDEXED BY exceptions_due
-              WHERE lease IS NULL AND behind = 0 AND due <= ? ORDER BY due LIMIT ${DUE_EXAMINED_MAX}) WHERE lane = ?`,
-          now,
+          `SELECT sequence, NULL AS key, batch, redriven FROM exceptions INDEXED BY exceptions_lane_due
+           WHERE lane = ? AND lease IS NULL AND behind = 0 AND due <= ? ORDER BY due LIMIT ${limit}`,
           lane,
+          now,
         )
-        .toArray()
-        .slice(0, limit),
-    /** Nothing of a lane is due before this moment; as many as this at a time. */
-    putOffDue: (lane: number, now: number, until: number) =>
-      exceptions.changed(
-        sql.exec(
-          `UPDATE exceptions SET due = ? WHERE lane = ? AND sequence IN
-             (SELECT sequence FROM exceptions INDEXED BY exceptions_due
-              WHERE lease IS NULL AND behind = 0 AND due <= ? AND lane = ? LIMIT ${DUE_EXAMINED_MAX})`,
-          until,
-          lane,
-          now,
-          lane,
-        ),
-      ),
+        .toArray(),
     /** The exceptions of a batch that wait. */
     membersOf: (lane: number, batch: number): DueException[] =>
       sql

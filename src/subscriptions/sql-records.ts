@@ -23,16 +23,31 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
   const { sql } = storage;
   const { outbox } = memories;
   const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
+  const countUnsent = outbox.remembered(
+    (limit: number) =>
+      sql
+        .exec<{ count: number }>(`SELECT count(*) AS count FROM (SELECT 1 FROM letters WHERE dirty = 1 LIMIT ${limit})`)
+        .one().count,
+  );
+  /** Letters were made dirty, nobody has counted how many. */
+  const madeDirty = <T>(outcome: T): T => {
+    memories.unsentAtMost = Number.POSITIVE_INFINITY;
+    return outbox.changed(outcome);
+  };
   return {
     // Dead letters
     letter: (topic: string, sequence: number) =>
       first(sql.exec<LetterRow>('SELECT * FROM letters WHERE topic = ? AND sequence = ?', topic, sequence).toArray()),
-    putLetter: (row: LetterRow) => outbox.changed(sql.exec(...insertion('INSERT OR REPLACE', 'letters', row))),
-    /** Are there as many letters that D1 has to be told of? */
-    hasUnsent: outbox.remembered(
-      (count: number) =>
-        sql.exec(`SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1 OFFSET ${count - 1}`).toArray().length > 0,
-    ),
+    putLetter: (row: LetterRow) => {
+      memories.unsentAtMost += row.dirty;
+      return outbox.changed(sql.exec(...insertion('INSERT OR REPLACE', 'letters', row)));
+    },
+    /** Are there as many letters that D1 has to be told of? They are counted only where there may be. */
+    hasUnsent: (count: number) => {
+      if (memories.unsentAtMost < count) return false;
+      memories.unsentAtMost = countUnsent(count);
+      return memories.unsentAtMost >= count;
+    },
     hasDirtyLetters: () => sql.exec('SELECT 1 AS one FROM letters WHERE dirty = 1 LIMIT 1').toArray().length > 0,
     /** Letters that D1 has to be told of, all of one topic. */
     dirtyLetters: (limit: number) => {
@@ -73,7 +88,7 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
       outbox.changed(sql.exec('DELETE FROM letters WHERE topic = ? AND sequence = ?', topic, sequence)),
     /** The redriven letters whose delivery a lane drops are open again; answers how many. */
     reopenLetters: (topic: string, lane: number, version: number) =>
-      outbox.changed(
+      madeDirty(
         sql
           .exec(
             `UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE topic = ? AND state = 'redriven'
@@ -85,7 +100,7 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
           .toArray().length,
       ),
     reopenAllLetters: (version: number) =>
-      outbox.changed(
+      madeDirty(
         sql.exec(
           "UPDATE letters SET state = 'open', redriven_at = NULL, version = ?, dirty = 1 WHERE state = 'redriven'",
           version,

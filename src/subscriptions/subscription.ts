@@ -323,7 +323,10 @@ export class Subscription implements SubscriptionApi {
   // From the queue consumer
 
   async claim(lease: number): Promise<ClaimResult> {
-    return this.#claiming.claim(lease);
+    const result = await this.#claiming.claim(lease);
+    // Whatever it held is free for others.
+    if (result.outcome === 'void') this.#go();
+    return result;
   }
 
   async settle(request: SettleRequest): Promise<SettleResult> {

@@ -24,7 +24,7 @@ export class Watch {
     if (!row) return;
     const { sql } = this.#core;
     const now = this.#core.now();
-    const first = sql.firstDue();
+    const first = this.#core.silence.firstDue(now);
     const overdue = first !== null && first.due < now - STALLED_MS;
     // A topic in order waits for the retry of its first event, however long that takes.
     const waits = this.#core.ordering === 'topic' && first !== null && first.due > now;
@@ -65,7 +65,7 @@ export class Watch {
       this.#core.tx(() => sql.setLane(lane.id, { parked: null }));
       return true;
     } catch (error) {
-      this.#core.laneFailed(lane.id, error);
+      this.#core.silence.failed(lane.id, error);
       return false;
     }
   }

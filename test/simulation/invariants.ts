@@ -98,6 +98,11 @@ function hasTable(storage: NodeStorage, table: string): boolean {
 const LANE = "json_object('id', id, 'topic', topic, 'replay', replay, 'status', status, 'next', next)";
 const COUNTED = "status NOT IN ('cancelled', 'failed', 'removed', 'uncounted')";
 
+/** What failed and is said to be behind another of its key though there is none before it, or the other way round. */
+export const BEHIND_STALE = `SELECT lane || ' ' || sequence AS detail FROM exceptions AS later
+  WHERE behind <> (redriven = 0 AND EXISTS (
+    SELECT 1 FROM exceptions WHERE lane = later.lane AND key = later.key AND redriven = 0 AND sequence < later.sequence))`;
+
 /** Each finds nothing unless a rule is broken. */
 const RULES: Record<string, string> = {
   'lane-sum': `SELECT ${LANE} AS detail FROM lanes WHERE ${COUNTED}
@@ -127,6 +132,7 @@ const RULES: Record<string, string> = {
     WHERE lanes.id IS NULL OR holds.first NOT BETWEEN lanes.start AND lanes.next - 1`,
   'hold-blocked': `SELECT lane || ' ' || key AS detail FROM holds WHERE blocked <> EXISTS (
     SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND redriven = 0)`,
+  'behind-stale': BEHIND_STALE,
   // What is tried again or under way comes before whatever waits behind it.
   'hold-behind': `SELECT lane || ' ' || key AS detail FROM holds WHERE EXISTS (
       SELECT 1 FROM exceptions WHERE lane = holds.lane AND key = holds.key AND redriven = 0 AND sequence >= first)

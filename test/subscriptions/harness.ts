@@ -93,6 +93,8 @@ export class Hub {
   readonly unreachable = new Set<string>();
   /** Topics whose logs leave whoever asks without an answer. */
   readonly silent = new Set<string>();
+  /** Topics whose logs answer after so many milliseconds. */
+  readonly latencies = new Map<string, number>();
   /** What subscriptions reach instead of the real logs. */
   standIn: ((topic: string) => TopicLogApi) | null = null;
   /** What objects that start from now on have. */
@@ -146,6 +148,16 @@ export class Hub {
     if (this.standIn) return this.standIn(topic);
     if (this.silent.has(topic))
       return new Proxy<TopicLogApi>(this.log(topic), { get: () => () => new Promise(() => undefined) });
+    const latency = this.latencies.get(topic);
+    if (latency !== undefined)
+      return new Proxy<TopicLogApi>(this.log(topic), {
+        get:
+          (log, name) =>
+          async (...values: unknown[]) => {
+            await this.clock.sleep(latency);
+            return Reflect.get(log, name).apply(log, values);
+          },
+      });
     if (!this.unreachable.has(topic)) return this.log(topic);
     return new Proxy<TopicLogApi>(this.log(topic), {
       get: () => async () => {

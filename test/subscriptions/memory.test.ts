@@ -1,9 +1,10 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { migrate } from '../../src/storage/migrate.ts';
 import { columnsOf } from '../../src/subscriptions/lease-content.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
 import type { LaneChange, LaneRow, NewLane } from '../../src/subscriptions/rows.ts';
 import { type Statements, statements } from '../../src/subscriptions/sql.ts';
+import { BEHIND_STALE } from '../simulation/invariants.ts';
 import { SeededRandom } from '../simulation/random.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
@@ -33,6 +34,22 @@ const TOPICS = ['orders', 'invoices'];
 const LANES = [1, 2, 3, 4];
 const LEASES = [1, 2, 3];
 
+const LETTER = {
+  lane: null,
+  reason: 'exhausted',
+  attempts: 1,
+  last_status: null,
+  last_error: null,
+  first_attempt_at: null,
+  died_at: 0,
+  redriven_at: null,
+  resolved_at: null,
+  discarded_at: null,
+  event: null,
+  version: 1,
+  replayed: 0,
+};
+
 /** Everything that may be remembered. */
 function answers(sql: Statements): unknown {
   return {
@@ -48,11 +65,13 @@ function answers(sql: Statements): unknown {
     inFlight: sql.inFlight(),
     leaseDues: sql.leaseDues(),
     firstDue: sql.firstDue(),
+    firstDueOf: LANES.map((lane) => sql.firstDueOf(lane)),
     lowestException: LANES.map((lane) => sql.lowestException(lane)),
     underWay: [...sql.underWay()].map(([topic, keys]) => [topic, [...keys].sort()]).sort(),
     holdCount: sql.holdCount(),
     lanesWithOpenHolds: sql.lanesWithOpenHolds(),
     lowestHeld: LANES.map((lane) => sql.lowestHeld(lane)),
+    hasUnsent: sql.hasUnsent(3),
     firstUnsentLetter: TOPICS.map((topic) => sql.firstUnsentLetter(topic)),
   };
 }
@@ -89,10 +108,12 @@ function write(sql: Statements, random: SeededRandom): void {
     () =>
       sql.putException({
         ...exception,
+        // One that was tried again keeps what it is.
+        redriven: sql.exception(lane, sequence)?.redriven ?? exception.redriven,
         first_attempt_at: null,
         last_status: null,
         last_error: null,
-        key,
+        key: sql.exception(lane, sequence)?.key ?? key,
         batch: null,
         token: null,
       }),
@@ -107,6 +128,17 @@ function write(sql: Statements, random: SeededRandom): void {
     () => random.chance(0.2) && sql.deleteExceptionsOf(lane),
     () => sql.postpone(lane, [sequence], [due]),
     () => sql.clampDue(due),
+    () =>
+      sql.putLetter({
+        ...LETTER,
+        topic: random.pick(TOPICS),
+        sequence,
+        dirty: random.below(2),
+        state: random.pick(['open', 'redriven']),
+      }),
+    () => sql.deleteLetter(random.pick(TOPICS), sequence),
+    () => random.chance(0.2) && sql.reopenLetters(random.pick(TOPICS), lane, due),
+    () => random.chance(0.2) && sql.reopenAllLetters(due),
     () => random.chance(0.02) && sql.clear(),
     () => sql.lane(lane) ?? sql.addLane({ ...LANE, ...replayOf(random), topic: random.pick(TOPICS) }),
   ];
@@ -137,6 +169,20 @@ test('what is remembered is what the tables say, whatever is written or rolled b
         sql.memories.forget();
       }
       expect(answers(sql), `seed ${seed}, step ${step}`).toEqual(answers(statements(storage)));
+      expect(storage.sql.exec(BEHIND_STALE).toArray(), `seed ${seed}, step ${step}`).toEqual([]);
     }
   }
+});
+
+test('whether there are very many letters is not looked up with each that is written', () => {
+  const storage = new NodeStorage();
+  migrate(storage, MIGRATIONS);
+  const sql = statements(storage);
+  const exec = vi.spyOn(storage.sql, 'exec');
+  for (let sequence = 1; sequence <= 300; sequence += 1) {
+    sql.putLetter({ ...LETTER, topic: 'orders', sequence, state: 'open', dirty: 1 });
+    expect(sql.hasUnsent(200)).toBe(sequence >= 200);
+  }
+  // Once all are counted, and then while they are as many.
+  expect(exec.mock.calls.filter(([query]) => query.includes('WHERE dirty = 1')).length).toBeLessThan(110);
 });

@@ -91,6 +91,41 @@ describe('the schema of a subscription', () => {
     await expect(schemaOf(atOnce)).toMatchFileSnapshot('schema.sql');
   });
 
+  test.each([
+    { ordering: 'topic', given: null, keys: [null, '', '', '', ''], behind: [0, 0, 1, 1, 1] },
+    { ordering: 'key', given: 'k', keys: ['k', 'k', 'k', 'other', null], behind: [0, 0, 1, 0, 0] },
+  ])(
+    'of before the first of each key was known says who is behind whom (ordering $ordering)',
+    ({ ordering, given, keys, behind }) => {
+      const storage = new NodeStorage();
+      const before = MIGRATIONS.findIndex(({ name }) => name === 'the first of each key');
+      migrate(storage, MIGRATIONS.slice(0, before));
+      storage.sql.exec(FIRST_ROWS);
+      storage.sql.exec('UPDATE subscription SET ordering = ?', ordering);
+      storage.sql.exec('DELETE FROM exceptions');
+      // A letter that is sent again goes beside the order; the first is under way.
+      const rows: [number, string | null, number | null, number][] = [
+        [1, given, null, 1],
+        [2, given, 7, 0],
+        [3, given, null, 0],
+        [4, given && 'other', null, 0],
+        [5, null, null, 0],
+      ];
+      for (const [sequence, key, lease, redriven] of rows)
+        storage.sql.exec(
+          'INSERT INTO exceptions (lane, sequence, attempts, tries, due, key, lease, redriven) VALUES (1, ?, 1, 1, 1000, ?, ?, ?)',
+          sequence,
+          key,
+          lease,
+          redriven,
+        );
+      migrate(storage, MIGRATIONS);
+      expect(storage.sql.exec('SELECT key, behind FROM exceptions ORDER BY sequence').toArray()).toEqual(
+        keys.map((key, index) => ({ key, behind: behind[index] })),
+      );
+    },
+  );
+
   test('that is newer than the code is refused', () => {
     const storage = new NodeStorage();
     migrate(storage, [...MIGRATIONS, { name: 'of tomorrow', sql: 'CREATE TABLE tomorrow (id INTEGER)' }]);
@@ -124,6 +159,23 @@ describe('the schema of a subscription', () => {
       ['SELECT coalesce(sum(retrying), 0) FROM lanes WHERE retrying > 0'],
       ['SELECT * FROM lanes WHERE mirrored = 0 LIMIT 1'],
       ['SELECT lane, due FROM exceptions WHERE lease IS NULL AND behind = 0 ORDER BY due LIMIT 1'],
+      [
+        'SELECT lane, due, tries FROM exceptions INDEXED BY exceptions_lane_due WHERE lane = ? AND lease IS NULL AND behind = 0 ORDER BY due LIMIT 1',
+        1,
+      ],
+      [
+        'SELECT sequence FROM exceptions INDEXED BY exceptions_lane_due WHERE lane = ? AND lease IS NULL AND behind = 0 AND due <= ? ORDER BY due LIMIT 50',
+        1,
+        1,
+      ],
+      [
+        `SELECT sequence FROM exceptions INDEXED BY exceptions_lane_due JOIN lanes ON lanes.id = lane
+          WHERE lease IS NULL AND behind = 0 AND due <= ? AND lane = ? AND (topic IN (SELECT value FROM json_each(?))) IS NOT TRUE
+          ORDER BY due LIMIT 50`,
+        1,
+        1,
+        '[]',
+      ],
       ['SELECT sequence FROM exceptions WHERE lane = ? AND key = ? AND redriven = 0 ORDER BY sequence LIMIT 1', 1, 'k'],
       ['UPDATE exceptions SET due = ? WHERE lease IS NULL AND behind IN (0, 1) AND due > ?', 1, 1],
       ['SELECT 1 FROM letters WHERE dirty = 1 LIMIT 1'],
@@ -139,5 +191,16 @@ describe('the schema of a subscription', () => {
       expect(detail, query).not.toMatch(/TEMP B-TREE/);
       expect(detail, query).toMatch(/USING (COVERING )?INDEX|PRIMARY KEY|SCAN attempts$/);
     }
+    // Of a lane that is left out nothing is looked at, and of others the first.
+    const beside = plan(
+      `SELECT lane, due FROM
+         (SELECT id AS lane, (SELECT due FROM exceptions INDEXED BY exceptions_lane_due
+            WHERE lane = lanes.id AND lease IS NULL AND behind = 0 ORDER BY due LIMIT 1) AS due
+          FROM lanes WHERE retrying > 0 AND id NOT IN (SELECT value FROM json_each(?)))
+       WHERE due IS NOT NULL ORDER BY due`,
+      '[1]',
+    );
+    expect(beside).toMatch(/lanes USING (COVERING )?INDEX lanes_retrying/);
+    expect(beside).toMatch(/exceptions USING (COVERING )?INDEX exceptions_lane_due \(lane=\? AND behind=\?\)/);
   });
 });

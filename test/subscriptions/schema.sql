@@ -34,6 +34,8 @@ CREATE INDEX exceptions_due ON exceptions (behind, due) WHERE lease IS NULL;
 
 CREATE INDEX exceptions_key ON exceptions (lane, key) WHERE key IS NOT NULL AND redriven = 0;
 
+CREATE INDEX exceptions_lane_due ON exceptions (lane, behind, due) WHERE lease IS NULL;
+
 CREATE INDEX exceptions_redriven ON exceptions (lane, sequence) WHERE redriven = 1;
 
 CREATE TABLE history (
