@@ -110,7 +110,6 @@ async function ask(name: string, request: ConsentRequest, ports: HandshakePorts)
 /** Where a hub of these names (HUB_HOSTS) is reached, by the first of them; null if it has none. */
 export function namedHub(hubHosts: string, protocol = 'https:'): string | null {
   const [first = ''] = hubHosts.split(',').map((host) => host.trim());
-  // To parse what is no URL costs a millisecond, and this is asked for each lease.
   return first === '' ? null : (URL.parse(`${protocol}//${first}`)?.origin ?? null);
 }
 
