@@ -51,7 +51,7 @@ describe('a filter in CEL', () => {
       order(101),
     ]);
     await reached('amounts', { delivered: 2, filtered: 4, dead: 1, lag: 0 });
-    expect(arrivals('amounts').map(({ sequence }) => sequence)).toEqual([1, 7]);
+    expect(new Set(arrivals('amounts').map(({ sequence }) => sequence))).toEqual(new Set([1, 7])); // without an order
     const letters = await eventually('the letter is in the list', async () => {
       const { items } = (await me.get('/v1/dead-letters?subscription=amounts')).is<Page<Record<string, unknown>>>(200);
       return items.length > 0 && items;
