@@ -24,9 +24,9 @@ export async function readBytes(
   enough: Promise<unknown>,
 ): Promise<{ bytes: Uint8Array; whole: boolean }> {
   const total = lengthOf(response);
-  const { body } = response;
   // An empty body holds no connection; even to ask for it, or to cancel it, costs a tenth of the request.
-  if (total === 0 || body === null) return { bytes: new Uint8Array(), whole: true };
+  const body = total === 0 ? null : response.body;
+  if (body === null) return { bytes: new Uint8Array(), whole: true };
   const reader = body.getReader();
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -1,7 +1,9 @@
-import { Message, SHA256_BYTES } from './sha256.ts';
+import { Message } from './sha256.ts';
 
 /** Characters of base32 in an id: 130 bits of the hash. */
 const ID_CHARACTERS = 26;
+const ID_BYTES = Math.ceil((ID_CHARACTERS * 5) / 8);
+const UUID_BYTES = 16;
 
 /** What is being hashed. One will do, as nothing is awaited while it is written. */
 const message = new Message();
@@ -22,7 +24,7 @@ export function deadLetterId(subscription: string, topic: string, sequence: numb
 }
 
 function deliveryHash(subscription: string, topic: string, ...sequences: number[]): string {
-  return base32(hashOf([subscription, topic, ...sequences])).slice(0, ID_CHARACTERS);
+  return base32(hashOf([subscription, topic, ...sequences], ID_BYTES)).slice(0, ID_CHARACTERS);
 }
 
 const UUID_RANDOM_BYTES = 10;
@@ -33,7 +35,7 @@ const UUID_RANDOM_BYTES = 10;
  */
 export function uuidv7(now: number, random: Uint8Array, counter?: number): string {
   if (random.length < UUID_RANDOM_BYTES) throw new RangeError('uuidv7 needs 10 random bytes');
-  const bytes = new Uint8Array(16);
+  const bytes = new Uint8Array(UUID_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, Math.floor(now / 2 ** 32));
   view.setUint32(2, now % 2 ** 32);
@@ -64,7 +66,7 @@ export function uuidMaker(now: number, random: (bytes: number) => Uint8Array): (
  * same id, so that a retry finds its own events. A UUIDv8, which is what RFC 9562 keeps for hashes of one's own.
  */
 export function derivedId(caller: string, key: string, index: number): string {
-  return formatUuid(hashOf(['millrace idempotency key', caller, key, index]).slice(0, 16), 8);
+  return formatUuid(hashOf(['millrace idempotency key', caller, key, index], UUID_BYTES), 8);
 }
 
 /** RFC 4648 base32 in lower case without padding. */
@@ -84,12 +86,12 @@ export function base32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + BASE32.charAt((buffer << (5 - bits)) & 31);
 }
 
-/** A JSON array keeps its parts apart, whatever characters are in them. */
-function hashOf(parts: (string | number)[]): Uint8Array {
-  const hash = new Uint8Array(SHA256_BYTES);
+/** So many bytes of a hash, 32 at most. A JSON array keeps its parts apart, whatever characters are in them. */
+function hashOf(parts: (string | number)[], bytes: number): Uint8Array {
+  const hash = new Uint8Array(bytes);
   message.begin();
   message.add(JSON.stringify(parts));
-  message.finish(hash, 0, SHA256_BYTES);
+  message.finish(hash, 0, bytes);
   return hash;
 }
 

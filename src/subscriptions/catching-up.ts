@@ -94,7 +94,7 @@ export class CatchingUp {
     this.#lastKey.set(lane.id, asked.at(-1)?.hold.key ?? '');
     try {
       const reads = asked.map(({ read }) => read);
-      const read = this.#core.ports.topicLog(lane.topic).readKeys({ v: 1, reads, limit });
+      const read = this.#core.ports.topicLog(lane.topic).readKeys({ v: 1, reads, limit, total: reserved });
       const results = await this.#slots.untilRead(lane.id, reading, read, this.#ended);
       const still = this.#reading.get(lane.id) === reading && this.#reading.delete(lane.id);
       const free = this.#slots.left(lane, reading, reserved);

@@ -15,7 +15,7 @@ export const CLAIMS_MAX = 3;
 
 export const LEASE_EVENTS_MAX = 50;
 /** The same where the receiver of a webhook has answered swiftly of late. */
-export const SWIFT_EVENTS_MAX = 100;
+export const SWIFT_EVENTS_MAX = 200;
 /** The same where many go in one call, to a consumer Worker or its queue. */
 export const CALLED_EVENTS_MAX = 500;
 /** Calls of a consumer Worker for one lease: the platform lets one request call 32 Workers, further calls throw. */

@@ -1,4 +1,5 @@
 import type { Position } from '../events/position.ts';
+import type { ReadKeysRequest } from '../topics/protocol.ts';
 import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
 import { wasWanted } from './decisions.ts';
@@ -88,7 +89,8 @@ async function heldBelow(core: Core, lane: LaneRow, below: number): Promise<numb
   for (const { key, first } of core.sql.holdsOf(lane.id)) {
     for (let from = first; from < below; ) {
       const read = { key, from, to: below - 1, types: [] };
-      const [answer] = await core.ask(lane.topic, (log) => log.readKeys({ v: 1, reads: [read], limit: SEEK_PAGE }));
+      const request: ReadKeysRequest = { v: 1, reads: [read], limit: SEEK_PAGE, total: SEEK_PAGE };
+      const [answer] = await core.ask(lane.topic, (log) => log.readKeys(request));
       count += answer?.events.filter((event) => wasWanted(core, lane, event)).length ?? 0;
       from = Math.max(from, answer?.examined ?? below) + 1;
     }

@@ -147,11 +147,13 @@ export interface ReadKeysRequest {
   reads: KeyRead[];
   /** Events of one key, at most. */
   limit: number;
+  /** Events of all keys together, at most: the first in the log. */
+  total: number;
 }
 
 /**
  * One for each key asked for, in the same order: the events that match, ascending, and up to where its range was looked at.
- * Together they are no larger than a page: what did not fit any more was not looked at.
+ * Together they are no larger than a page, nor more than `total`: what did not fit any more was not looked at.
  */
 export type ReadKeysResult = { events: LogEvent[]; examined: number }[];
 

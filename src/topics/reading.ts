@@ -12,7 +12,6 @@ import type {
   ReadResult,
   ResolveResult,
 } from './protocol.ts';
-import { byteLength } from './segments.ts';
 import type { WaitingReaders } from './waiting-readers.ts';
 
 type Page = Extract<ReadResult, { outcome: 'page' }>;
@@ -71,8 +70,8 @@ export class Reading {
     if (sequence >= 1 && sequence < state.firstSequence) {
       return { outcome: 'sequence-expired', firstSequence: state.firstSequence };
     }
-    const event = sequence >= 1 && sequence <= state.lastSequence ? scanner.event(sequence) : null;
-    return event === null ? { outcome: 'unknown-event' } : { outcome: 'found', event };
+    const found = sequence >= 1 && sequence <= state.lastSequence ? scanner.event(sequence) : null;
+    return found === null ? { outcome: 'unknown-event' } : { outcome: 'found', event: found.event };
   }
 
   /** Also those of a deleted topic that are still stored: a delivery under way may need them. */
@@ -81,13 +80,13 @@ export class Reading {
     let bytes = 0;
     let examined = 0;
     for (const sequence of sequences.slice(0, PAGE_EVENTS_MAX)) {
-      const event = this.#parts.scanner.event(sequence);
-      if (event !== null) {
-        bytes += byteLength(event.json);
+      const found = this.#parts.scanner.event(sequence);
+      if (found !== null) {
+        bytes += found.bytes;
         if (events.length > 0 && bytes > PAGE_BYTES_MAX) {
           break;
         }
-        events.push(event);
+        events.push(found.event);
       }
       examined += 1;
     }
@@ -95,7 +94,7 @@ export class Reading {
   }
 
   /** Also of a deleted topic, while its events are still stored. */
-  readKeys({ reads, limit }: ReadKeysRequest): ReadKeysResult {
+  readKeys({ reads, limit, total }: ReadKeysRequest): ReadKeysResult {
     const { keys, scanner } = this.#parts;
     const asked = reads.slice(0, KEY_READS_MAX);
     const examinedMax = asked.some(({ types }) => types.length > 0) ? Math.max(limit, KEY_EXAMINED_MAX) : limit;
@@ -110,20 +109,25 @@ export class Reading {
     }));
     const matchers = asked.map(({ types }) => compileMatch({ types, exactTypes: [], sources: [], subjects: [] }));
     const full = new Set<number>();
+    let left = total;
     let bytes = 0;
     for (const { sequence, read } of inOrder) {
       const result = results[read];
       if (result === undefined || full.has(read)) continue;
-      const event = scanner.event(sequence);
-      const matches = event !== null && (matchers[read]?.(event.json) ?? true);
-      const size = matches ? byteLength(event.json) : 0;
-      if (matches && (result.events.length >= limit || (bytes > 0 && bytes + size > PAGE_BYTES_MAX))) {
+      const found = left > 0 ? scanner.event(sequence) : null;
+      const matches = found !== null && (matchers[read]?.(found.event.json) ?? true);
+      const size = matches ? found.bytes : 0;
+      const isFull = result.events.length >= limit || (bytes > 0 && bytes + size > PAGE_BYTES_MAX);
+      if (left === 0 || (matches && isFull)) {
         result.examined = sequence - 1;
         full.add(read);
         continue;
       }
-      bytes += size;
-      if (matches) result.events.push(event);
+      if (matches) {
+        result.events.push(found.event);
+        bytes += size;
+        left -= 1;
+      }
       result.examined = Math.max(result.examined, sequence);
     }
     return results;

@@ -79,12 +79,11 @@ export class Scanner {
         }
         const line = segment.lines[sequence - segment.first] ?? '';
         if (request.matches === null || request.matches(line)) {
-          const json = withHubAttributes(line, this.#topic, sequence, segment.recordedTime);
-          const bytes = segment.ascii ? json.length : byteLength(json);
+          const { event, bytes } = this.#whole(segment, line, sequence);
           if (result.events.length > 0 && result.bytes + bytes > request.bytesMax) {
             return result;
           }
-          result.events.push({ sequence, json });
+          result.events.push(event);
           result.bytes += bytes;
         }
         result.examined = sequence;
@@ -99,13 +98,16 @@ export class Scanner {
     return result;
   }
 
-  /** One event, or null if it is not stored. */
-  event(sequence: number): LogEvent | null {
+  /** One event and its bytes, or null if it is not stored. */
+  event(sequence: number): { event: LogEvent; bytes: number } | null {
     const segment = this.#segmentAt(sequence);
     const line = segment?.lines[sequence - segment.first];
-    return segment === null || line === undefined
-      ? null
-      : { sequence, json: withHubAttributes(line, this.#topic, sequence, segment.recordedTime) };
+    return segment === null || line === undefined ? null : this.#whole(segment, line, sequence);
+  }
+
+  #whole(segment: CutSegment, line: string, sequence: number): { event: LogEvent; bytes: number } {
+    const json = withHubAttributes(line, this.#topic, sequence, segment.recordedTime);
+    return { event: { sequence, json }, bytes: segment.ascii ? json.length : byteLength(json) };
   }
 
   /**

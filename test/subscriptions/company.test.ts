@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { Delivering } from './delivering.ts';
-import { Hub } from './harness.ts';
+import { Hub, WEBHOOK } from './harness.ts';
 
 /** Publishes an event each so many milliseconds to a receiver that answers at once; what was called, and how late each came. */
 async function flowing(everyMs: number, events: number) {
@@ -38,4 +38,34 @@ test('events that come ten a second wait for nobody', async () => {
   const { late } = await flowing(100, 50);
   expect(late).toHaveLength(50);
   expect(Math.max(...late)).toBeLessThanOrEqual(30);
+});
+
+test('what waits behind keys is read once, the oldest first, and shares leases', async () => {
+  const hub = new Hub();
+  const delivery = { ...WEBHOOK, timeoutMs: 5_000 };
+  await hub.subscribe('billing', { ordering: 'key', maxInFlight: 512, delivery });
+  const delivering = new Delivering(hub);
+  // Leases end at different times, so that slots come back in all numbers.
+  delivering.answer = (started) => delivering.after(2 + ((started.sequence * 7) % 13))(started);
+  await hub.publish('orders', 10);
+  await delivering.run(1_000);
+  await hub.awaiting(hub.subscription('billing').pause());
+  const events = 6_000;
+  const keys = Array.from({ length: 100 }, (_, key) => `k${key}`);
+  for (let sent = 0; sent < events; sent += keys.length) await hub.publishKeys('orders', keys);
+  const claims = vi.spyOn(hub.subscription('billing'), 'claim');
+  const reads = vi.spyOn(hub.log('orders'), 'readKeys');
+  await hub.awaiting(hub.subscription('billing').resume());
+  delivering.started.length = 0;
+  await delivering.run(8_000);
+
+  const sequences = delivering.started.map(({ sequence }) => sequence);
+  expect(new Set(sequences).size).toBe(events);
+  for (const [key] of keys.entries()) {
+    const ofKey = sequences.filter((sequence) => sequence % keys.length === key);
+    expect(ofKey).toEqual(ofKey.toSorted((a, b) => a - b));
+  }
+  expect(claims.mock.calls.length).toBeLessThan(events / 50);
+  const results = await Promise.all(reads.mock.results.map(({ value }) => value));
+  expect(results.flat().reduce((sum, { events: read }) => sum + read.length, 0)).toBeLessThanOrEqual(events);
 });

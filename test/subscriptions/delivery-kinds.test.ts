@@ -55,7 +55,7 @@ describe('P6: a lease holds what can be done in its time', () => {
   const long: ServiceDelivery = { ...SERVICE, timeoutMs: 30_000 };
   const cases: [delivery: Delivery, alone: boolean, swift: boolean, events: number][] = [
     [WEBHOOK, false, false, leaseSize(WEBHOOK.timeoutMs)],
-    [WEBHOOK, false, true, 100],
+    [WEBHOOK, false, true, 200],
     [{ ...long, maxBatch: 5 }, false, false, 2 * 6 * 5],
     [long, true, false, 2 * 6],
     [long, true, true, 24],

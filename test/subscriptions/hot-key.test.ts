@@ -72,9 +72,9 @@ test('P6: events without number behind one failing key cost no row each, slow no
   const statements = vi.spyOn(sql, 'exec');
   for (const from of [2, BEHIND / 2, BEHIND - 200]) {
     const read = { key: 'hot', from, to: BEHIND, types: [] };
-    await log.readKeys({ v: 1, reads: [read], limit: 16 });
+    await log.readKeys({ v: 1, reads: [read], limit: 16, total: 16 });
     statements.mockClear();
-    const [page] = await log.readKeys({ v: 1, reads: [{ ...read, from: from + 1 }], limit: 16 });
+    const [page] = await log.readKeys({ v: 1, reads: [{ ...read, from: from + 1 }], limit: 16, total: 16 });
     expect(page?.events).toHaveLength(16);
     expect(statements.mock.calls.length).toBeLessThanOrEqual(4);
   }

@@ -7,8 +7,9 @@ import { append, event, Harness } from './harness.ts';
 
 const WHOLE = { from: 1, to: 1_000_000, types: [] };
 
-async function read(harness: Harness, reads: (Partial<KeyRead> & { key: string })[], limit = 16) {
-  const results = await harness.log.readKeys({ v: 1, reads: reads.map((each) => ({ ...WHOLE, ...each })), limit });
+async function read(harness: Harness, reads: (Partial<KeyRead> & { key: string })[], limit = 16, total = 1_000) {
+  const ranges = reads.map((each) => ({ ...WHOLE, ...each }));
+  const results = await harness.log.readKeys({ v: 1, reads: ranges, limit, total });
   return results.map(({ events, examined }) => ({ sequences: events.map(({ sequence }) => sequence), examined }));
 }
 
@@ -68,6 +69,34 @@ describe('reading by key', () => {
       { sequences: [90, 93, 96, 99], examined: 99 },
       { sequences: [2, 5, 8, 11], examined: 11 },
       { sequences: [100], examined: 100 },
+    ]);
+  });
+
+  test('gives the first in the log where not all may be had, and says how far each came', async () => {
+    const harness = await mixed(100, 25);
+    const reads = [
+      { key: 'k0', from: 90 },
+      { key: 'k2', from: 1 },
+      { key: 'k1', from: 5 },
+    ];
+    expect(await read(harness, reads, 4, 7)).toEqual([
+      { sequences: [], examined: 89 },
+      { sequences: [2, 5, 8, 11], examined: 11 },
+      { sequences: [7, 10, 13], examined: 15 },
+    ]);
+    expect(
+      await read(
+        harness,
+        [
+          { key: 'k1', to: 9 },
+          { key: 'k2', to: 1 },
+        ],
+        16,
+        2,
+      ),
+    ).toEqual([
+      { sequences: [1, 4], examined: 6 },
+      { sequences: [], examined: 1 },
     ]);
   });
 
