@@ -74,7 +74,7 @@ class Meter {
       await this.#hub.resume(name);
       await this.#receiver.arrived(many);
     });
-    this.#delivered('a backlog, in leases of 50 (timeout 5s)', busy, 0.3);
+    this.#delivered('a backlog (timeout 5s)', busy, 0.3);
 
     const { topic: other, name: otherName } = await this.#subscribed({});
     await this.#hub.pause(otherName);
