@@ -2,41 +2,66 @@ import { expect, test, vi } from 'vitest';
 import { Delivering } from './delivering.ts';
 import { Hub, WEBHOOK } from './harness.ts';
 
-/** Publishes an event each so many milliseconds to a receiver that answers at once; what was called, and how late each came. */
-async function flowing(everyMs: number, events: number) {
+/** Events before those that are counted. */
+const FIRST = 30;
+
+/**
+ * Publishes an event each so many milliseconds to receivers that answer at once; what was called for each subscription and
+ * event, and how late each came.
+ */
+async function flowing(everyMs: number, events: number, subscriptions = 1) {
   const hub = new Hub();
-  await hub.subscribe('billing');
+  const names = Array.from({ length: subscriptions }, (_, index) => `billing-${index}`);
+  for (const name of names) await hub.subscribe(name);
   const delivering = new Delivering(hub);
   await delivering.run(1_000);
-  const subscription = hub.subscription('billing');
-  const calls = [
-    vi.spyOn(subscription, 'wake'),
-    vi.spyOn(subscription, 'claim'),
-    vi.spyOn(subscription, 'settle'),
-    vi.spyOn(hub.log('orders'), 'readOrPark'),
-  ];
   const published: number[] = [];
-  for (let index = 0; index < events; index += 1) {
-    const at = hub.clock.now();
-    published.push(at);
-    await hub.publish('orders', 1);
-    await delivering.run(Math.max(0, at + everyMs - hub.clock.now()), 5);
-  }
+  const publish = async (count: number) => {
+    for (let index = 0; index < count; index += 1) {
+      const at = hub.clock.now();
+      published.push(at);
+      await hub.publish('orders', 1);
+      await delivering.run(Math.max(0, at + everyMs - hub.clock.now()), 5);
+    }
+  };
+  // What comes first does not know yet how much does.
+  await publish(FIRST);
+  const calls = [vi.spyOn(hub.log('orders'), 'readOrPark')];
+  const ofSubscriptions = names.flatMap((name) => {
+    const subscription = hub.subscription(name);
+    return [
+      vi.spyOn(subscription, 'wake'),
+      vi.spyOn(subscription, 'claim'),
+      vi.spyOn(subscription, 'settle'),
+      vi.spyOn(subscription, 'alarm'),
+    ];
+  });
+  await publish(events);
   await delivering.run(1_000);
   const late = delivering.started.map(({ at, sequence }) => at - (published[sequence - 1] ?? 0));
-  return { calls: calls.reduce((sum, spy) => sum + spy.mock.calls.length, 0) / events, late };
+  const made = [...calls, ...ofSubscriptions].reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+  return { calls: made / events / subscriptions, late };
 }
 
 test('events that come a hundred a second share their calls, and wait for others no longer than a quarter of a second', async () => {
   const { calls, late } = await flowing(10, 1_000);
-  expect(late).toHaveLength(1_000);
+  expect(late).toHaveLength(FIRST + 1_000);
+  expect(calls).toBeLessThan(0.2);
+  expect(Math.max(...late)).toBeLessThanOrEqual(250);
+});
+
+test('events that come a hundred a second to a hundred subscriptions cost each of them as little as one alone', {
+  timeout: 120_000,
+}, async () => {
+  const { calls, late } = await flowing(10, 150, 100);
+  expect(late).toHaveLength((FIRST + 150) * 100);
   expect(calls).toBeLessThan(0.2);
   expect(Math.max(...late)).toBeLessThanOrEqual(250);
 });
 
 test('events that come ten a second wait for nobody', async () => {
   const { late } = await flowing(100, 50);
-  expect(late).toHaveLength(50);
+  expect(late).toHaveLength(FIRST + 50);
   expect(Math.max(...late)).toBeLessThanOrEqual(30);
 });
 
