@@ -5,7 +5,7 @@ import { openLoop, sleep } from '../measure.ts';
 import { Receiver } from '../receiver.ts';
 import type { Bench, Section } from './section.ts';
 
-/** What one event to a hundred subscriptions is billed, seldom and often; and what it costs to those whom it does not concern. */
+/** What one event to many subscriptions is billed, seldom and often; and what it costs to those whom it does not concern. */
 
 const GROUP = 'Billed for an event to many subscriptions';
 /**

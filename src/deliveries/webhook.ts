@@ -187,7 +187,7 @@ async function exchange(
   });
   try {
     const fetched = ports.fetch(url, { method, headers, body, redirect: 'manual', signal: abort.signal });
-    // As `Promise.race` does, without the promises that it makes for each of its own.
+    // What `Promise.race` would do, and that makes a promise for each of its two, with every request.
     fetched.then(first.resolve, first.reject);
     const response = await first.promise;
     if (response === null) {

@@ -35,7 +35,6 @@ const START = Int32Array.of(
   0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 );
 
-export const SHA256_BYTES = 32;
 /** Bytes that are kept of most hashes. */
 export const SHA256_HALF_BYTES = 16;
 

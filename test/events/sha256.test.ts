@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Message, SHA256_BYTES, SHA256_HALF_BYTES } from '../../src/events/sha256.ts';
+import { Message, SHA256_HALF_BYTES } from '../../src/events/sha256.ts';
 import { hex } from './decoding.ts';
 
+const SHA256_BYTES = 2 * SHA256_HALF_BYTES;
 const message = new Message();
 
 function sha256Half(...texts: string[]): string {
