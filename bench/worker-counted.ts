@@ -1,5 +1,5 @@
 import type { Env } from '../src/env.ts';
-import type { LeaseMessage } from '../src/subscriptions/protocol.ts';
+import type { LeaseMessage } from '../src/subscriptions/protocol-claims.ts';
 import hub, { SubscriptionObject as Subscription, TopicLogObject as TopicLog } from '../src/worker.ts';
 import { COUNTS_PATH, type Counts, noCounts, type ObjectCounts } from './counts.ts';
 

@@ -1,6 +1,7 @@
 import type { QuotaObject } from './quotas/object.ts';
 import type { SubscriptionObject } from './subscriptions/object.ts';
-import type { HandshakeMessage, LeaseMessage } from './subscriptions/protocol.ts';
+import type { HandshakeMessage } from './subscriptions/protocol.ts';
+import type { LeaseMessage } from './subscriptions/protocol-claims.ts';
 import type { TopicLogObject } from './topics/object.ts';
 
 /** The Worker's bindings, as wrangler.toml declares them. */

@@ -1,5 +1,5 @@
 import { RETRY_AFTER_MAX_MS } from '../subscriptions/limits.ts';
-import type { DeliveryOutcome } from '../subscriptions/protocol.ts';
+import type { DeliveryOutcome } from '../subscriptions/protocol-claims.ts';
 
 /** What a receiver's answer means. */
 

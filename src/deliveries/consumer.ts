@@ -1,4 +1,4 @@
-import type { ClaimResult, LeaseMessage } from '../subscriptions/protocol.ts';
+import type { ClaimResult, LeaseMessage } from '../subscriptions/protocol-claims.ts';
 import { clipped } from './clipped.ts';
 import { type LeaseHolder, type LeasePorts, LeaseRun } from './lease-run.ts';
 import { type WayPorts, wayOf } from './ways.ts';

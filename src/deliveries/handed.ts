@@ -1,6 +1,6 @@
 import type { HandedEvent } from '../events/handed.ts';
 import { parseStored } from '../events/stored.ts';
-import type { ClaimedEvent } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent } from '../subscriptions/protocol-claims.ts';
 
 /** An event as a consumer Worker gets it. */
 export function handed(subscription: string, event: ClaimedEvent): HandedEvent {

@@ -2,7 +2,8 @@ import { traceIdOf, traceIn } from '../events/trace.ts';
 import type { Clock, Log } from '../platform.ts';
 import { CLAIM_LIFE_MS, LEASE_WORK_MS, POOL_SIZE } from '../subscriptions/limits.ts';
 import { pushesBack } from '../subscriptions/pressure.ts';
-import type { Claim, ClaimedEvent, DeliveryOutcome, LeaseMessage, SubscriptionApi } from '../subscriptions/protocol.ts';
+import type { SubscriptionApi } from '../subscriptions/protocol.ts';
+import type { Claim, ClaimedEvent, DeliveryOutcome, LeaseMessage } from '../subscriptions/protocol-claims.ts';
 import { canStart, Pace, type Slot } from './pace.ts';
 import type { Part, Run, Way } from './way.ts';
 

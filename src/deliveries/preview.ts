@@ -1,7 +1,7 @@
 import { toBase64 } from '../base64.ts';
 import { judge } from '../expressions/filter.ts';
 import type { SubscriptionFilter } from '../subscriptions/document.ts';
-import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { type WebhookRequest, webhookRequest } from './request.ts';
 import { transformed } from './transforming.ts';
 import type { WebhookPorts } from './webhook.ts';

@@ -2,7 +2,7 @@ import type { QueuedEvent } from '../events/handed.ts';
 import { parseStored } from '../events/stored.ts';
 import { NO_HUB_SECRET } from '../hub-secret.ts';
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, QueueTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, QueueTarget } from '../subscriptions/protocol-claims.ts';
 import { describeFailure } from './answer.ts';
 import { type Bindings, type ConsumerQueue, missingBinding } from './bindings.ts';
 import { about } from './handed.ts';

@@ -2,7 +2,7 @@ import { batch, binary, type Content, dataOnly, structured } from '../events/enc
 import { messageId } from '../events/ids.ts';
 import { type Trace, traceIn } from '../events/trace.ts';
 import type { WebhookFormat } from '../subscriptions/document.ts';
-import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { headerProblem } from './headers.ts';
 import { type Signer, signer } from './signature.ts';
 import type { Outgoing } from './transforming.ts';

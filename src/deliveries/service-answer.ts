@@ -1,5 +1,5 @@
 import { handlingResult } from '../events/handing.ts';
-import type { ClaimedEvent, DeliveryOutcome } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome } from '../subscriptions/protocol-claims.ts';
 import { ERROR_LENGTH_MAX } from './answer.ts';
 
 /** What the answer of a consumer Worker means for each event that it was called with. */

@@ -1,6 +1,6 @@
 import { DELIVERIES_PATH } from '../events/handing-limits.ts';
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, ServiceTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, ServiceTarget } from '../subscriptions/protocol-claims.ts';
 import { interpret } from './answer.ts';
 import { type Bindings, type ConsumerService, missingBinding } from './bindings.ts';
 import { handed, handedJson } from './handed.ts';

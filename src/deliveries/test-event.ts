@@ -1,5 +1,5 @@
 import { messageId } from '../events/ids.ts';
-import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import type { SentRequest } from '../subscriptions/protocol-views.ts';
 import { webhookRequest } from './request.ts';
 import { toldRequest } from './told-request.ts';

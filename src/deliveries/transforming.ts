@@ -3,7 +3,7 @@ import { parseStored, type StoredEvent } from '../events/stored.ts';
 import { keptJsonata } from '../expressions/jsonata.ts';
 import { TRANSFORM_HEADER_CHARACTERS_MAX, TRANSFORM_HEADERS_MAX } from '../expressions/limits.ts';
 import type { Transform } from '../subscriptions/document.ts';
-import type { ClaimedEvent, DeliveryOutcome, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { headerProblem } from './headers.ts';
 import { WEBHOOK_URL_LENGTH_MAX } from './url-rules.ts';
 

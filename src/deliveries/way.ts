@@ -1,4 +1,4 @@
-import type { ClaimedEvent, DeliveryOutcome, SharedRequest } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, SharedRequest } from '../subscriptions/protocol-claims.ts';
 import type { Slot } from './pace.ts';
 
 /** Events that go together. */

@@ -1,4 +1,4 @@
-import type { Claim, QueueTarget, ServiceTarget, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { Claim, QueueTarget, ServiceTarget, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { canStart, type Slot } from './pace.ts';
 import { partsOf, type QueuePorts, sendToQueue } from './queue.ts';
 import { callService, type ServicePorts } from './service.ts';

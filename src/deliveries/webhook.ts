@@ -1,5 +1,5 @@
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, SharedRequest, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, SharedRequest, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { RequestBook, type Telling } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
 import { canStart, type Slot } from './pace.ts';

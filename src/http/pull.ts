@@ -13,7 +13,7 @@ import {
   PULL_WAIT_MAX_MS,
 } from '../subscriptions/limits.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
-import type { AckResult, PulledDelivery, PullResult } from '../subscriptions/protocol-acks.ts';
+import type { AckAnswer, AckResult, PulledDelivery, PullResult } from '../subscriptions/protocol-acks.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
 import { Problem } from './problem.ts';
@@ -173,7 +173,7 @@ const ack = route({
   responses: { 200: ackAnswer },
   problems: ['unknown-subscription', 'wrong-delivery-kind'],
   handler: async ({ params: { name }, body }, { hub }) =>
-    settled(await hub.subscription(name).ack({ v: 1, ackIds: body.ackIds }), name),
+    settled(await hub.subscription(name).ack({ v: 1, ackIds: body.ackIds }), body, name),
 });
 
 const nack = route({
@@ -203,7 +203,7 @@ const nack = route({
   handler: async ({ params: { name }, body }, { hub }) => {
     const { delay: delayMs = null, reason = null, reject } = body;
     const request = { v: 1 as const, ackIds: body.ackIds, delayMs, reason };
-    return settled(await hub.subscription(name).nack({ ...request, dead: reject ? 'rejected' : null }), name);
+    return settled(await hub.subscription(name).nack({ ...request, dead: reject ? 'rejected' : null }), body, name);
   },
 });
 
@@ -221,19 +221,26 @@ const extend = route({
   responses: { 200: ackAnswer },
   problems: ['unknown-subscription', 'wrong-delivery-kind'],
   handler: async ({ params: { name }, body }, { hub }) =>
-    settled(await hub.subscription(name).extend({ v: 1, ackIds: body.ackIds, byMs: body.by }), name),
+    settled(await hub.subscription(name).extend({ v: 1, ackIds: body.ackIds, byMs: body.by }), body, name),
 });
 
 /** @throws Problem unless its deliveries have ack ids */
-function settled(result: AckResult, name: string) {
+function settled(result: AckResult, { ackIds }: { ackIds: string[] }, name: string) {
   switch (result.outcome) {
     case 'settled':
-      return { status: 200 as const, body: { results: result.results } };
+      return {
+        status: 200 as const,
+        body: { results: ackIds.map((ackId, index) => told(ackId, result.answers[index])) },
+      };
     case 'unknown-subscription':
       throw unknownSubscription(name);
     case 'not-acknowledged':
       throw wrongKind(name, result.kind, 'has no ack ids');
   }
+}
+
+function told(ackId: string, answer: AckAnswer = 'invalid-ack-id') {
+  return answer === 'ok' ? { ackId, ok: true } : { ackId, ok: false, code: answer };
 }
 
 export const pullRoutes: Route[] = [pull, ack, nack, extend];

@@ -5,7 +5,7 @@ import { uuidMaker } from '../events/ids.ts';
 import { isTopicName } from '../events/names.ts';
 import { withHubAttributes } from '../events/stored.ts';
 import { formatTime } from '../events/times.ts';
-import type { ClaimedEvent } from '../subscriptions/protocol.ts';
+import type { ClaimedEvent } from '../subscriptions/protocol-claims.ts';
 import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
 import { foundOrRefuse } from './events.ts';

@@ -1,4 +1,5 @@
-import type { DeliveryTarget, Locked, NoWebhook, WebhookTarget } from '../subscriptions/protocol.ts';
+import type { Locked, NoWebhook } from '../subscriptions/protocol.ts';
+import type { DeliveryTarget, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { type DeclaredProblem, Problem } from './problem.ts';
 
 /** The refusals that several resources share because a subscription gives them. */

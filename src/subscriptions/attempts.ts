@@ -6,14 +6,24 @@ import {
   TRIMMED_BY_SWEEP,
   TRIMMED_WITH_EACH,
 } from './limits.ts';
-import type { AttemptsQuery, DeliveryOutcome, RequestDifference, SharedRequest } from './protocol.ts';
+import type { AttemptsQuery } from './protocol.ts';
+import type { DeliveryOutcome, RequestDifference, SharedRequest } from './protocol-claims.ts';
 import type { AttemptView } from './protocol-views.ts';
 import type { AttemptsRow, LaneRow } from './rows.ts';
 import { requestOf } from './sent-requests.ts';
 import type { StatKeeping } from './stat-keeping.ts';
 
+/** What became of an event that was tried. */
+export type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
+
+export interface Attempt {
+  outcome: Attempted;
+  /** 1 for the first. */
+  number: number;
+}
+
 /** As it is stored; `request` as the consumer told it. */
-type Recorded = Omit<AttemptView, 'topic' | 'replay' | 'request'> & { request?: RequestDifference | null };
+type Recorded = Omit<AttemptView, 'topic' | 'replay' | 'request'> & { request?: RequestDifference | null | undefined };
 
 /** What one event's row of deliveries needs. */
 type Told = Omit<Recorded, 'request'> & { replay: string | null };
@@ -37,32 +47,11 @@ export class Attempts {
   /**
    * Records the outcomes of one settle. Only inside `tx`.
    *
-   * @param numbers which attempt it was, by sequence
    * @param request what the requests had in common
    */
-  record(
-    lane: LaneRow,
-    outcomes: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[],
-    numbers: Map<number, number>,
-    request: SharedRequest | null,
-  ): void {
-    const attempts: Recorded[] = [];
-    for (const outcome of outcomes) {
-      const { sequence, at, latencyMs, status, response } = outcome;
-      attempts.push({
-        sequence,
-        attempt: numbers.get(sequence) ?? 1,
-        at,
-        status,
-        outcome: outcome.kind === 'delivered' ? 'delivered' : outcome.outcome,
-        latencyMs,
-        response,
-        error: outcome.kind === 'delivered' ? null : outcome.error,
-        ...(outcome.request === undefined ? {} : { request: outcome.request }),
-      });
-    }
+  record(lane: LaneRow, attempts: readonly Attempt[], request: SharedRequest | null): void {
     for (let first = 0; first < attempts.length; first += ATTEMPTS_PER_ROW_MAX) {
-      this.#add(lane, attempts.slice(first, first + ATTEMPTS_PER_ROW_MAX), request);
+      this.#add(lane, attempts.slice(first, first + ATTEMPTS_PER_ROW_MAX).map(recorded), request);
     }
   }
 
@@ -168,6 +157,21 @@ export class Attempts {
     const facts = { ...recorded, subscription: this.#core.ports.name, topic, replay };
     return { ...recorded, topic, replay, request: told ? requestOf(facts, shared, difference) : null };
   }
+}
+
+function recorded({ outcome, number }: Attempt): Recorded {
+  const { sequence, at, latencyMs, status, response, request } = outcome;
+  return {
+    sequence,
+    attempt: number,
+    at,
+    status,
+    outcome: outcome.kind === 'delivered' ? 'delivered' : outcome.outcome,
+    latencyMs,
+    response,
+    error: outcome.kind === 'delivered' ? null : outcome.error,
+    request,
+  };
 }
 
 function isKept({ total, at }: { total: number; at: number }, { totalAbove, since }: Kept): boolean {

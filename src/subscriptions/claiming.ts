@@ -17,8 +17,8 @@ import {
   RENEW_REPLAY_EVERY_MS,
 } from './limits.ts';
 import type { Order } from './order.ts';
-import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol.ts';
 import type { PulledDelivery } from './protocol-acks.ts';
+import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 import type { Given, Throttle } from './throttle.ts';
@@ -111,11 +111,7 @@ export class Claiming {
     if (loaded.events.length > 0 && asked(loaded.events, content, most).length === 0) return [id];
     const token = this.#core.token(TOKEN_BYTES);
     const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, most));
-    give(
-      claimed.flatMap(({ key: _key, notBefore: _slot, ackId, ...delivery }) =>
-        ackId === undefined ? [] : [{ ackId, ...delivery }],
-      ),
-    );
+    give(claimed.filter(hasAckId));
     this.#leases.cache.delete(id);
     for (const left of send) this.#keepLoaded(left, loaded);
     return send;
@@ -370,6 +366,10 @@ export class Claiming {
         return { kind: 'pull', transform };
     }
   }
+}
+
+function hasAckId(event: ClaimedEvent): event is PulledDelivery {
+  return event.ackId !== undefined;
 }
 
 /** The first of each key that the lease holds, as far as they are wanted. */

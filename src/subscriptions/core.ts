@@ -16,7 +16,8 @@ import {
   PROBE_WITHIN_MS,
 } from './limits.ts';
 import { MIGRATIONS } from './migrations.ts';
-import type { HandshakeMessage, LeaseMessage } from './protocol.ts';
+import type { HandshakeMessage } from './protocol.ts';
+import type { LeaseMessage } from './protocol-claims.ts';
 import { longestDelay } from './retry.ts';
 import type { SubscriptionRow } from './rows.ts';
 import { Safe } from './safe.ts';

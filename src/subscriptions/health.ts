@@ -1,5 +1,5 @@
 import { PROBE_FIRST_MS, PROBE_WITHIN_MS } from './limits.ts';
-import type { DeliveryOutcome } from './protocol.ts';
+import type { DeliveryOutcome } from './protocol-claims.ts';
 
 export interface Health {
   /** Failures in a row without a success. */

@@ -4,8 +4,8 @@ import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
 import { columnsOf, contentOf, type Leased } from './lease-content.ts';
 import { ACKED_KEPT, HELD_MAX_MS } from './limits.ts';
-import type { DeliveryOutcome } from './protocol.ts';
-import type { AckedId, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
+import type { AckAnswer, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
+import type { DeliveryOutcome } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Settling } from './settling.ts';
 
@@ -16,8 +16,8 @@ interface Found {
   entry: Leased;
 }
 
-/** Null: the id is answered with ok. */
-type Refusal = Extract<AckedId, { ok: false }>['code'] | null;
+/** What is answered, by id. */
+type Answers = Map<string, AckAnswer>;
 
 /**
  * What has to be settled by ack ids: each delivery by itself, whatever else was handed out with it. They are held as one
@@ -26,8 +26,9 @@ type Refusal = Extract<AckedId, { ok: false }>['code'] | null;
 export class Held {
   readonly #core: Core;
   readonly #settling: Settling;
-  /** Acknowledged of late, oldest first. */
-  readonly #acked = new Set<string>();
+  /** Acknowledged of late, and before. */
+  #acked = new Set<string>();
+  #ackedBefore = new Set<string>();
 
   constructor(core: Core, settling: Settling) {
     this.#core = core;
@@ -38,17 +39,17 @@ export class Held {
   ack({ ackIds }: AckRequest): AckResult {
     const result = this.#settle(
       ackIds,
-      (found, now) => delivered(found.lane, found.entry.sequence, found.lease.held_since ?? now, now),
-      (ackId, id, now) => (this.#acked.has(ackId) || this.#ackLate(id, now) ? null : 'stale-ack-id'),
+      ({ lane, lease }, sequence, now) => delivered(lane, sequence, lease.held_since ?? now, now),
+      (ackId, id, now) => (this.#wasAcked(ackId) || this.#ackLate(id, now) ? 'ok' : 'stale-ack-id'),
     );
-    if (result.outcome === 'settled') this.#remember(result.results);
+    if (result.outcome === 'settled') this.#remember(ackIds, result.answers);
     return result;
   }
 
   nack({ ackIds, delayMs, reason, dead }: NackRequest): AckResult {
     return this.#settle(
       ackIds,
-      ({ lane, lease, entry: { sequence } }, now) => {
+      ({ lane, lease }, sequence, now) => {
         const error = reason ?? (dead === null ? 'The consumer could not do it.' : 'The consumer refused it.');
         if (dead === 'invalid') return { kind: 'invalid', topic: lane.topic, sequence, error };
         const failed = notDone(lane, sequence, lease.held_since ?? now, now, { outcome: 'failed', error });
@@ -59,18 +60,20 @@ export class Held {
   }
 
   extend({ ackIds, byMs }: ExtendRequest): AckResult {
-    return this.#each(ackIds, (parsed, now) => {
+    return this.#each(ackIds, (ids, now) => {
       this.#mendTimes(now);
       const until = now + byMs;
       const longer = new Map<LeaseRow, Leased[]>();
       const look = this.#lookUp();
-      const answers = parsed.map(({ id }): Refusal => {
+      const answerTo = (id: AckId): AckAnswer => {
         const found = look(id);
         if (found === null) return 'stale-ack-id';
         if (until > (found.lease.held_since ?? now) + HELD_MAX_MS) return 'held-too-long';
         pushTo(longer, found.lease, found.entry);
-        return null;
-      });
+        return 'ok';
+      };
+      const answers: Answers = new Map();
+      for (const [ackId, id] of ids) answers.set(ackId, answerTo(id));
       for (const [lease, part] of longer)
         if (until > lease.due) this.#hold(lease, part, { due: until, held_for: byMs });
       return answers;
@@ -123,45 +126,36 @@ export class Held {
   /** Settles what is held of these, each as `outcomeOf` says; of others `otherwise` says what is answered. */
   #settle(
     ackIds: readonly string[],
-    outcomeOf: (found: Found, now: number) => DeliveryOutcome,
-    otherwise: (ackId: string, id: AckId, now: number) => Refusal,
+    outcomeOf: (found: Found, sequence: number, now: number) => DeliveryOutcome,
+    otherwise: (ackId: string, id: AckId, now: number) => AckAnswer,
   ): AckResult {
-    return this.#each(ackIds, (parsed, now) => {
+    return this.#each(ackIds, (ids, now) => {
       const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
       const look = this.#lookUp();
-      const answers = parsed.map(({ ackId, id }) => {
+      const answers: Answers = new Map();
+      for (const [ackId, id] of ids) {
         const found = look(id);
-        if (found === null) return otherwise(ackId, id, now);
-        pushTo(outcomes, found.lease, outcomeOf(found, now));
-        return null;
-      });
+        if (found !== null) pushTo(outcomes, found.lease, outcomeOf(found, id.sequence, now));
+        answers.set(ackId, found === null ? otherwise(ackId, id, now) : 'ok');
+      }
       for (const [lease, own] of outcomes) this.#settling.settleHeld(lease, own);
       return answers;
     });
   }
 
   /** One transaction over all ids that may be some, each once; answers for each that was asked about. */
-  #each(
-    ackIds: readonly string[],
-    work: (parsed: { ackId: string; id: AckId }[], now: number) => Refusal[],
-  ): AckResult {
+  #each(ackIds: readonly string[], work: (ids: ReadonlyMap<string, AckId>, now: number) => Answers): AckResult {
     const { present } = this.#core;
     if (present === null) return { outcome: 'unknown-subscription' };
     const { delivery } = present.document;
     if (ackDeadlineOf(delivery) === null) return { outcome: 'not-acknowledged', kind: delivery.kind };
-    const parsed = [...new Set(ackIds)].flatMap((ackId) => {
+    const ids = new Map<string, AckId>();
+    for (const ackId of ackIds) {
       const id = parseAckId(ackId);
-      return id === null ? [] : [{ ackId, id }];
-    });
-    const answers = this.#core.tx(() => work(parsed, this.#core.now()));
-    const refusals = new Map(parsed.map(({ ackId }, index) => [ackId, answers[index] ?? null]));
-    return {
-      outcome: 'settled',
-      results: ackIds.map((ackId) => {
-        const code = refusals.has(ackId) ? (refusals.get(ackId) ?? null) : 'invalid-ack-id';
-        return code === null ? { ackId, ok: true } : { ackId, ok: false, code };
-      }),
-    };
+      if (id !== null) ids.set(ackId, id);
+    }
+    const answers = this.#core.tx(() => work(ids, this.#core.now()));
+    return { outcome: 'settled', answers: ackIds.map((ackId) => answers.get(ackId) ?? 'invalid-ack-id') };
   }
 
   /** Finds what an id holds, as long as nothing is settled. Of a token only those leases are read that were held under it. */
@@ -194,12 +188,15 @@ export class Held {
   }
 
   /** In memory only: after a restart one that is told again is stale. */
-  #remember(results: readonly AckedId[]): void {
-    for (const { ackId, ok } of results) if (ok) this.#acked.add(ackId);
-    for (const oldest of this.#acked) {
-      if (this.#acked.size <= ACKED_KEPT) return;
-      this.#acked.delete(oldest);
-    }
+  #remember(ackIds: readonly string[], answers: readonly AckAnswer[]): void {
+    for (const [index, ackId] of ackIds.entries()) if (answers[index] === 'ok') this.#acked.add(ackId);
+    if (this.#acked.size < ACKED_KEPT) return;
+    this.#ackedBefore = this.#acked;
+    this.#acked = new Set();
+  }
+
+  #wasAcked(ackId: string): boolean {
+    return this.#acked.has(ackId) || this.#ackedBefore.has(ackId);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Attempted } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf } from './decisions.ts';
@@ -19,7 +20,6 @@ import {
 import type { Notices } from './notices.ts';
 import { obstacleWait } from './obstacle.ts';
 import type { Run } from './picking.ts';
-import type { DeliveryOutcome } from './protocol.ts';
 import { tellReplayEnded } from './replays.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { NewException } from './sql-exceptions.ts';
@@ -95,7 +95,7 @@ export class Leases {
   }
 
   /** Learns from what became of a lease's events. */
-  learn(lease: LeaseRow, attempted: Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>[]): void {
+  learn(lease: LeaseRow, attempted: Attempted[]): void {
     if (attempted.length === 0) return;
     const latencyMs = attempted.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / attempted.length;
     const swift =

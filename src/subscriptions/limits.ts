@@ -51,7 +51,7 @@ export const ACK_IDS_MAX = 1_000;
 export const HELD_MAX_MS = 12 * 3_600_000;
 /** The longest that what could not be done may be put off: as long as a consumer Worker may ask for. */
 export const NACK_DELAY_MAX_MS = RETRY_DELAY_MAX_MS;
-/** Ids acknowledged of late that are kept in memory, so that one told again is no surprise. */
+/** Ids acknowledged of late that are kept in memory at least, so that one told again is no surprise. */
 export const ACKED_KEPT = 10_000;
 
 /** Deliveries handed out in one pull; all together have as many bytes as a lease, unless the first has more. */

@@ -10,11 +10,9 @@ import type { RateLimit } from './document.ts';
 import { subscriptionOfName } from './names.ts';
 import type {
   AttemptsQuery,
-  ClaimResult,
   ConsentAnswer,
   ConsentRequest,
   ConsumerDeath,
-  DeliveryTarget,
   DeliveryWaitRequest,
   LetterJob,
   Locked,
@@ -24,13 +22,12 @@ import type {
   RotatedSecret,
   SecretView,
   SeekResult,
-  SettleRequest,
-  SettleResult,
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
 } from './protocol.ts';
 import type { AckRequest, AckResult, ExtendRequest, NackRequest, PullRequest, PullResult } from './protocol-acks.ts';
+import type { ClaimResult, DeliveryTarget, SettleRequest, SettleResult } from './protocol-claims.ts';
 import type {
   AttemptView,
   ConfigurationView,

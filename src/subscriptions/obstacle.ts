@@ -1,6 +1,6 @@
 import type { Core } from './core.ts';
 import { FIRST_RESEND_MS, OBSTACLE_WAIT_MAX_MS } from './limits.ts';
-import type { DeliveryOutcome } from './protocol.ts';
+import type { DeliveryOutcome } from './protocol-claims.ts';
 
 /**
  * What stands in the way of all deliveries and is no failure of the receiver: its name can't be looked up. No attempt is

@@ -1,6 +1,6 @@
 import { isSuccess } from './health.ts';
 import { HOLD_MAX_MS } from './limits.ts';
-import type { DeliveryOutcome } from './protocol.ts';
+import type { DeliveryOutcome } from './protocol-claims.ts';
 
 /** Answers by which a receiver, or what stands before it, says that it is asked too much. */
 const PUSHBACKS: ReadonlySet<number | null> = new Set([429, 502, 503, 504]);

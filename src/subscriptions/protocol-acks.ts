@@ -1,4 +1,5 @@
-import type { DeliveryKind, Transform } from './document.ts';
+import type { DeliveryKind } from './document.ts';
+import type { ClaimedEvent, PullTarget } from './protocol-claims.ts';
 
 /** What a consumer settles by ack ids: what it pulled, or was sent through its queue and has to confirm. */
 export interface Acknowledging {
@@ -12,12 +13,6 @@ export interface Acknowledging {
   nack(request: NackRequest): Promise<AckResult>;
   /** Needs longer: its deadline moves, never to an earlier moment. */
   extend(request: ExtendRequest): Promise<AckResult>;
-}
-
-/** Nothing goes anywhere: it is asked for. */
-export interface PullTarget {
-  kind: 'pull';
-  transform: Transform | null;
 }
 
 export interface PullRequest {
@@ -40,17 +35,8 @@ export type PullResult =
   /** It is of another kind. */
   | { outcome: 'not-pulled'; kind: DeliveryKind };
 
-export interface PulledDelivery {
-  ackId: string;
-  topic: string;
-  sequence: number;
-  /** The whole structured event. */
-  json: string;
-  /** 1 for the first. */
-  attempt: number;
-  replay: string | null;
-  redriven: boolean;
-}
+/** Who pulled it settles it by its id. */
+export type PulledDelivery = ClaimedEvent & { ackId: string };
 
 export interface AckRequest {
   v: 1;
@@ -77,16 +63,15 @@ export interface ExtendRequest {
 
 export type AckResult =
   /** In the order of the ids. */
-  | { outcome: 'settled'; results: AckedId[] }
+  | { outcome: 'settled'; answers: AckAnswer[] }
   | { outcome: 'unknown-subscription' }
   /** Its deliveries have no ack ids. */
   | { outcome: 'not-acknowledged'; kind: DeliveryKind };
 
-export type AckedId =
-  | { ackId: string; ok: true }
-  /**
-   * - `invalid-ack-id`: nothing that this hub gives out looks like that
-   * - `stale-ack-id`: not, or no longer, one of this subscription's: settled, or handed out again since
-   * - `held-too-long`: it can't be extended any further
-   */
-  | { ackId: string; ok: false; code: 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long' };
+/**
+ * What is said of an id:
+ * - `invalid-ack-id`: nothing that this hub gives out looks like that
+ * - `stale-ack-id`: not, or no longer, one of this subscription's: settled, or handed out again since
+ * - `held-too-long`: it can't be extended any further
+ */
+export type AckAnswer = 'ok' | 'invalid-ack-id' | 'stale-ack-id' | 'held-too-long';

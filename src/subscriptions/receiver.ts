@@ -1,17 +1,15 @@
 import { formatDuration } from '../events/duration-text.ts';
+import type { Attempted } from './attempts.ts';
 import type { Core } from './core.ts';
 import { disableDue, nextProbe } from './due.ts';
 import { health, isSuccess } from './health.ts';
 import type { Leases } from './leases.ts';
 import { SLOW_LATENCY_MS } from './limits.ts';
 import { pressure } from './pressure.ts';
-import type { DeliveryOutcome } from './protocol.ts';
 import type { HealthView } from './protocol-views.ts';
 import type { LeaseRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 import type { ToldHealth } from './told-health.ts';
-
-type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
 
 /** How the receiver does, and what is asked of it because of that. */
 export class Receiver {

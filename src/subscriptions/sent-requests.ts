@@ -1,5 +1,5 @@
 import { messageId } from '../events/ids.ts';
-import type { RequestDifference, SharedRequest } from './protocol.ts';
+import type { RequestDifference, SharedRequest } from './protocol-claims.ts';
 import type { SentRequest } from './protocol-views.ts';
 
 /**

@@ -1,11 +1,11 @@
-import type { Attempts } from './attempts.ts';
+import type { Attempt, Attempted, Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { columnsOf, contentOf, type Leased } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
-import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol.ts';
+import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol-claims.ts';
 import { effectiveRate } from './rate.ts';
 import type { Receiver } from './receiver.ts';
 import { nextTry } from './retry.ts';
@@ -13,7 +13,6 @@ import type { ExceptionRow, LaneChange, LaneRow, LeaseRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 import type { ToldHealth } from './told-health.ts';
 
-type Attempted = Exclude<DeliveryOutcome, { kind: 'released' | 'invalid' }>;
 type Invalid = Extract<DeliveryOutcome, { kind: 'invalid' }>;
 
 /** What events that went in one request share: the batch they stay in, what it met, and when they are due again. */
@@ -27,11 +26,10 @@ interface OneRequest {
 
 /** What a settle has come to. */
 interface Applied {
-  /** Of the lease before, by sequence. */
-  content: ReadonlyMap<number, Leased>;
   /** Those that were still open. */
   outcomes: DeliveryOutcome[];
   attempted: Attempted[];
+  failed: Leased[];
   released: Leased[];
   remaining: Leased[];
 }
@@ -77,7 +75,7 @@ export class Settling {
     const lease = sql.lease(request.lease);
     const lane = lease && sql.lane(lease.lane);
     if (!lease || !lane || lease.token !== request.token) return { result: { outcome: 'fenced' }, send: [] };
-    const { content, outcomes, attempted, released, remaining } = this.#apply(lane, lease, request);
+    const { outcomes, attempted, failed, released, remaining } = this.#apply(lane, lease, request);
     // A batch was one request.
     const requests = lease.batch === null ? attempted : attempted.slice(0, 1);
     this.#receiver.learn(lease, requests);
@@ -90,9 +88,6 @@ export class Settling {
         ...(lease.held_since === null ? { due: this.#core.now() + CLAIM_LIFE_MS } : {}),
       });
     // What stands behind an attempt that failed, or is under way still.
-    const failed = attempted
-      .filter(({ kind }) => kind === 'failed')
-      .flatMap(({ sequence }) => content.get(sequence) ?? []);
     const behind = new Set([...remaining, ...failed].map(({ key }) => key));
     const wasHeld = this.#core.row?.obstacle != null;
     noteObstacle(this.#core, outcomes);
@@ -130,41 +125,49 @@ export class Settling {
   /** Records outcomes. A lease of which something remains is the caller's to write. */
   #apply(lane: LaneRow, lease: LeaseRow, told: Pick<SettleRequest, 'outcomes' | 'request'>): Applied {
     const { sql } = this.#core;
-    const content = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
-    const open = new Set(content.keys());
-    const outcomes = told.outcomes.filter((outcome) => outcome.topic === lane.topic && open.delete(outcome.sequence));
+    const open = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
+    const settled = told.outcomes.flatMap((outcome) => {
+      const entry = outcome.topic === lane.topic ? open.get(outcome.sequence) : undefined;
+      if (entry === undefined) return [];
+      open.delete(outcome.sequence);
+      return [{ outcome, entry }];
+    });
     const change: LaneChange = {};
-    const sequences = outcomes.map((outcome) => outcome.sequence);
+    const sequences = settled.map(({ entry }) => entry.sequence);
     const lettered = sequences.length > 0 && sql.hasLetters(lane.topic, Math.min(...sequences), Math.max(...sequences));
-    const numbers = new Map<number, number>();
-    const attempted: Attempted[] = [];
+    const attempts: Attempt[] = [];
+    const failed: Leased[] = [];
     const released: Leased[] = [];
-    const invalid: Invalid[] = [];
+    const invalid: { outcome: Invalid; entry: Leased }[] = [];
     const batch = lease.batch === null ? null : this.#asOne(lease.batch);
-    for (const outcome of outcomes) {
+    for (const { outcome, entry } of settled) {
       if (outcome.kind === 'invalid') {
-        invalid.push(outcome);
+        invalid.push({ outcome, entry });
         continue;
       }
-      const entry = content.get(outcome.sequence) ?? { sequence: outcome.sequence, key: null };
       const number =
         outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, entry.key, change, lettered, batch);
-      if (outcome.kind === 'released' || number === null) released.push(entry);
-      else {
-        attempted.push(outcome);
-        numbers.set(outcome.sequence, number);
+      if (outcome.kind === 'released' || number === null) {
+        released.push(entry);
+        continue;
       }
+      attempts.push({ outcome, number });
+      if (outcome.kind === 'failed') failed.push(entry);
     }
     // A batch that goes back does so whole: it may be passed anew, and nothing that has died may lie within.
-    const isBack = batch !== null && released.length > 0;
-    if (isBack) released.push(...invalid.flatMap(({ sequence }) => content.get(sequence) ?? []));
-    else for (const outcome of invalid) this.#die(lane, lease, outcome);
+    if (batch !== null && released.length > 0) released.push(...invalid.map(({ entry }) => entry));
+    else for (const { outcome } of invalid) this.#die(lane, lease, outcome);
     sql.moveLane(lane.id, change);
-    this.#attempts.record(lane, attempted, numbers, told.request ?? null);
-    const remaining = [...open].flatMap((sequence) => content.get(sequence) ?? []);
-    if (remaining.length === 0) this.#leases.drop(lease);
-    if (outcomes.length > released.length) this.#core.progressAt = this.#core.now();
-    return { content, outcomes, attempted, released, remaining };
+    this.#attempts.record(lane, attempts, told.request ?? null);
+    if (open.size === 0) this.#leases.drop(lease);
+    if (settled.length > released.length) this.#core.progressAt = this.#core.now();
+    return {
+      outcomes: settled.map(({ outcome }) => outcome),
+      attempted: attempts.map(({ outcome }) => outcome),
+      failed,
+      released,
+      remaining: [...open.values()],
+    };
   }
 
   #asOne(id: number): OneRequest {
@@ -187,7 +190,8 @@ export class Settling {
     const attempts = (exception?.attempts ?? 0) + 1;
     if (outcome.kind === 'delivered') {
       if (exception) sql.deleteException(lane.id, sequence);
-      add(change, { in_flight: -1, delivered: 1 });
+      add(change, 'in_flight', -1);
+      add(change, 'delivered', 1);
       if (lettered) this.#deaths.delivered(lane, sequence);
       return attempts;
     }
@@ -195,7 +199,7 @@ export class Settling {
     const isDisabled = this.#core.row?.disabled_reason != null;
     // Of several requests that are told 410 at once, the first disables; the others stay where they are.
     if (gone && (batch?.wasDisabled ?? isDisabled)) return null;
-    add(change, { failed: 1 });
+    add(change, 'failed', 1);
     const tries = (exception?.tries ?? 0) + 1;
     const fraction = batch?.fraction ?? this.#core.ports.random.fraction();
     const isOver = gone || outcome.dead !== undefined;
@@ -213,7 +217,8 @@ export class Settling {
       if (gone && !isDisabled) this.#toldHealth.disable('The receiver answered 410 Gone.');
       return attempts;
     }
-    add(change, { in_flight: -1, retrying: 1 });
+    add(change, 'in_flight', -1);
+    add(change, 'retrying', 1);
     sql.putException({
       lane: lane.id,
       sequence,
@@ -260,7 +265,7 @@ export class Settling {
     sql.moveLane(lane.id, { retrying: -1, delivered: 1 });
     if (sql.hasLetters(lane.topic, exception.sequence, exception.sequence))
       this.#deaths.delivered(lane, exception.sequence);
-    this.#attempts.record(lane, [outcome], new Map([[exception.sequence, exception.attempts]]), null);
+    this.#attempts.record(lane, [{ outcome, number: exception.attempts }], null);
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();
   }
@@ -291,10 +296,8 @@ export class Settling {
   }
 }
 
-function add(change: LaneChange, more: LaneChange): void {
-  for (const [name, difference] of Object.entries(more) as [keyof LaneChange, number][]) {
-    change[name] = (change[name] ?? 0) + difference;
-  }
+function add(change: LaneChange, counter: keyof LaneChange, difference: number): void {
+  change[counter] = (change[counter] ?? 0) + difference;
 }
 
 /** How long a delivery lay in the queue of its consumer says nothing of how slow that is. */

@@ -23,11 +23,9 @@ import { Order } from './order.ts';
 import { chores } from './owed.ts';
 import type {
   AttemptsQuery,
-  ClaimResult,
   ConsentAnswer,
   ConsentRequest,
   ConsumerDeath,
-  DeliveryTarget,
   DeliveryWaitRequest,
   LetterJob,
   Locked,
@@ -37,13 +35,12 @@ import type {
   RotatedSecret,
   SecretView,
   SeekResult,
-  SettleRequest,
-  SettleResult,
   StartReplayRequest,
   StartReplayResult,
   SubscriptionApi,
 } from './protocol.ts';
 import type { AckRequest, AckResult, ExtendRequest, NackRequest, PullRequest, PullResult } from './protocol-acks.ts';
+import type { ClaimResult, DeliveryTarget, SettleRequest, SettleResult } from './protocol-claims.ts';
 import type {
   AttemptView,
   ConfigurationView,

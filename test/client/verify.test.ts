@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Delivery, VerificationError, verify, type WebhookRequest } from '../../src/client/index.ts';
 import { type Batch, batchRequest, webhookRequest } from '../../src/deliveries/request.ts';
 import { sendTestEvent } from '../../src/deliveries/test-event.ts';
-import type { ClaimedEvent, WebhookTarget } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, WebhookTarget } from '../../src/subscriptions/protocol-claims.ts';
 import { makeSecret, publicKeyOf } from '../../src/subscriptions/webhook-keys.ts';
 import { Bench, target } from '../deliveries/consumer-bench.ts';
 

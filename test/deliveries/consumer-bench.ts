@@ -10,7 +10,7 @@ import type {
   SettleRequest,
   SettleResult,
   WebhookTarget,
-} from '../../src/subscriptions/protocol.ts';
+} from '../../src/subscriptions/protocol-claims.ts';
 import { FakeBindings } from '../support/fake-bindings.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { sealsUnder } from '../support/seals.ts';

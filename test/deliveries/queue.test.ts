@@ -3,7 +3,7 @@ import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { CALL_BYTES_MAX, CALL_TIMEOUT_MS, MESSAGE_BYTES_MAX } from '../../src/deliveries/queue.ts';
 import type { QueuedEvent } from '../../src/events/handed.ts';
 import { POOL_SIZE } from '../../src/subscriptions/limits.ts';
-import type { ClaimedEvent, QueueTarget } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, QueueTarget } from '../../src/subscriptions/protocol-claims.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, event, events } from './consumer-bench.ts';
 

@@ -3,7 +3,7 @@ import type { ConsumerService, ServiceRequest } from '../../src/deliveries/bindi
 import { deliverLease } from '../../src/deliveries/consumer.ts';
 import { ANSWER_BYTES_MAX } from '../../src/deliveries/service.ts';
 import type { HandedEvent } from '../../src/events/handed.ts';
-import type { ClaimedEvent, ServiceTarget } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, ServiceTarget } from '../../src/subscriptions/protocol-claims.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Bench, events } from './consumer-bench.ts';
 

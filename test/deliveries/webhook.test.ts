@@ -8,7 +8,7 @@ import { sendTestEvent } from '../../src/deliveries/test-event.ts';
 import { urlRules } from '../../src/deliveries/url-rules.ts';
 import { sendWebhook, type WebhookPorts } from '../../src/deliveries/webhook.ts';
 import type { WebhookFormat } from '../../src/subscriptions/document.ts';
-import type { ClaimedEvent, DeliveryOutcome, WebhookTarget } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome, WebhookTarget } from '../../src/subscriptions/protocol-claims.ts';
 import { makeSecret } from '../../src/subscriptions/webhook-keys.ts';
 import { bodyText } from '../support/body-text.ts';
 import { settled } from '../support/fake-clock.ts';

@@ -12,7 +12,17 @@ let hub: FakeHub;
 function delivery(sequence: number, data: unknown = { amount: sequence }): PulledDelivery {
   const event = { specversion: '1.0', id: `e${sequence}`, source: '/test', type: 'order.created', data };
   const json = JSON.stringify(event);
-  return { ackId: `id-${sequence}`, topic: 'orders', sequence, json, attempt: 1, replay: null, redriven: false };
+  return {
+    ackId: `id-${sequence}`,
+    topic: 'orders',
+    sequence,
+    json,
+    attempt: 1,
+    replay: null,
+    redriven: false,
+    key: null,
+    notBefore: null,
+  };
 }
 
 beforeEach(() => {
@@ -27,9 +37,7 @@ beforeEach(() => {
   for (const action of ['ack', 'nack', 'extend'] as const) {
     billing[action].mockImplementation(async ({ ackIds }) => ({
       outcome: 'settled',
-      results: ackIds.map((ackId) =>
-        ackId === ACK_ID ? { ackId, ok: true } : { ackId, ok: false, code: 'stale-ack-id' },
-      ),
+      answers: ackIds.map((ackId) => (ackId === ACK_ID ? 'ok' : 'stale-ack-id')),
     }));
   }
 });

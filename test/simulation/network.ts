@@ -1,4 +1,5 @@
-import type { HandshakeMessage, LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import type { HandshakeMessage } from '../../src/subscriptions/protocol.ts';
+import type { LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 import { d1Error, NodeD1 } from '../support/node-d1.ts';
 import type { Hosted, ObjectHost, Party } from './object-host.ts';
 import type { SeededRandom } from './random.ts';

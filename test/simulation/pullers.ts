@@ -148,7 +148,7 @@ export class Pullers {
     const others = [...this.#seen].filter(([other]) => other !== name).flatMap(([, ids]) => ids);
     if (others.length === 0) return;
     const result = await this.#tell(party, name, (api) => api.ack({ v: 1, ackIds: others.slice(-10) }));
-    if (result?.outcome === 'settled' && result.results.some(({ ok }) => ok))
+    if (result?.outcome === 'settled' && result.answers.includes('ok'))
       throw new Error(`${name} took the ack id of another: ${JSON.stringify(result)}`);
   }
 

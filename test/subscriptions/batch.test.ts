@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import type { ClaimResult, DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import type { ClaimResult, DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { packEvents } from '../../src/events/new-event.ts';
 import { EXCEPTIONS_MAX, LEASE_BYTES_MAX, LETTERS_UNSENT_MAX } from '../../src/subscriptions/limits.ts';
-import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import type { LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 /** Events with much data in them. */

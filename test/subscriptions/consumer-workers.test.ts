@@ -77,7 +77,7 @@ class Bench {
 
   async ack(messages: readonly QueuedEvent[]) {
     const result = await this.subscription.ack({ v: 1, ackIds: this.idsOf(messages) });
-    return result.outcome === 'settled' ? result.results.map((one) => (one.ok ? 'ok' : one.code)) : result.outcome;
+    return result.outcome === 'settled' ? result.answers : result.outcome;
   }
 
   /** Its queue gives up on a message, and the hub drains what that puts into the dead letter queue. */
@@ -261,7 +261,7 @@ describe('a queue whose consumer confirms', () => {
       ackIds: [...own, 'x', `1-1-${'0'.repeat(32)}`],
     });
     expect(outcome).toBe('settled');
-    const codes = 'results' in answer ? answer.results.map((one) => (one.ok ? 'ok' : one.code)) : [];
+    const codes = 'answers' in answer ? answer.answers : [];
     expect(codes.sort()).toEqual(['invalid-ack-id', 'ok', 'stale-ack-id', 'stale-ack-id']);
     expect((await bench.hub.view('other')).delivered + (await bench.hub.view(NAME)).delivered).toBe(1);
   });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { packEvents } from '../../src/events/new-event.ts';
-import type { ClaimedEvent, DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 import { settled } from '../support/fake-clock.ts';
 import { booked, Hub } from './harness.ts';
 

@@ -4,18 +4,14 @@ import { packEvents } from '../../src/events/new-event.ts';
 import type { Log, SqlRow } from '../../src/platform.ts';
 import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
 import { COMPANY_MS } from '../../src/subscriptions/limits.ts';
+import type { HandshakeMessage, Locked, NoWebhook, PutRequest, PutResult } from '../../src/subscriptions/protocol.ts';
 import type {
   ClaimResult,
   DeliveryOutcome,
   DeliveryTarget,
-  HandshakeMessage,
   LeaseMessage,
-  Locked,
-  NoWebhook,
-  PutRequest,
-  PutResult,
   WebhookTarget,
-} from '../../src/subscriptions/protocol.ts';
+} from '../../src/subscriptions/protocol-claims.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { Vault } from '../../src/subscriptions/vault.ts';

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import type { DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 import { sized } from '../support/full-size.ts';
 import { Hub, WEBHOOK } from './harness.ts';
 

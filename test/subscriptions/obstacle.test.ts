@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClaimedEvent, DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { ClaimedEvent, DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 const UNKNOWN = 'receiver.example could not be looked up: the resolver answered SERVFAIL.';

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LINGER_MS } from '../../src/subscriptions/limits.ts';
-import type { DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 /** Answers swiftly, so that leases are as large as any. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { NO_PRESSURE, type Pressure, pressure, pushesBack } from '../../src/subscriptions/pressure.ts';
-import type { DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 
 const NOW = 1_000_000;
 const facts = { now: NOW, maxInFlight: 64 };

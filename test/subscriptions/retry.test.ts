@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { health } from '../../src/subscriptions/health.ts';
-import type { DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 import { leaseSize, longestDelay, retryDelay } from '../../src/subscriptions/retry.ts';
 
 const retry = { scheduleMs: [5_000, 300_000], jitter: 0.2 };

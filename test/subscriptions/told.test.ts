@@ -3,7 +3,7 @@ import { deadLetterId } from '../../src/events/ids.ts';
 import { migrate } from '../../src/storage/migrate.ts';
 import { DEATHS_TOLD_SINGLY_MAX } from '../../src/subscriptions/limits.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
-import type { DeliveryOutcome } from '../../src/subscriptions/protocol.ts';
+import type { DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 import { SYSTEM_EVENTS, SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 import { Hub, type SystemEvent, WEBHOOK } from './harness.ts';

@@ -1,6 +1,6 @@
 import { env, runDurableObjectAlarm, runInDurableObject, SELF } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LeaseMessage } from '../../src/subscriptions/protocol.ts';
+import type { LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 
 /** D1 that fails or hangs, a queue that loses, repeats and delays, a consumer that dies: in workerd, where their bindings can be got at. */
 
