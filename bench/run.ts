@@ -8,6 +8,7 @@ import { queue, service } from './sections/consumers.ts';
 import { fanOut } from './sections/fan-out.ts';
 import { fanOutCost } from './sections/fan-out-cost.ts';
 import { growth } from './sections/growth.ts';
+import { isolation } from './sections/isolation.ts';
 import { latency } from './sections/latency.ts';
 import { once } from './sections/once.ts';
 import { orderings } from './sections/orderings.ts';
@@ -22,6 +23,7 @@ const SECTIONS: Section[] = [
   publish,
   latency,
   webhooks,
+  isolation,
   pull,
   queue,
   service,

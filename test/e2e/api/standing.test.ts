@@ -180,11 +180,10 @@ describe('isolation (P6)', () => {
     answers.set('stuck', () => 'hang');
     await put('stuck', ['busy']);
     await put('quick', ['busy']);
-    const before = Date.now();
     for (let n = 0; n < 20; n += 1) await me.publish('busy', { type: 'a' });
-    await eventually('the quick one has all', () => at('quick').length === 20, 20_000);
-    expect(Date.now() - before).toBeLessThan(20_000);
-    expect((await api.subscription('stuck')).delivered).toBe(0);
+    await eventually('the quick one has all', () => at('quick').length === 20);
+    // Nothing that hangs has come to its end yet.
+    expect(await api.subscription('stuck')).toMatchObject({ delivered: 0, failed: 0 });
   });
 });
 
