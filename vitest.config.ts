@@ -12,6 +12,7 @@ const WORKERS = 2;
 const UNIT_TIMEOUT_MS = 30_000;
 const WORKERS_TIMEOUT_MS = 30_000;
 const E2E_TIMEOUT_MS = 180_000;
+const MIGRATED_STATE = './test/e2e/support/migrated-state.ts';
 const FAULTS = ['test/e2e/{chaos,faults}/**/*.test.ts'];
 
 export default defineConfig({
@@ -58,6 +59,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: FAULTS,
+          globalSetup: MIGRATED_STATE,
           maxWorkers: WORKERS,
           testTimeout: E2E_TIMEOUT_MS,
           hookTimeout: E2E_TIMEOUT_MS,
@@ -67,6 +69,7 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: FAULTS,
+          globalSetup: MIGRATED_STATE,
           // These try what a hub stands, so that each has the machine to itself.
           fileParallelism: false,
           testTimeout: E2E_TIMEOUT_MS,

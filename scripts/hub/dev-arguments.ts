@@ -14,6 +14,10 @@ export interface DevArguments {
   dev: string[];
   /** Arguments that `wrangler d1 migrations apply` needs, to work on the same configuration and state. */
   shared: string[];
+  /** Is it another configuration than wrangler.toml as it is? */
+  isConfigured: boolean;
+  /** Where the state is kept, if not where it usually is. */
+  persistTo: string | undefined;
   /** The address to tell the person. */
   ip: string;
   /** `--var NAME:value` of the person and the script. */
@@ -50,12 +54,20 @@ export function devArguments(given: readonly string[], configuredFlags: readonly
 
   const valuesOf = (...names: string[]) => names.flatMap((name) => options.get(name) ?? []);
   // Of several configurations the first is the hub's: the others are Workers that run beside it.
-  const shared = Object.entries({
-    config: valuesOf('config', 'c').at(0),
-    env: valuesOf('env', 'e').at(-1),
-    'persist-to': valuesOf('persist-to').at(-1),
-  }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-  return { dev: ['dev', ...defaults, ...given], shared, ip: options.get('ip')?.at(-1) ?? DEFAULT_IP, vars };
+  const config = valuesOf('config', 'c').at(0);
+  const env = valuesOf('env', 'e').at(-1);
+  const persistTo = valuesOf('persist-to').at(-1);
+  const shared = Object.entries({ config, env, 'persist-to': persistTo }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, value],
+  );
+  return {
+    dev: ['dev', ...defaults, ...given],
+    shared,
+    isConfigured: config !== undefined || env !== undefined,
+    persistTo,
+    ip: options.get('ip')?.at(-1) ?? DEFAULT_IP,
+    vars,
+  };
 }
 
 /** What webhooks may reach, in a sentence. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { devArguments } from './dev-arguments.ts';
 import { ensureDevVars } from './dev-vars.ts';
+import { isMigrated } from './migrated.ts';
 import { configuredFlags, ROOT, runWrangler, spawnWrangler } from './wrangler.ts';
 
 /** The cron of wrangler.toml, which doesn't fire by itself locally. */
@@ -34,7 +35,8 @@ export interface DevServer {
 export async function startDevServer(given: readonly string[]): Promise<DevServer> {
   const args = devArguments(given, configuredFlags());
   const secrets = args.vars.ADMIN_KEY && args.vars.HUB_SECRET ? args.vars : ensureDevVars(join(ROOT, '.dev.vars'));
-  await runWrangler(['d1', 'migrations', 'apply', 'DB', '--local', ...args.shared]);
+  if (args.isConfigured || !isMigrated(args.persistTo))
+    await runWrangler(['d1', 'migrations', 'apply', 'DB', '--local', ...args.shared]);
 
   const child = spawnWrangler(args.dev, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const ended = new Promise<number>((resolve) => {

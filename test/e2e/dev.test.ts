@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../scripts/hub/free-port.ts';
+import { isMigrated } from '../../scripts/hub/migrated.ts';
 import { groupIsAlive, signalGroup } from '../../scripts/hub/process-group.ts';
 import { ROOT } from '../../scripts/hub/wrangler.ts';
 import { ApiClient, eventually } from './support/index.ts';
@@ -36,8 +37,11 @@ async function npmRunDev() {
 
 describe('npm run dev', () => {
   it('listens where it is told, on a migrated state where it is told, with the key it is told and prints', async () => {
+    expect(isMigrated(directory)).toBe(false);
     const { group, url, output } = await npmRunDev();
     try {
+      // The next start need not look.
+      expect(isMigrated(directory)).toBe(true);
       expect(output()).toContain(url);
       expect(output()).toMatch(/Admin key\s+secret\n/);
       const api = new ApiClient(url, 'secret');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/index.ts';
-import { Stage } from './stage.ts';
+import { Stage } from '../support/stage.ts';
 
 /** A hub that is killed while a receiver hangs, another pours without end and a third is well. */
 

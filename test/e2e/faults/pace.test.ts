@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkRates } from '../../history/rate-rules.ts';
 import { type Arrival, eventually } from '../support/index.ts';
-import { Stage } from './stage.ts';
+import { Stage } from '../support/stage.ts';
 
 /** Rate limits and back-pressure over real HTTP. Exactness is judged by the sender's own times: a receiver's are the network's too. */
 

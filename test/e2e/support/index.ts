@@ -24,6 +24,7 @@
 import { ApiClient } from '../../../scripts/hub/api-client.ts';
 import { type HubOptions, HubProcess } from '../../../scripts/hub/hub-process.ts';
 import { Receiver } from '../../../scripts/hub/receiver.ts';
+import { migratedState } from './migrated-state.ts';
 
 export { ApiClient, ApiError, type Subscription, secretIn } from '../../../scripts/hub/api-client.ts';
 export { eventually } from '../../../scripts/hub/eventually.ts';
@@ -36,7 +37,7 @@ export interface TestHub extends HubProcess {
 }
 
 export async function startHub(options: HubOptions = {}): Promise<TestHub> {
-  const hub = await HubProcess.start(options);
+  const hub = await HubProcess.start({ ...options, persistTo: options.persistTo ?? migratedState() });
   return Object.assign(hub, { api: new ApiClient(hub.url, hub.adminKey) });
 }
 

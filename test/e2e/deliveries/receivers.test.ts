@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer, Arrival } from '../support/index.ts';
 import { eventually } from '../support/index.ts';
-import { Stage } from './stage.ts';
+import { Stage } from '../support/stage.ts';
 
 /** Receivers that misbehave, each in its way, over real HTTP: what becomes of the event, and what the hub says of it. */
 

@@ -8,7 +8,7 @@ import {
   startHub,
   startReceiver,
   type TestHub,
-} from '../support/index.ts';
+} from './index.ts';
 
 const SETTLED_WITHIN_MS = 120_000;
 
