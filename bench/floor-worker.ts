@@ -4,7 +4,7 @@ import { DurableObject } from 'cloudflare:workers';
  * The floor: the least that the same runtime does for the same payload. A Worker that hands the body to a Durable Object,
  * which stores it in one transaction; a queue consumer that POSTs what its message carries; and a long poll that hands out
  * what it has stored, under a token and a deadline that it stores, too, until it is told that it is done; calls of a consumer
- * Worker, and messages to its queue, that carry the same event each time; and a broadcast over WebSockets of what is not stored
+ * Worker with what is stored so, and with the same event each time, as messages to its queue carry; and a broadcast over WebSockets of what is not stored
  * at all. No checks, no receipts worth the name, nothing delivered again: whatever the hub does on top of this is its price.
  */
 
@@ -171,16 +171,35 @@ export interface ConsumerOrder {
 /** As many calls at a time as the hub makes. */
 const CALLS = 6;
 
+/** Each event is one of its own: the same object fifty times would be written once and named 49 times. */
 async function toConsumer(
   { event, count, size }: ConsumerOrder,
   call: (events: object[]) => Promise<unknown>,
 ): Promise<void> {
+  const json = JSON.stringify(event);
+  await inCalls(count, size, (length) => call(Array.from({ length }, () => JSON.parse(json))));
+}
+
+/** What was stored before: taken, given to the consumer Worker under the hub's names, told to be done. */
+async function fromStore(
+  { event, count, size }: ConsumerOrder,
+  store: DurableObjectStub<FloorStore>,
+  { CONSUMER }: FloorEnv,
+): Promise<void> {
+  await inCalls(count, size, async (length) => {
+    const taken: { ackId: string; event: object }[] = JSON.parse(await store.take(length));
+    await CONSUMER.handle(taken.map((one, index) => ({ ...event, sequence: index, event: one.event })));
+    await store.done(JSON.stringify(taken.map(({ ackId }) => ackId)));
+  });
+}
+
+async function inCalls(count: number, size: number, call: (length: number) => Promise<unknown>): Promise<void> {
   let left = count;
   const calls = async () => {
     while (left > 0) {
       const length = Math.min(left, size);
       left -= length;
-      await call(Array.from({ length }, () => event));
+      await call(length);
     }
   };
   await Promise.all(Array.from({ length: CALLS }, calls));
@@ -212,9 +231,13 @@ export default {
       return new Response(null, { status: 204 });
     }
     if (pathname.startsWith('/broadcast')) return env.STORE.get(env.STORE.idFromName('broadcast')).fetch(request);
-    // What is handed out is kept apart.
-    const isPolled = pathname.startsWith('/polled/');
-    const store = env.STORE.get(env.STORE.idFromName(isPolled ? 'polled' : 'floor'));
+    // Each way has a store of its own: /polled/…, /called/…
+    const [, way = ''] = /^\/(polled|called)\//.exec(pathname) ?? [];
+    const store = env.STORE.get(env.STORE.idFromName(way));
+    if (pathname === '/called/call') {
+      await fromStore(await request.json<ConsumerOrder>(), store, env);
+      return new Response(null, { status: 204 });
+    }
     const body = await request.text();
     if (pathname === '/polled/take') return new Response(await store.take(Number(body)));
     if (pathname === '/polled/done') return new Response(await store.done(body));

@@ -29,8 +29,10 @@ const HMAC_SHA256 = { name: 'HMAC', hash: 'SHA-256' };
 
 const WRITE = { info: console.log, warn: console.warn, error: console.error };
 
-export const log: Log = (level, message, fields) => {
-  WRITE[level](JSON.stringify({ level, message, ...fields }, readable));
+export const log: Log = (level, message, fields = {}) => {
+  // There is a line for each request: each of its values is looked at only where one is an error.
+  const look = Object.values(fields).some((value) => value instanceof Error) ? readable : undefined;
+  WRITE[level](JSON.stringify({ level, message, ...fields }, look));
 };
 
 /** Errors have no enumerable fields: as they are they would be written as `{}`. */

@@ -1,6 +1,7 @@
 import { encode, openAll } from '../client.ts';
 import { batch } from '../events.ts';
-import { alternate, percentile, sendAll, sleep, until } from '../measure.ts';
+import { single } from '../hub.ts';
+import { alternate, openLoop, percentile, sendAll, sleep, until } from '../measure.ts';
 import { ADMIN_KEY } from '../runtime.ts';
 import { Stream } from '../stream.ts';
 import { milliseconds, percent, perSecond } from '../table.ts';
@@ -16,6 +17,8 @@ const TOPIC = 'bench.tails';
 const READERS = 50;
 const BATCH = 20;
 const CONNECTIONS = 4;
+const CROWD = 1_000;
+const CROWD_PER_SECOND = 100;
 const GOAL = 0.6;
 const LATENCY_GOAL_MS = 10;
 /** Between two lone events. */
@@ -27,14 +30,16 @@ export const tails: Section = {
     await bench.hub.makeTopic(TOPIC);
     await latency(bench);
     await broadcast(bench);
+    await crowd(bench);
   },
 };
 
 const PATH = `/v1/topics/${TOPIC}/events?from=latest`;
 const AUTHORIZATION = { authorization: `Bearer ${ADMIN_KEY}` };
+const EVENT_STREAM = { ...AUTHORIZATION, accept: 'text/event-stream' };
 
 function tail({ hub }: Bench): Promise<Stream> {
-  return Stream.open(hub.running.port, PATH, { ...AUTHORIZATION, accept: 'text/event-stream' });
+  return Stream.open(hub.running.port, PATH, EVENT_STREAM);
 }
 
 function tailSocket({ hub }: Bench): Promise<Stream> {
@@ -96,6 +101,34 @@ async function broadcast(bench: Bench): Promise<void> {
   while (rates.length < rounds) rates.push(await rateOf(streams, count, () => hub.load(TOPIC, count, BATCH)));
   for (const each of streams) each.close();
   row({ group: GROUP, what: '… server-sent events', value: perSecond(percentile(rates, 0.5), 'events to readers') });
+}
+
+/** Published one by one at a rate, to as many readers as a topic has on a good day. */
+async function crowd({ hub, floor, quick, row }: Bench): Promise<void> {
+  const count = quick ? 100 : 500;
+  const rateTo = async (port: number, open: () => Promise<Stream>, next: () => Buffer): Promise<number> => {
+    const readers: Stream[] = [];
+    while (readers.length < CROWD) readers.push(...(await Promise.all(Array.from({ length: READERS }, open))));
+    const connections = await openAll(port, CONNECTIONS);
+    const rate = await rateOf(readers, count, () => openLoop(connections, count, CROWD_PER_SECOND, next));
+    for (const each of [...readers, ...connections]) each.close();
+    return rate / CROWD;
+  };
+  const publish = () => single(TOPIC, true);
+  const bare = () => encode('POST', '/broadcast/send', { 'content-type': 'application/json' }, batch(1, true));
+  const { port } = hub.running;
+  const sse = await rateTo(port, () => Stream.open(port, PATH, EVENT_STREAM), publish);
+  const sockets = await rateTo(port, () => Stream.openSocket(port, PATH, AUTHORIZATION), publish);
+  const broadcast = await rateTo(floor.port, () => Stream.openSocket(floor.port, '/broadcast/join'), bare);
+  const what = `published one by one, ${CROWD_PER_SECOND} a second, to ${CROWD} readers`;
+  row({ group: GROUP, what: `${what}: server-sent events`, value: perSecond(sse, 'events to all') });
+  row({
+    group: GROUP,
+    what: '… WebSockets',
+    value: perSecond(sockets, 'events to all'),
+    floor: perSecond(broadcast, 'events to all'),
+    ratio: percent(sockets / broadcast),
+  });
 }
 
 /** Events that all readers got together a second, while `count` are published. */
