@@ -61,8 +61,9 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/subscriptions/settling.ts',
-        find: 'outcome.topic === lane.topic && open.delete(outcome.sequence)',
-        replace: 'outcome.topic === lane.topic && (open.delete(outcome.sequence) || true)',
+        find: 'outcome.topic === lane.topic ? open.get(outcome.sequence) : undefined',
+        replace:
+          'outcome.topic === lane.topic ? (open.get(outcome.sequence) ?? { sequence: outcome.sequence, key: null }) : undefined',
       },
     ],
   },
