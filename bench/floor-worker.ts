@@ -4,8 +4,9 @@ import { DurableObject } from 'cloudflare:workers';
  * The floor: the least that the same runtime does for the same payload. A Worker that hands the body to a Durable Object,
  * which stores it in one transaction; a queue consumer that POSTs what its message carries; and a long poll that hands out
  * what it has stored, under a token and a deadline that it stores, too, until it is told that it is done; calls of a consumer
- * Worker with what is stored so, and with the same event each time, as messages to its queue carry; and a broadcast over WebSockets of what is not stored
- * at all. No checks, no receipts worth the name, nothing delivered again: whatever the hub does on top of this is its price.
+ * Worker with what is stored so, and with the same event each time, as messages to its queue carry; and a broadcast over
+ * WebSockets of what is not stored at all. No checks, no receipts worth the name, nothing delivered again: whatever the hub
+ * does on top of this is its price.
  */
 
 interface FloorEnv {

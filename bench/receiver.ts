@@ -29,6 +29,8 @@ export class Receiver {
   lastRequest = '';
   onReceipt: ((receipt: Receipt) => void) | null = null;
   refuses: ((receipt: Receipt) => boolean) | null = null;
+  /** It takes requests and never answers. */
+  hangs = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -114,6 +116,7 @@ export class Receiver {
     }
     this.count += 1;
     this.lastAt = at;
+    if (this.hangs) return end;
     if (this.onReceipt === null && this.refuses === null) {
       socket.write(OK);
       return end;

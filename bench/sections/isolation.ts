@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import { percentile, sleep } from '../measure.ts';
+import { Receiver } from '../receiver.ts';
 import { milliseconds } from '../table.ts';
 import type { Bench, Section } from './section.ts';
 
@@ -13,6 +13,10 @@ const EVENTS = 10_000;
 const TIMEOUT = '30s';
 const IN_FLIGHT = 512;
 const PAUSE_MS = 25;
+const TAKEN = [
+  ['publish', 'request to answer'],
+  ['webhook', 'publish → webhook'],
+] as const;
 const SHARES = [
   ['p50', 0.5],
   ['p99', 0.99],
@@ -22,28 +26,22 @@ export const isolation: Section = {
   name: 'isolation',
   async run(bench) {
     const { hub, receiver } = bench;
-    const hole = createServer((socket) => socket.on('error', () => socket.destroy()));
-    await new Promise<void>((resolve) => hole.listen(0, '127.0.0.1', resolve));
-    const address = hole.address();
-    if (address === null || typeof address === 'string') throw new Error('There is nothing to hang at.');
+    const hole = await Receiver.open();
+    hole.hangs = true;
     for (const name of [...HEALTHY, HANGING]) await hub.makeTopic(name);
     for (const name of HEALTHY) await hub.subscribe(name, name, receiver.url);
-    await hub.subscribe(HANGING, HANGING, `http://127.0.0.1:${address.port}/`, {
-      timeout: TIMEOUT,
-      maxInFlight: IN_FLIGHT,
-    });
+    await hub.subscribe(HANGING, HANGING, hole.url, { timeout: TIMEOUT, maxInFlight: IN_FLIGHT });
     await sample(bench); // warm
     const alone = await sample(bench);
     await hub.load(HANGING, EVENTS);
     const beside = await sample(bench);
-    for (const what of ['publish', 'webhook'] as const) {
+    for (const [taken, what] of TAKEN) {
       for (const [name, share] of SHARES) {
         bench.row({
           group: GROUP,
-          what:
-            what === 'publish' ? `five others, request to answer, ${name}` : `five others, publish → webhook, ${name}`,
-          value: milliseconds(percentile(beside[what], share)),
-          floor: `alone: ${milliseconds(percentile(alone[what], share))}`,
+          what: `five others, ${what}, ${name}`,
+          value: milliseconds(percentile(beside[taken], share)),
+          floor: `alone: ${milliseconds(percentile(alone[taken], share))}`,
         });
       }
     }

@@ -52,19 +52,29 @@ async function publishToHealthy(): Promise<void> {
 
 describe('P6: ten thousand events for a receiver that hangs', () => {
   it('hold up neither five healthy ones nor publishing', { timeout: 300_000 }, async () => {
-    await hub.api.request('POST', '/v1/subscriptions/hanging/pause');
+    await hub.api.json('POST', '/v1/subscriptions/hanging/pause');
     for (let sent = 0; sent < EVENTS; sent += BATCH) {
       await hub.api.publish(
         'hanging',
         Array.from({ length: BATCH }, () => ({ type: 'tick' })),
       );
     }
-    await hub.api.request('POST', '/v1/subscriptions/hanging/resume');
+    await hub.api.json('POST', '/v1/subscriptions/hanging/resume');
     await eventually('as much hangs as may', async () => (await hub.api.subscription('hanging')).inFlight === HANGING);
     for (let round = 0; round < ROUNDS; round += 1) await publishToHealthy();
     // All that came between the first that hangs and the end of its time: nobody has waited for that.
     const then = await hub.api.subscription('hanging');
     expect(then).toMatchObject({ delivered: 0, failed: 0, inFlight: HANGING });
     expect(then.pending + then.waiting).toBe(EVENTS);
+
+    // It is gone, which ends all that hangs at once.
+    await hanging.stop();
+    const failing = await eventually('it is held back to a probe at a time', async () => {
+      const view = await hub.api.subscription('hanging');
+      return view.health.state === 'failing' && view.inFlight <= 1 && view;
+    });
+    // The rest has spent no attempt.
+    expect(failing.waiting).toBeGreaterThan(EVENTS - 2 * HANGING);
+    expect(failing.pending + failing.waiting).toBe(EVENTS);
   });
 });
