@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -140,6 +140,8 @@ function consumerConfig(folder: string, vars: Record<string, string>): string {
 function written(folder: string, name: string, text: string): string {
   const file = join(folder, name, 'wrangler.toml');
   mkdirSync(join(folder, name), { recursive: true });
-  writeFileSync(file, text);
+  // In one write over what is there: a file that is emptied first is a change of its own to wrangler, which may read it
+  // as it is then and miss the change that fills it. Nor does it follow a file renamed into its place.
+  writeFileSync(file, text, { flag: existsSync(file) ? 'r+' : 'w' });
   return file;
 }
