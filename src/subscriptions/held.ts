@@ -168,10 +168,9 @@ export class Held {
       if (known.has(name)) return found;
       known.set(name, found);
       const lane = sql.lane(laneId);
-      for (const held of lane === null ? [] : sql.heldTokens(laneId)) {
-        const lease = isSameToken(token, held.token) ? sql.lease(held.id) : null;
-        for (const entry of lease === null ? [] : contentOf(lease))
-          if (lane !== null && lease !== null) found.set(entry.sequence, { lane, lease, entry });
+      for (const lease of lane === null ? [] : sql.leasesOf(laneId)) {
+        if (lane === null || lease.held_since === null || !isSameToken(token, lease.token)) continue;
+        for (const entry of contentOf(lease)) found.set(entry.sequence, { lane, lease, entry });
       }
       return found;
     };

@@ -1,7 +1,7 @@
 import type { LaneChange, LaneRow } from './rows.ts';
 
-/** Rows kept; most subscriptions have a lane or a few. */
-const ROWS_MAX = 100;
+/** Rows kept: of as many lanes as may have leases at once. Most subscriptions have one or a few. */
+const ROWS_MAX = 1_000;
 
 /** The counters that a transition may change, as rows.ts has them. */
 const COUNTERS = [

@@ -14,6 +14,11 @@ export function sequencesOf(lease: LeaseRow): number[] {
   return JSON.parse(lease.sequences) as number[];
 }
 
+/** The lowest of what a lease still holds. */
+export function firstOf(lease: LeaseRow): number {
+  return Number.parseInt(lease.sequences.slice(1), 10);
+}
+
 /** What a lease still holds, ascending. */
 export function contentOf(lease: LeaseRow): Leased[] {
   const keys = lease.keys === null ? [] : (JSON.parse(lease.keys) as (string | null)[]);

@@ -1,4 +1,5 @@
 import { LaneRows } from './lane-rows.ts';
+import { LeaseRows } from './lease-rows.ts';
 
 /** What was found, behind a field of its own because a look may find nothing. */
 interface Found<T> {
@@ -48,6 +49,7 @@ export class Memories {
   readonly exceptions = new Memory();
   readonly holds = new Memory();
   readonly laneRows = new LaneRows();
+  readonly leaseRows = new LeaseRows();
   /** How many letters D1 has to be told of, at most: counted once, and those that were written since. */
   unsentAtMost = Number.POSITIVE_INFINITY;
 
@@ -56,6 +58,7 @@ export class Memories {
     const all = [this.outbox, this.lanes, this.retrying, this.leases, this.exceptions, this.holds];
     for (const memory of all) memory.changed(null);
     this.laneRows.clear();
+    this.leaseRows.clear();
     this.unsentAtMost = Number.POSITIVE_INFINITY;
   }
 }

@@ -1,110 +1,116 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { Memories } from './memory.ts';
-import type { LeaseRow } from './rows.ts';
+import type { LaneRow, LeaseRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
 /** A lease as it is made: nobody has claimed it, unless it is a part of what somebody holds. */
-type NewLease = Omit<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'held_for' | 'target_version'> &
-  Partial<Pick<LeaseRow, 'token' | 'held_since' | 'held_for' | 'target_version'>>;
+type NewLease = Omit<LeaseRow, keyof typeof UNCLAIMED> & Partial<typeof UNCLAIMED>;
 
-/** Statements on leases. */
-export function leaseStatements(storage: ObjectStorage, { leases }: Memories) {
+const UNCLAIMED: Pick<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'held_for' | 'target_version'> =
+  { claims: 0, sends: 0, paced: 0, token: null, held_since: null, held_for: null, target_version: 0 };
+
+/** Statements on leases. Questions are answered from a copy of all of them in memory (lease-rows.ts). */
+export function leaseStatements(
+  storage: ObjectStorage,
+  { leases, leaseRows }: Memories,
+  lane: (id: number) => LaneRow | null,
+) {
   const { sql } = storage;
-  const first = <Row>(rows: Row[]): Row | null => rows[0] ?? null;
+  const all = () => leaseRows.all(() => sql.exec<LeaseRow>('SELECT * FROM leases').toArray());
+  const filtered = (isWanted: (lease: LeaseRow) => boolean): LeaseRow[] => [...all().values()].filter(isWanted);
+  /** A statement on many of them. */
+  const changeMany = (query: string, ...values: number[]): void => {
+    sql.exec(query, ...values);
+    leaseRows.clear();
+    leases.changed(null);
+  };
   return {
-    lease: leases.remembered((id: number) =>
-      first(sql.exec<LeaseRow>('SELECT * FROM leases WHERE id = ?', id).toArray()),
-    ),
-    leases: () => sql.exec<LeaseRow>('SELECT * FROM leases').toArray(),
-    leasesOf: leases.remembered((lane: number) =>
-      sql.exec<LeaseRow>('SELECT * FROM leases WHERE lane = ?', lane).toArray(),
-    ),
-    /** The tokens under which leases of a lane are held by ack ids. */
-    heldTokens: leases.remembered((lane: number) =>
-      sql
-        .exec<{ id: number; token: string }>(
-          'SELECT id, token FROM leases WHERE lane = ? AND held_since IS NOT NULL AND token IS NOT NULL',
-          lane,
-        )
-        .toArray(),
-    ),
-    addLease: (lease: NewLease) => leases.changed(sql.exec(...insertion('INSERT', 'leases', lease))),
-    setLease: (id: number, columns: Partial<LeaseRow>) => {
+    lease: (id: number): LeaseRow | null => all().get(id) ?? null,
+    leases: (): LeaseRow[] => [...all().values()],
+    leasesOf: (laneId: number): LeaseRow[] => filtered((lease) => lease.lane === laneId),
+    addLease: (lease: NewLease) => {
+      const row = { ...UNCLAIMED, ...lease };
+      sql.exec(...insertion('INSERT', 'leases', row));
+      leaseRows.put(row);
       leases.changed(null);
+    },
+    setLease: (id: number, columns: Partial<LeaseRow>) => {
       const names = Object.keys(columns);
       sql.exec(
         `UPDATE leases SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE id = ?`,
         ...Object.values(columns),
         id,
       );
+      leaseRows.change(id, columns);
+      leases.changed(null);
     },
-    deleteLease: (id: number) => leases.changed(sql.exec('DELETE FROM leases WHERE id = ?', id)),
+    deleteLease: (id: number) => {
+      sql.exec('DELETE FROM leases WHERE id = ?', id);
+      leaseRows.delete(id);
+      leases.changed(null);
+    },
     /** Events in leases: of live lanes and of replays. `keyed`: leases in which something has a key. */
-    inFlight: leases.remembered(() =>
-      sql
-        .exec<{ live: number; replay: number; leases: number; keyed: number }>(
-          `SELECT coalesce(sum(CASE WHEN lanes.replay IS NULL THEN count ELSE 0 END), 0) AS live,
-                  coalesce(sum(CASE WHEN lanes.replay IS NULL THEN 0 ELSE count END), 0) AS replay,
-                  count(*) AS leases, count(keys) AS keyed
-           FROM leases JOIN lanes ON lanes.id = leases.lane`,
-        )
-        .one(),
-    ),
+    inFlight: leases.remembered(() => {
+      const sums = { live: 0, replay: 0, leases: all().size, keyed: 0 };
+      for (const lease of all().values()) {
+        sums[lane(lease.lane)?.replay == null ? 'live' : 'replay'] += lease.count;
+        if (lease.keys !== null) sums.keyed += 1;
+      }
+      return sums;
+    }),
     /** The topics with leases, and the keys in these. */
     underWay: leases.remembered(() => {
       const topics = new Map<string, Set<string>>();
-      const rows = sql.exec<{ topic: string; keys: string | null }>(
-        'SELECT topic, keys FROM leases JOIN lanes ON lanes.id = leases.lane',
-      );
-      for (const { topic, keys } of rows) {
+      for (const lease of all().values()) {
+        const topic = lane(lease.lane)?.topic;
+        if (topic === undefined) continue;
         const known = topics.get(topic) ?? new Set();
         topics.set(topic, known);
-        const own = keys === null ? [] : (JSON.parse(keys) as (string | null)[]);
+        const own = lease.keys === null ? [] : (JSON.parse(lease.keys) as (string | null)[]);
         for (const key of own) if (key !== null) known.add(key);
       }
       return topics;
     }),
     /** Events in leases that nobody has claimed. */
-    unclaimed: leases.remembered(
-      () =>
-        sql.exec<{ events: number }>('SELECT coalesce(sum(count), 0) AS events FROM leases WHERE token IS NULL').one()
-          .events,
+    unclaimed: leases.remembered(() =>
+      filtered(({ token }) => token === null).reduce((sum, { count }) => sum + count, 0),
     ),
     /**
      * When the first is due of those that nobody has claimed, that somebody has, and that are held by ack ids; and from when
      * those are held whose time began last.
      */
-    leaseDues: leases.remembered(() =>
-      sql
-        .exec<{ unclaimed: number | null; claimed: number | null; held: number | null; heldFrom: number | null }>(
-          `SELECT min(CASE WHEN token IS NULL THEN due END) AS unclaimed,
-                  min(CASE WHEN token IS NOT NULL AND held_since IS NULL THEN due END) AS claimed,
-                  min(CASE WHEN held_since IS NOT NULL THEN due END) AS held,
-                  max(CASE WHEN held_since IS NOT NULL THEN due - held_for END) AS heldFrom
-           FROM leases`,
-        )
-        .one(),
-    ),
-    heldDue: (now: number) =>
-      sql.exec<LeaseRow>('SELECT * FROM leases WHERE held_since IS NOT NULL AND due <= ?', now).toArray(),
+    leaseDues: leases.remembered(() => {
+      const dues = { unclaimed: Infinity, claimed: Infinity, held: Infinity, heldFrom: -Infinity };
+      for (const { token, due, held_since, held_for } of all().values()) {
+        const state = token === null ? 'unclaimed' : held_since === null ? 'claimed' : 'held';
+        dues[state] = Math.min(dues[state], due);
+        if (held_for !== null) dues.heldFrom = Math.max(dues.heldFrom, due - held_for);
+      }
+      return {
+        unclaimed: finite(dues.unclaimed),
+        claimed: finite(dues.claimed),
+        held: finite(dues.held),
+        heldFrom: finite(dues.heldFrom),
+      };
+    }),
+    heldDue: (now: number) => filtered(({ held_since, due }) => held_since !== null && due <= now),
     /** A clock that was set back makes none be held for longer than it was to be, from now on. */
     clampHeld: (now: number) =>
-      leases.changed(
-        sql.exec('UPDATE leases SET due = ? + held_for WHERE held_since IS NOT NULL AND due > ? + held_for', now, now),
-      ),
+      changeMany('UPDATE leases SET due = ? + held_for WHERE held_since IS NOT NULL AND due > ? + held_for', now, now),
     /** Nobody holds anything by ack ids any more: it is as if it had not been handed out. */
     freeHeld: () =>
-      leases.changed(
-        sql.exec('UPDATE leases SET token = NULL, held_since = NULL, held_for = NULL WHERE held_since IS NOT NULL'),
-      ),
+      changeMany('UPDATE leases SET token = NULL, held_since = NULL, held_for = NULL WHERE held_since IS NOT NULL'),
     /** After a restart: a claim that was open isn't counted, what is unclaimed is sent again soon. */
     restartLeases: (resendAt: number, claimDeadline: number) => {
-      leases.changed(null);
-      sql.exec(
+      changeMany(
         'UPDATE leases SET claims = max(0, claims - 1), due = min(due, ?) WHERE token IS NOT NULL AND held_since IS NULL',
         claimDeadline,
       );
-      sql.exec('UPDATE leases SET sends = 0, due = ? WHERE token IS NULL', resendAt);
+      changeMany('UPDATE leases SET sends = 0, due = ? WHERE token IS NULL', resendAt);
     },
   };
+}
+
+function finite(moment: number): number | null {
+  return Number.isFinite(moment) ? moment : null;
 }

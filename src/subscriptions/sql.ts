@@ -9,10 +9,11 @@ import { recordStatements } from './sql-records.ts';
 /** Every statement on a Subscription's tables (migrations.ts). */
 export function statements(storage: ObjectStorage) {
   const memories = new Memories();
+  const lanes = laneStatements(storage, memories);
   return {
     memories,
-    ...laneStatements(storage, memories),
-    ...leaseStatements(storage, memories),
+    ...lanes,
+    ...leaseStatements(storage, memories, lanes.lane),
     ...exceptionStatements(storage, memories),
     ...holdStatements(storage, memories),
     ...recordStatements(storage, memories),

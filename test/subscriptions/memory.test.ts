@@ -61,7 +61,7 @@ function answers(sql: Statements): unknown {
     pacedReplays: sql.pacedReplays(),
     retrying: sql.retrying(),
     leases: LEASES.map((id) => sql.lease(id)),
-    leasesOf: LANES.map((lane) => sql.leasesOf(lane)),
+    leasesOf: LANES.map((lane) => sql.leasesOf(lane).sort((a, b) => a.id - b.id)),
     inFlight: sql.inFlight(),
     leaseDues: sql.leaseDues(),
     firstDue: sql.firstDue(),
