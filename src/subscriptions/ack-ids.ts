@@ -23,6 +23,40 @@ export function parseAckId(ackId: string): AckId | null {
   return token === undefined ? null : { lane: Number(lane), sequence: Number(sequence), token };
 }
 
+/** A claim that ack ids name: of one lane, under one token. */
+export type Claim = Pick<AckId, 'lane' | 'token'>;
+
+/**
+ * What each of these ids names; null: it is none that was ever given out. Ids of one claim, of which most are sent together,
+ * have the very same object for it.
+ */
+export function readAckIds(ackIds: readonly string[]): ({ claim: Claim; sequence: number } | null)[] {
+  const claims = new Map<string, Claim>();
+  let last: { claim: Claim; head: string; tail: string } | null = null;
+  return ackIds.map((ackId) => {
+    if (last !== null) {
+      const sequence = sequenceBetween(ackId, last.head, last.tail);
+      if (sequence !== null) return { claim: last.claim, sequence };
+    }
+    const id = parseAckId(ackId);
+    if (id === null) return null;
+    const { lane, sequence, token } = id;
+    const name = `${lane} ${token}`;
+    const claim = claims.get(name) ?? { lane, token };
+    claims.set(name, claim);
+    last = { claim, head: `${lane}-`, tail: `-${token}` };
+    return { claim, sequence };
+  });
+}
+
+/** The sequence in an id that begins and ends like another; null: it does not, or that is no sequence. */
+function sequenceBetween(ackId: string, head: string, tail: string): number | null {
+  if (!ackId.startsWith(head) || !ackId.endsWith(tail)) return null;
+  const text = ackId.slice(head.length, -tail.length);
+  const sequence = Number(text);
+  return Number.isSafeInteger(sequence) && sequence > 0 && String(sequence) === text ? sequence : null;
+}
+
 /** In a time that tells nothing of where they differ. */
 export function isSameToken(a: string, b: string | null): boolean {
   if (b === null || a.length !== b.length) return false;

@@ -3,8 +3,9 @@ import {
   ATTEMPT_ROWS_AT_ONCE,
   ATTEMPT_ROWS_MAX,
   ATTEMPTS_PER_ROW_MAX,
+  TRIM_EVERY_ROWS,
+  TRIMMED_AT_ONCE,
   TRIMMED_BY_SWEEP,
-  TRIMMED_WITH_EACH,
 } from './limits.ts';
 import type { AttemptsQuery } from './protocol.ts';
 import type { DeliveryOutcome, RequestDifference, SharedRequest } from './protocol-claims.ts';
@@ -75,8 +76,9 @@ export class Attempts {
       request: request === null ? null : JSON.stringify(request),
     });
     this.#stats.add(id, attempts, at);
+    const counted = this.#stats.countMany({ id, total });
     // At most two go for each that comes: cheap, and it catches up.
-    sql.trimAttempts(this.#kept(total), this.#stats.countMany({ id, total }), TRIMMED_WITH_EACH);
+    if (id % TRIM_EVERY_ROWS === 0) sql.trimAttempts(this.#kept(total), counted, TRIMMED_AT_ONCE);
   }
 
   /** Lets go of what is no longer kept where nothing new comes that would. */

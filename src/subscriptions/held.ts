@@ -1,9 +1,11 @@
-import { type AckId, isSameToken, parseAckId } from './ack-ids.ts';
+import { type Claim, isSameToken } from './ack-ids.ts';
+import { Acked } from './acked.ts';
+import { AskedIds } from './asked-ids.ts';
 import type { Core } from './core.ts';
 import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
 import { columnsOf, contentOf, type Leased } from './lease-content.ts';
-import { ACKED_KEPT, HELD_MAX_MS } from './limits.ts';
+import { HELD_MAX_MS } from './limits.ts';
 import type { AckAnswer, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
 import type { DeliveryOutcome } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
@@ -16,9 +18,6 @@ interface Found {
   entry: Leased;
 }
 
-/** What is answered, by id. */
-type Answers = Map<string, AckAnswer>;
-
 /**
  * What has to be settled by ack ids: each delivery by itself, whatever else was handed out with it. They are held as one
  * lease until a part of it is to be held for longer; then it is two.
@@ -26,9 +25,7 @@ type Answers = Map<string, AckAnswer>;
 export class Held {
   readonly #core: Core;
   readonly #settling: Settling;
-  /** Acknowledged of late, and before. */
-  #acked = new Set<string>();
-  #ackedBefore = new Set<string>();
+  readonly #acked = new Acked();
 
   constructor(core: Core, settling: Settling) {
     this.#core = core;
@@ -37,18 +34,20 @@ export class Held {
 
   /** Acknowledging again what was acknowledged a moment ago changes nothing, and is answered alike. */
   ack({ ackIds }: AckRequest): AckResult {
+    const ids = new AskedIds(ackIds);
     const result = this.#settle(
-      ackIds,
+      ids,
       ({ lane, lease }, sequence, now) => delivered(lane, sequence, lease.held_since ?? now, now),
-      (ackId, id, now) => (this.#wasAcked(ackId) || this.#ackLate(id, now) ? 'ok' : 'stale-ack-id'),
+      (claim, sequence, now) =>
+        this.#acked.has(claim, sequence) || this.#ackLate(claim, sequence, now) ? 'ok' : 'stale-ack-id',
     );
-    if (result.outcome === 'settled') this.#remember(ackIds, result.answers);
+    for (const [claim, sequences] of ids.ok) this.#acked.add(claim, sequences);
     return result;
   }
 
   nack({ ackIds, delayMs, reason, dead }: NackRequest): AckResult {
     return this.#settle(
-      ackIds,
+      new AskedIds(ackIds),
       ({ lane, lease }, sequence, now) => {
         const error = reason ?? (dead === null ? 'The consumer could not do it.' : 'The consumer refused it.');
         if (dead === 'invalid') return { kind: 'invalid', topic: lane.topic, sequence, error };
@@ -60,20 +59,19 @@ export class Held {
   }
 
   extend({ ackIds, byMs }: ExtendRequest): AckResult {
-    return this.#each(ackIds, (ids, now) => {
+    const ids = new AskedIds(ackIds);
+    return this.#inTx((now) => {
       this.#mendTimes(now);
       const until = now + byMs;
       const longer = new Map<LeaseRow, Leased[]>();
       const look = this.#lookUp();
-      const answerTo = (id: AckId): AckAnswer => {
-        const found = look(id);
+      const answers = ids.answers((claim, sequence) => {
+        const found = look(claim, sequence);
         if (found === null) return 'stale-ack-id';
         if (until > (found.lease.held_since ?? now) + HELD_MAX_MS) return 'held-too-long';
         pushTo(longer, found.lease, found.entry);
         return 'ok';
-      };
-      const answers: Answers = new Map();
-      for (const [ackId, id] of ids) answers.set(ackId, answerTo(id));
+      });
       for (const [lease, part] of longer)
         if (until > lease.due) this.#hold(lease, part, { due: until, held_for: byMs });
       return answers;
@@ -125,77 +123,58 @@ export class Held {
 
   /** Settles what is held of these, each as `outcomeOf` says; of others `otherwise` says what is answered. */
   #settle(
-    ackIds: readonly string[],
+    ids: AskedIds,
     outcomeOf: (found: Found, sequence: number, now: number) => DeliveryOutcome,
-    otherwise: (ackId: string, id: AckId, now: number) => AckAnswer,
+    otherwise: (claim: Claim, sequence: number, now: number) => AckAnswer,
   ): AckResult {
-    return this.#each(ackIds, (ids, now) => {
+    return this.#inTx((now) => {
       const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
       const look = this.#lookUp();
-      const answers: Answers = new Map();
-      for (const [ackId, id] of ids) {
-        const found = look(id);
-        if (found !== null) pushTo(outcomes, found.lease, outcomeOf(found, id.sequence, now));
-        answers.set(ackId, found === null ? otherwise(ackId, id, now) : 'ok');
-      }
+      const answers = ids.answers((claim, sequence) => {
+        const found = look(claim, sequence);
+        if (found === null) return otherwise(claim, sequence, now);
+        pushTo(outcomes, found.lease, outcomeOf(found, sequence, now));
+        return 'ok';
+      });
       for (const [lease, own] of outcomes) this.#settling.settleHeld(lease, own);
       return answers;
     });
   }
 
-  /** One transaction over all ids that may be some, each once; answers for each that was asked about. */
-  #each(ackIds: readonly string[], work: (ids: ReadonlyMap<string, AckId>, now: number) => Answers): AckResult {
+  /** What is answered, unless nothing here has ack ids. */
+  #inTx(answers: (now: number) => AckAnswer[]): AckResult {
     const { present } = this.#core;
     if (present === null) return { outcome: 'unknown-subscription' };
     const { delivery } = present.document;
     if (ackDeadlineOf(delivery) === null) return { outcome: 'not-acknowledged', kind: delivery.kind };
-    const ids = new Map<string, AckId>();
-    for (const ackId of ackIds) {
-      const id = parseAckId(ackId);
-      if (id !== null) ids.set(ackId, id);
-    }
-    const answers = this.#core.tx(() => work(ids, this.#core.now()));
-    return { outcome: 'settled', answers: ackIds.map((ackId) => answers.get(ackId) ?? 'invalid-ack-id') };
+    return { outcome: 'settled', answers: this.#core.tx(() => answers(this.#core.now())) };
   }
 
-  /** Finds what an id holds, as long as nothing is settled. Of a token only those leases are read that were held under it. */
-  #lookUp(): (id: AckId) => Found | null {
+  /** Finds what an id holds, as long as nothing is settled. Of a claim only those leases are read that were held under it. */
+  #lookUp(): (claim: Claim, sequence: number) => Found | null {
     const { sql } = this.#core;
-    const known = new Map<string, Map<number, Found>>();
-    const heldBy = (laneId: number, token: string): Map<number, Found> => {
-      const name = `${laneId} ${token}`;
-      const found = known.get(name) ?? new Map<number, Found>();
-      if (known.has(name)) return found;
-      known.set(name, found);
-      const lane = sql.lane(laneId);
-      for (const lease of lane === null ? [] : sql.leasesOf(laneId)) {
-        if (lane === null || lease.held_since === null || !isSameToken(token, lease.token)) continue;
+    const known = new Map<Claim, Map<number, Found>>();
+    const heldBy = (claim: Claim): Map<number, Found> => {
+      const found = known.get(claim) ?? new Map<number, Found>();
+      if (known.has(claim)) return found;
+      known.set(claim, found);
+      const lane = sql.lane(claim.lane);
+      for (const lease of lane === null ? [] : sql.leasesOf(claim.lane)) {
+        if (lane === null || lease.held_since === null || !isSameToken(claim.token, lease.token)) continue;
         for (const entry of contentOf(lease)) found.set(entry.sequence, { lane, lease, entry });
       }
       return found;
     };
-    return ({ lane, sequence, token }) => heldBy(lane, token).get(sequence) ?? null;
+    return (claim, sequence) => heldBy(claim).get(sequence) ?? null;
   }
 
   /** Done after all, and nobody else has it yet: false if somebody does, or it is not owed any more. Only inside `tx`. */
-  #ackLate({ lane: laneId, sequence, token }: AckId, now: number): boolean {
+  #ackLate({ lane: laneId, token }: Claim, sequence: number, now: number): boolean {
     const lane = this.#core.sql.lane(laneId);
     const exception = lane && this.#core.sql.exception(laneId, sequence);
     if (!lane || !exception || exception.lease !== null || !isSameToken(token, exception.token)) return false;
     this.#settling.deliveredLate(lane, exception, delivered(lane, sequence, exception.first_attempt_at ?? now, now));
     return true;
-  }
-
-  /** In memory only: after a restart one that is told again is stale. */
-  #remember(ackIds: readonly string[], answers: readonly AckAnswer[]): void {
-    for (const [index, ackId] of ackIds.entries()) if (answers[index] === 'ok') this.#acked.add(ackId);
-    if (this.#acked.size < ACKED_KEPT) return;
-    this.#ackedBefore = this.#acked;
-    this.#acked = new Set();
-  }
-
-  #wasAcked(ackId: string): boolean {
-    return this.#acked.has(ackId) || this.#ackedBefore.has(ackId);
   }
 }
 

@@ -87,8 +87,9 @@ export const UNCOUNTED_ROWS_MAX = 50;
 export const DELIVERIES_WATCHED_MAX = 200;
 export const WATCH_MAX_MS = 20_000;
 export const LOOK_AGAIN_MS = 50;
-/** Rows of attempts, of the oldest, looked at with each that comes, and in a sweep, for those not kept any more. */
-export const TRIMMED_WITH_EACH = 2;
+/** With so many rows of attempts that came, so many of the oldest are looked at, and in a sweep, for those not kept any more. */
+export const TRIM_EVERY_ROWS = 4;
+export const TRIMMED_AT_ONCE = 8;
 export const TRIMMED_BY_SWEEP = 5_000;
 /** Attempts in a row: their answers and errors are kept, which are as much as 12 KB each, and a row has 2 MB. */
 export const ATTEMPTS_PER_ROW_MAX = 100;

@@ -1,6 +1,6 @@
 import type { ObjectStorage } from '../platform.ts';
 import type { SubscriptionFilter } from './document.ts';
-import type { Memories } from './memory.ts';
+import type { LastAttempts, Memories } from './memory.ts';
 import type { AttemptsRow, LetterRow, NoticeRow, StatsRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
 
@@ -34,6 +34,21 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
     memories.unsentAtMost = Number.POSITIVE_INFINITY;
     return outbox.changed(outcome);
   };
+  /** Between which sequences a topic's letters lie: nearly all that is settled lies behind them. */
+  const letterSpan = outbox.remembered((topic: string) =>
+    sql
+      .exec<{ first: number | null; last: number | null }>(
+        'SELECT (SELECT min(sequence) FROM letters WHERE topic = ?) AS first, (SELECT max(sequence) FROM letters WHERE topic = ?) AS last',
+        topic,
+        topic,
+      )
+      .one(),
+  );
+  const lastAttempts = (): LastAttempts | null =>
+    first(sql.exec<LastAttempts>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray()) ??
+    first(sql.exec<LastAttempts>('SELECT through AS id, total FROM stats').toArray());
+  const statsKept = () =>
+    first(sql.exec<Omit<StatsRow, 'body'>>('SELECT through, total FROM stats').toArray()) ?? { through: 0, total: 0 };
   return {
     // Dead letters
     letter: (topic: string, sequence: number) =>
@@ -71,10 +86,16 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
           to,
         )
         .toArray(),
-    hasLetters: (topic: string, from: number, to: number) =>
-      sql
-        .exec('SELECT 1 AS one FROM letters WHERE topic = ? AND sequence BETWEEN ? AND ? LIMIT 1', topic, from, to)
-        .toArray().length > 0,
+    hasLetters: (topic: string, from: number, to: number) => {
+      const { first, last } = letterSpan(topic);
+      return (
+        from <= (last ?? 0) &&
+        to >= (first ?? 0) &&
+        sql
+          .exec('SELECT 1 AS one FROM letters WHERE topic = ? AND sequence BETWEEN ? AND ? LIMIT 1', topic, from, to)
+          .toArray().length > 0
+      );
+    },
     firstUnsentLetter: outbox.remembered(
       (topic: string) =>
         sql
@@ -112,13 +133,16 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
 
     // Attempts
     /** The last row there was: rows are numbered on where all have gone. */
-    lastAttempts: () =>
-      first(
-        sql.exec<{ id: number; total: number }>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray(),
-      ) ?? first(sql.exec<{ id: number; total: number }>('SELECT through AS id, total FROM stats').toArray()),
+    lastAttempts: (): LastAttempts | null => {
+      memories.lastAttempts ??= { value: lastAttempts() };
+      return memories.lastAttempts.value;
+    },
     oldestAttempts: () =>
       first(sql.exec<{ total: number; at: number }>('SELECT total, at FROM attempts ORDER BY id LIMIT 1').toArray()),
-    addAttempts: (row: AttemptsRow) => sql.exec(...insertion('INSERT', 'attempts', row)),
+    addAttempts: (row: AttemptsRow) => {
+      sql.exec(...insertion('INSERT', 'attempts', row));
+      memories.lastAttempts = { value: { id: row.id, total: row.total } };
+    },
     /** Of the oldest rows, up to `limit`: lets go of those that are no longer kept, up to and with the row `through`. */
     trimAttempts: (kept: { totalAbove: number; since: number }, through: number, limit: number) =>
       sql.exec(
@@ -144,10 +168,15 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
         )
         .toArray(),
 
-    statsKept: () =>
-      first(sql.exec<Omit<StatsRow, 'body'>>('SELECT through, total FROM stats').toArray()) ?? { through: 0, total: 0 },
+    statsKept: (): Omit<StatsRow, 'body'> => {
+      memories.statsKept ??= statsKept();
+      return memories.statsKept;
+    },
     stats: () => first(sql.exec<StatsRow>('SELECT through, total, body FROM stats').toArray()),
-    putStats: (row: StatsRow) => sql.exec(...insertion('INSERT OR REPLACE', 'stats', { id: 0, ...row })),
+    putStats: (row: StatsRow) => {
+      sql.exec(...insertion('INSERT OR REPLACE', 'stats', { id: 0, ...row }));
+      memories.statsKept = { through: row.through, total: row.total };
+    },
 
     // What was decided about ranges of sequences
     /** Null: skipped. */

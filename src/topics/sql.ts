@@ -1,4 +1,5 @@
 import type { ObjectStorage, SqlRow } from '../platform.ts';
+import { Memory } from '../storage/memory.ts';
 import type { KeyEntry } from './key-index.ts';
 import { KEY_SEGMENTS_AT_ONCE, RUN_PAGES_CLEARED, SQL_JSON_CHARS_MAX } from './limits.ts';
 
@@ -79,8 +80,13 @@ export function statements(storage: ObjectStorage) {
     sql.exec<Row>(query, ...bindings).toArray();
   const first = <Row extends SqlRow>(query: string, ...bindings: (string | number | null)[]): Row | null =>
     all<Row>(query, ...bindings)[0] ?? null;
+  /** Each page that a subscription reads asks for its row. */
+  const subscribers = new Memory();
 
   return {
+    /** What is remembered of the tables may be wrong: a transaction was rolled back. */
+    forget: (): void => subscribers.changed(undefined),
+
     // The topic
     meta: (): MetaRow => sql.exec<MetaRow>('SELECT * FROM meta').one(),
     setMeta: (columns: Partial<MetaRow>): void => {
@@ -122,10 +128,9 @@ export function statements(storage: ObjectStorage) {
     /** Segments that begin from `from` to `to`, without their bodies, in ascending or descending order. */
     segments: (from: number, to: number, order: 'asc' | 'desc', limit: number) =>
       all<SegmentRow>(
-        `SELECT ${SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ?`,
+        `SELECT ${SEGMENT} FROM segments WHERE first BETWEEN ? AND ? ORDER BY first ${order === 'asc' ? 'ASC' : 'DESC'} LIMIT ${limit}`,
         from,
         to,
-        limit,
       ),
     /** Whole segments that begin from `from` to `to`, ascending: all of them, so the caller bounds the range. */
     fullSegments: (from: number, to: number) =>
@@ -227,7 +232,9 @@ export function statements(storage: ObjectStorage) {
     },
 
     // Subscribers
-    subscriber: (name: string) => first<SubscriberRow>(`SELECT ${SUBSCRIBER} FROM subscribers WHERE name = ?`, name),
+    subscriber: subscribers.remembered((name: string) =>
+      first<SubscriberRow>(`SELECT ${SUBSCRIBER} FROM subscribers WHERE name = ?`, name),
+    ),
     subscribersAfter: (after: string, limit: number) =>
       all<SubscriberRow>(`SELECT ${SUBSCRIBER} FROM subscribers WHERE name > ? ORDER BY name LIMIT ?`, after, limit),
     parkedAfter: (after: string, limit: number) =>
@@ -243,6 +250,7 @@ export function statements(storage: ObjectStorage) {
       ),
     subscriberCount: (): number => sql.exec<{ count: number }>('SELECT count(*) AS count FROM subscribers').one().count,
     putSubscriber: (row: SubscriberRow): void => {
+      subscribers.changed(null);
       sql.exec(
         `INSERT OR REPLACE INTO subscribers (${SUBSCRIBER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         row.name,
@@ -257,12 +265,14 @@ export function statements(storage: ObjectStorage) {
       );
     },
     setExact: (name: string, exact: number): void => {
+      subscribers.changed(null);
       sql.exec('UPDATE subscribers SET exact = ? WHERE name = ?', exact, name);
     },
     park: (
       name: string,
       park: { ticket: number; next: number; types: string; owed: number | null; low: number },
     ): void => {
+      subscribers.changed(null);
       sql.exec(
         'UPDATE subscribers SET ticket = ?, next = ?, types = ?, owed = ?, low = ? WHERE name = ?',
         park.ticket,
@@ -274,9 +284,11 @@ export function statements(storage: ObjectStorage) {
       );
     },
     clearPark: (name: string): void => {
+      subscribers.changed(null);
       sql.exec('UPDATE subscribers SET ticket = NULL, next = NULL, types = NULL, owed = NULL WHERE name = ?', name);
     },
     setOwed: (entries: [name: string, owed: number | null][]): void => {
+      subscribers.changed(null);
       const [only] = entries;
       if (only !== undefined && entries.length === 1) {
         const [name, owed] = only;
@@ -291,6 +303,7 @@ export function statements(storage: ObjectStorage) {
       }
     },
     deleteSubscriber: (name: string): void => {
+      subscribers.changed(null);
       sql.exec('DELETE FROM subscribers WHERE name = ?', name);
     },
   };

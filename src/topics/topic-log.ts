@@ -411,6 +411,7 @@ export class TopicLog implements TopicLogApi {
   }
 
   #forget(): void {
+    this.#parts.sql.forget();
     this.#parts.state.forget();
     this.#parts.parks.forget();
     this.#parts.scanner.forget();

@@ -73,6 +73,9 @@ function answers(sql: Statements): unknown {
     lowestHeld: LANES.map((lane) => sql.lowestHeld(lane)),
     hasUnsent: sql.hasUnsent(3),
     firstUnsentLetter: TOPICS.map((topic) => sql.firstUnsentLetter(topic)),
+    hasLetters: TOPICS.map((topic) => [1, 2, 3, 4, 5, 6].map((from) => sql.hasLetters(topic, from, from + 1))),
+    lastAttempts: sql.lastAttempts(),
+    statsKept: sql.statsKept(),
   };
 }
 
@@ -140,6 +143,16 @@ function write(sql: Statements, random: SeededRandom): void {
     () => random.chance(0.2) && sql.reopenLetters(random.pick(TOPICS), lane, due),
     () => random.chance(0.2) && sql.reopenAllLetters(due),
     () => random.chance(0.02) && sql.clear(),
+    () => {
+      const { id, total } = sql.lastAttempts() ?? { id: 0, total: 0 };
+      const own = { topic: 'orders', replay: null, first: 1, last: 1, at: due, body: '[]', request: null };
+      sql.addAttempts({ ...own, id: id + 1, total: total + sequence });
+    },
+    () => {
+      const last = sql.lastAttempts();
+      if (last !== null) sql.putStats({ through: last.id, total: last.total, body: '' });
+    },
+    () => sql.trimAttempts({ totalAbove: due, since: 0 }, sql.statsKept().through, sequence),
     () => sql.lane(lane) ?? sql.addLane({ ...LANE, ...replayOf(random), topic: random.pick(TOPICS) }),
   ];
   random.pick(writes)();

@@ -1,0 +1,34 @@
+import type { Claim } from './ack-ids.ts';
+import { ACKED_KEPT } from './limits.ts';
+
+/**
+ * What was acknowledged of late, so that telling it again is answered alike. In memory only: after a restart one that is told
+ * again is stale.
+ */
+export class Acked {
+  /** Sequences by claim: the latest, and those before. */
+  #latest = new Map<string, Set<number>>();
+  #before = new Map<string, Set<number>>();
+  #count = 0;
+
+  add(claim: Claim, sequences: readonly number[]): void {
+    const name = nameOf(claim);
+    const known = this.#latest.get(name);
+    if (known === undefined) this.#latest.set(name, new Set(sequences));
+    else for (const sequence of sequences) known.add(sequence);
+    this.#count += sequences.length;
+    if (this.#count < ACKED_KEPT) return;
+    this.#before = this.#latest;
+    this.#latest = new Map();
+    this.#count = 0;
+  }
+
+  has(claim: Claim, sequence: number): boolean {
+    const name = nameOf(claim);
+    return [this.#latest, this.#before].some((acked) => acked.get(name)?.has(sequence));
+  }
+}
+
+function nameOf({ lane, token }: Claim): string {
+  return `${lane} ${token}`;
+}
