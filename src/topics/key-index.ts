@@ -1,15 +1,19 @@
-import { KEY_CHARS_AT_ONCE, KEY_ROWS_A_PIECE } from './limits.ts';
+import { KEY_CHARS_AT_ONCE, KEYS_A_PIECE } from './limits.ts';
 import type { LogState } from './log-state.ts';
 import type { MetaRow, Statements } from './sql.ts';
 import { WaitingKeys } from './waiting-keys.ts';
 
-/** A key and the sequence of an event that has it. */
-export type KeyEntry = [key: string, sequence: number];
+/** A key and the sequences of events that have it, ascending. */
+export interface Posting {
+  key: string;
+  sequences: number[];
+}
 
-/** Keys on their way into the table. */
+/** What is on its way into the table. */
 interface Round {
-  pieces: KeyEntry[][];
-  /** The last sequence whose key is among them. */
+  pieces: Posting[][];
+  /** The sequences behind `after` up to `through` are among them. */
+  after: number;
   through: number;
 }
 
@@ -17,9 +21,9 @@ interface Round {
 const SAMPLES = 256;
 
 /**
- * The table of which sequences have which key. Keys wait in their segments until there are many of them; then they go into
- * the table by ranges of keys, one range a commit: a table sorted by key changes in as many places as it is given keys, so
- * that each place should be given as many as may be at once.
+ * The table of which sequences have which key: of each key a row for many of them. Keys wait in their segments until there are
+ * tens of thousands; then they go into the table by ranges of keys, one range a commit: a table sorted by key changes in as
+ * many places as it is given keys, so that each place should be given as many as may be at once.
  */
 export class KeyIndex {
   readonly #sql: Statements;
@@ -42,9 +46,9 @@ export class KeyIndex {
       if (lastSequence - keyed_through < this.#waitingMax) return {};
       this.#round = this.#gather(keyed_through, lastSequence);
     }
-    const { pieces, through } = this.#round;
-    // Begun anew after a crash it may come to rows that are there already; those of a deleted topic are to be gone.
-    this.#sql.addKeys(pieces.pop() ?? [], removed_through);
+    const { pieces, after, through } = this.#round;
+    // Of a deleted topic nothing is to come. Begun anew after a crash, a round writes over what it had written.
+    this.#sql.putPostings(laterThan(removed_through, pieces.pop() ?? []), after);
     if (pieces.length > 0) return {};
     this.#round = null;
     const columns = { keyed_through: through };
@@ -65,7 +69,8 @@ export class KeyIndex {
       max,
     );
     return reads.map(({ key, from, to }, index) => {
-      const sequences = from > keyed_through ? [] : this.#sql.keySequences(key, from, Math.min(to, keyed_through), max);
+      const sequences =
+        from > keyed_through ? [] : this.#sql.postedSequences(key, from, Math.min(to, keyed_through), max);
       return [...sequences, ...(waiting[index] ?? [])].slice(0, max);
     });
   }
@@ -78,7 +83,7 @@ export class KeyIndex {
 
   /** The keys that wait, or as many of them as may be in memory. */
   #gather(after: number, lastSequence: number): Round {
-    const entries: KeyEntry[] = [];
+    const postings = new Map<string, Posting>();
     let chars = 0;
     let through = after;
     while (through < lastSequence && chars < KEY_CHARS_AT_ONCE) {
@@ -87,32 +92,43 @@ export class KeyIndex {
         if (chars >= KEY_CHARS_AT_ONCE) break;
         chars += keys.length;
         const own: (string | null)[] = JSON.parse(keys);
-        for (const [index, key] of own.entries()) if (key !== null) entries.push([key, first + index]);
+        for (const [index, key] of own.entries()) {
+          if (key === null) continue;
+          const posting = postings.get(key);
+          if (posting === undefined) postings.set(key, { key, sequences: [first + index] });
+          else posting.sequences.push(first + index);
+        }
         through = first + count - 1;
       }
       // Behind the last of them none has a key.
       if (segments.length === 0) through = lastSequence;
     }
-    return { pieces: piecesOf(entries), through };
+    return { pieces: piecesOf([...postings.values()]), after, through };
   }
 }
 
-/** Cuts entries by ranges of their keys, in about as many pieces as they need; never more than twice as large as meant. */
-export function piecesOf(entries: readonly KeyEntry[]): KeyEntry[][] {
-  const borders = bordersOf(entries, Math.ceil(entries.length / KEY_ROWS_A_PIECE));
-  const ranges: KeyEntry[][] = Array.from({ length: borders.length + 1 }, () => []);
-  for (const entry of entries) ranges[rangeOf(entry[0], borders)]?.push(entry);
+function laterThan(sequence: number, postings: readonly Posting[]): readonly Posting[] {
+  if (sequence === 0) return postings;
+  const later = postings.map(({ key, sequences }) => ({ key, sequences: sequences.filter((own) => own > sequence) }));
+  return later.filter(({ sequences }) => sequences.length > 0);
+}
+
+/** Cuts postings, of each key one, by ranges of keys, in about as many pieces as they need; never more than twice as large as meant. */
+export function piecesOf(postings: readonly Posting[]): Posting[][] {
+  const borders = bordersOf(postings, Math.ceil(postings.length / KEYS_A_PIECE));
+  const ranges: Posting[][] = Array.from({ length: borders.length + 1 }, () => []);
+  for (const posting of postings) ranges[rangeOf(posting.key, borders)]?.push(posting);
   return ranges.flatMap((range) => {
-    const parts = Math.max(1, Math.floor(range.length / KEY_ROWS_A_PIECE));
+    const parts = Math.max(1, Math.floor(range.length / KEYS_A_PIECE));
     const size = Math.ceil(range.length / parts);
     return Array.from({ length: parts }, (_, part) => range.slice(part * size, (part + 1) * size));
   });
 }
 
-/** Keys that cut the entries into so many ranges of about the same size, judged by some of them. */
-function bordersOf(entries: readonly KeyEntry[], ranges: number): string[] {
-  const step = Math.max(1, Math.floor(entries.length / SAMPLES));
-  const samples = entries.filter((_, index) => index % step === 0).map(([key]) => key);
+/** Keys that cut the postings into so many ranges of about the same size, judged by some of them. */
+function bordersOf(postings: readonly Posting[], ranges: number): string[] {
+  const step = Math.max(1, Math.floor(postings.length / SAMPLES));
+  const samples = postings.filter((_, index) => index % step === 0).map(({ key }) => key);
   samples.sort();
   const borders = Array.from({ length: ranges - 1 }, (_, index) =>
     samples.at(Math.floor(((index + 1) * samples.length) / ranges)),

@@ -29,11 +29,14 @@ export const RUNS_MERGED = 8;
 export const EVENTS_A_RUN_WORK = 512;
 /** Pages of a run that is too old cleared away in one piece of work. */
 export const RUN_PAGES_CLEARED = 64;
-/** So many events wait until their keys go into the table of keys. */
+/** So many events wait until their keys go into the postings. */
 export const KEYS_WAITING_MAX = 32_768;
-/** Rows of keys written in one commit, or up to twice as many. */
-export const KEY_ROWS_A_PIECE = 4096;
-/** Characters of keys on their way into the table, as JSON, unless those of a segment are more. */
+/** Keys whose postings are written in one commit, or up to twice as many. */
+export const KEYS_A_PIECE = 4096;
+/** Sequences in one row of postings, and rows read at once. */
+export const POSTING_SEQUENCES_MAX = 256;
+export const POSTINGS_AT_ONCE = 4;
+/** Characters of keys on their way into the postings, as JSON, unless those of a segment are more. */
 export const KEY_CHARS_AT_ONCE = 4 * MIB;
 /** Segments whose keys are read at once: a segment's are no larger than its events. */
 export const KEY_SEGMENTS_AT_ONCE = 50;

@@ -140,4 +140,24 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE meta ADD COLUMN filling_told INTEGER NOT NULL DEFAULT 0;
     `,
   },
+  {
+    name: 'postings',
+    sql: `
+      -- Which events have a key: rows of some of its sequences, ascending, as a JSON array, each row before the next.
+      CREATE TABLE postings (
+        key TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        sequences TEXT NOT NULL,
+        PRIMARY KEY (key, first)
+      ) WITHOUT ROWID;
+      -- What lies behind keyed_through is still in the segments.
+      INSERT INTO postings (key, first, last, sequences)
+        SELECT key, min(sequence), max(sequence), json_group_array(sequence) FROM (
+          SELECT key, sequence, (row_number() OVER (PARTITION BY key ORDER BY sequence) - 1) / 256 AS part
+          FROM keys WHERE sequence <= (SELECT keyed_through FROM meta) ORDER BY key, sequence
+        ) GROUP BY key, part;
+      DROP TABLE keys;
+    `,
+  },
 ];

@@ -85,11 +85,10 @@ async function removeStep({ ports, sql, state, scanner, transaction }: TopicLogP
   }
 
   transaction(() => {
-    sql.deleteKeys(
-      whole.flatMap(({ sequence, json }): [string, number][] => {
-        const key = orderingKey(json);
-        return key === null ? [] : [[key, sequence]];
-      }),
+    const keys = new Set(whole.map(({ json }) => orderingKey(json)));
+    sql.deletePostings(
+      [...keys].filter((key) => key !== null),
+      to,
     );
     sql.deleteSegments(segments.first, segments.last);
   });

@@ -1,7 +1,13 @@
 import type { ObjectStorage, SqlRow } from '../platform.ts';
 import { Memory } from '../storage/memory.ts';
-import type { KeyEntry } from './key-index.ts';
-import { KEY_SEGMENTS_AT_ONCE, RUN_PAGES_CLEARED, SQL_JSON_CHARS_MAX } from './limits.ts';
+import type { Posting } from './key-index.ts';
+import {
+  KEY_SEGMENTS_AT_ONCE,
+  POSTING_SEQUENCES_MAX,
+  POSTINGS_AT_ONCE,
+  RUN_PAGES_CLEARED,
+  SQL_JSON_CHARS_MAX,
+} from './limits.ts';
 
 /**
  * Every statement on a log's tables (migrations.ts). Each reads all its rows at once: a cursor left open in the middle locks
@@ -167,25 +173,49 @@ export function statements(storage: ObjectStorage) {
       sql.exec('DELETE FROM segments WHERE first BETWEEN ? AND ?', from, to);
     },
 
-    // Keys
-    /** The sequences of a key in a range, as far as the table has them, ascending. */
-    keySequences: (key: string, from: number, to: number, limit: number): number[] =>
-      all<{ sequence: number }>(
-        'SELECT sequence FROM keys WHERE key = ? AND sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?',
+    // Postings
+    /** Of a key the sequences in a range, as far as the postings have them, ascending. */
+    postedSequences: (key: string, from: number, to: number, limit: number): number[] => {
+      const found: number[] = [];
+      const start = first<{ first: number }>(
+        'SELECT first FROM postings WHERE key = ? AND first <= ? ORDER BY first DESC LIMIT 1',
         key,
         from,
-        to,
-        limit,
-      ).map((row) => row.sequence),
-    /** Those that aren't there yet, but for sequences up to `removed`. Sorted, so that fewer pages change. */
-    addKeys: (entries: readonly KeyEntry[], removed: number): void => {
-      const insert = `INSERT OR IGNORE INTO keys (key, sequence)
-        SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE value ->> 1 > ? ORDER BY 1, 2`;
-      for (const json of jsonChunks(entries)) sql.exec(insert, json, removed);
+      );
+      for (let next = start?.first ?? from; ; ) {
+        const rows = all<{ first: number; sequences: string }>(
+          `SELECT first, sequences FROM postings WHERE key = ? AND first BETWEEN ? AND ? ORDER BY first LIMIT ${POSTINGS_AT_ONCE}`,
+          key,
+          next,
+          to,
+        );
+        for (const { sequences } of rows) {
+          const own: number[] = JSON.parse(sequences);
+          found.push(...own.filter((sequence) => sequence >= from && sequence <= to));
+        }
+        if (rows.length < POSTINGS_AT_ONCE || found.length >= limit) return found.slice(0, limit);
+        next = (rows.at(-1)?.first ?? to) + 1;
+      }
     },
-    deleteKeys: (entries: readonly KeyEntry[]): void => {
-      for (const json of jsonChunks(entries)) {
-        sql.exec('DELETE FROM keys WHERE (key, sequence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))', json);
+    /** Writes all there is of these keys behind `after`: in the place of whatever is there. Sorted, so that fewer pages change. */
+    putPostings: (postings: readonly Posting[], after: number): void => {
+      for (const json of jsonChunks(postings.map(({ key }) => key))) {
+        sql.exec('DELETE FROM postings WHERE first > ? AND key IN (SELECT value FROM json_each(?))', after, json);
+      }
+      const insert = `INSERT INTO postings (key, first, last, sequences)
+        SELECT value ->> 0, value ->> '$[1][0]', value ->> '$[1][#-1]', value -> 1 FROM json_each(?) ORDER BY 1, 2`;
+      for (const json of jsonChunks(postings.flatMap(({ key, sequences }) => rowsOf(key, sequences))))
+        sql.exec(insert, json);
+    },
+    /** Lets go of what is posted of these keys up to a sequence; rows that reach beyond it stay. */
+    deletePostings: (keys: readonly string[], to: number): void => {
+      for (const json of jsonChunks(keys)) {
+        sql.exec(
+          'DELETE FROM postings WHERE first <= ? AND last <= ? AND key IN (SELECT value FROM json_each(?))',
+          to,
+          to,
+          json,
+        );
       }
     },
 
@@ -310,6 +340,14 @@ export function statements(storage: ObjectStorage) {
 }
 
 export type Statements = ReturnType<typeof statements>;
+
+/** What goes into a row each. */
+function rowsOf(key: string, sequences: readonly number[]): [key: string, sequences: number[]][] {
+  return Array.from({ length: Math.ceil(sequences.length / POSTING_SEQUENCES_MAX) }, (_, row) => [
+    key,
+    sequences.slice(row * POSTING_SEQUENCES_MAX, (row + 1) * POSTING_SEQUENCES_MAX),
+  ]);
+}
 
 /** The values as JSON arrays, in order, each short enough to be one argument. */
 function jsonChunks(values: readonly unknown[]): string[] {

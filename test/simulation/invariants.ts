@@ -32,7 +32,7 @@ export class TableWatch {
   }
 }
 
-/** Each log's table of keys has those of all its events up to where it says, and none that no event has. */
+/** Each log's postings have the keys of all its events up to where it says, each once, and none that no event has. */
 export function checkKeys(world: World, violations: Violation[]): void {
   for (const { name, storage } of world.topics.values()) {
     if (!hasTable(storage, 'segments')) continue;
@@ -40,9 +40,14 @@ export function checkKeys(world: World, violations: Violation[]): void {
       .exec<{ entry: string }>(
         `WITH stored AS (SELECT coalesce(json_extract(line.value, '$.partitionkey'), json_extract(line.value, '$.subject')) AS key, segments.first + line.key AS sequence
            FROM segments, json_each('[' || replace(body, char(10), ',') || ']') AS line),
-         expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= keyed_through)
-         SELECT 'lacks ' || key || ' ' || sequence AS entry FROM (SELECT * FROM expected EXCEPT SELECT * FROM keys)
-         UNION ALL SELECT 'has ' || key || ' ' || sequence FROM (SELECT * FROM keys EXCEPT SELECT * FROM stored)`,
+         expected AS (SELECT key, sequence FROM stored, meta WHERE key IS NOT NULL AND sequence <= keyed_through),
+         posted AS (SELECT postings.key AS key, value AS sequence, first, last, sequences FROM postings, json_each(sequences)),
+         known AS (SELECT key, sequence FROM posted, meta WHERE sequence <= keyed_through)
+         SELECT 'lacks ' || key || ' ' || sequence AS entry FROM (SELECT * FROM expected EXCEPT SELECT * FROM known)
+         UNION ALL SELECT 'has ' || key || ' ' || sequence FROM (SELECT key, sequence FROM posted EXCEPT SELECT * FROM stored)
+         UNION ALL SELECT 'has twice ' || key || ' ' || sequence FROM posted GROUP BY key, sequence HAVING count(*) > 1
+         UNION ALL SELECT 'has out of order ' || key || ' ' || sequences FROM posted
+           GROUP BY key, first HAVING min(sequence) <> first OR max(sequence) <> last`,
       )
       .toArray();
     for (const { entry } of found) violations.push({ rule: 'keys', detail: `the index of ${name} ${entry}` });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { settled } from '../support/fake-clock.ts';
 import { NodeStorage } from '../support/node-storage.ts';
-import { append, event, Harness, read } from './harness.ts';
+import { append, event, Harness, postedIn, read } from './harness.ts';
 
 async function sequences(harness: Harness): Promise<number[]> {
   const page = await harness.log.read(read({ limit: 1000 }));
@@ -150,9 +150,7 @@ describe('appending', () => {
     await harness.log.append(append([event({ key: keyOf(1) })]));
     await harness.log.append(append(events));
     await harness.publish('a');
-    const rows = harness.storage.sql
-      .exec<{ key: string; sequence: number }>('SELECT key, sequence FROM keys ORDER BY sequence')
-      .toArray();
+    const rows = postedIn(harness.storage);
     expect(rows.map(({ sequence }) => sequence)).toEqual(
       Array.from({ length: 1_000 }, (_, index) => index + 1).filter((sequence) => keyOf(sequence) !== null),
     );

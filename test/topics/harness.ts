@@ -274,3 +274,12 @@ export function readOrPark(
 ): ReadOrParkRequest {
   return { v: 1, attachment: 'a1', ticket: 1, types: [], low: fields.next, limit: 50, ...fields };
 }
+
+/** The keys that are in the postings of a log, in the order of their events. */
+export function postedIn({ sql }: NodeStorage): { key: string; sequence: number }[] {
+  return sql
+    .exec<{ key: string; sequence: number }>(
+      'SELECT postings.key AS key, value AS sequence FROM postings, json_each(sequences) ORDER BY sequence',
+    )
+    .toArray();
+}

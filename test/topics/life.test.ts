@@ -144,7 +144,7 @@ describe('deleting', () => {
     expect(harness.overtaken[0]?.request.events.map(({ sequence }) => sequence)).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
     ]);
-    for (const table of ['segments', 'keys', 'runs', 'run_pages']) {
+    for (const table of ['segments', 'postings', 'runs', 'run_pages']) {
       expect(harness.storage.sql.exec(`SELECT * FROM ${table}`).toArray()).toEqual([]);
     }
   });
@@ -291,12 +291,15 @@ describe('the schema', () => {
     await harness.log.append(append([event({ key: 'a' }), event({ key: 'b' }), event(), event({ key: 'a' })]));
     await harness.publish('a');
     expect(
-      harness.storage.sql.exec('SELECT sequence FROM keys WHERE key = ? AND sequence > ?', 'a', 0).toArray(),
-    ).toEqual([{ sequence: 1 }, { sequence: 4 }]);
+      harness.storage.sql
+        .exec('SELECT sequences FROM postings WHERE key = ? AND first BETWEEN ? AND ?', 'a', 1, 9)
+        .toArray(),
+    ).toEqual([{ sequences: '[1,4]' }]);
     const plan = harness.storage.sql.exec<{ detail: string }>(
-      'EXPLAIN QUERY PLAN SELECT sequence FROM keys WHERE key = ? AND sequence > ?',
+      'EXPLAIN QUERY PLAN SELECT sequences FROM postings WHERE key = ? AND first BETWEEN ? AND ? ORDER BY first',
       'a',
-      0,
+      1,
+      9,
     );
     expect(plan.one().detail).toContain('USING PRIMARY KEY');
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { KEY_EXAMINED_MAX, PAGE_BYTES_MAX } from '../../src/topics/limits.ts';
+import { KEY_EXAMINED_MAX, PAGE_BYTES_MAX, POSTINGS_AT_ONCE } from '../../src/topics/limits.ts';
 import type { KeyRead } from '../../src/topics/protocol.ts';
 import { statements } from '../../src/topics/sql.ts';
 import { WaitingKeys } from '../../src/topics/waiting-keys.ts';
@@ -51,6 +51,37 @@ describe('reading by key', () => {
       { sequences: [40, 43, 46, 49, 52, 55, 58], examined: 60 },
       { sequences: [], examined: 1_000_000 },
     ]);
+  });
+
+  test('finds its place among the rows of one key, wherever it begins', async () => {
+    const harness = new Harness();
+    harness.keysWaitingMax = 900;
+    harness.restart();
+    const keyOf = (sequence: number) => (sequence % 5 === 0 ? 'other' : 'hot');
+    for (let first = 1; first <= 4_000; first += 100) {
+      const keys = Array.from({ length: 100 }, (_, index) => keyOf(first + index));
+      await harness.log.append(append(keys.map((key) => event({ key }))));
+    }
+    const rows = harness.storage.sql.exec("SELECT 1 AS one FROM postings WHERE key = 'hot'").toArray();
+    expect(rows.length).toBeGreaterThan(2 * POSTINGS_AT_ONCE);
+    const hot = Array.from({ length: 4_000 }, (_, index) => index + 1).filter((sequence) => keyOf(sequence) === 'hot');
+    const posted = hot.filter((sequence) => sequence <= 2_700);
+    const sql = statements(harness.storage);
+    for (const from of [1, 2, 255, 256, 257, 320, 321, 900, 901, 2_699, 2_700, 3_999, 4_000]) {
+      for (const [to, limit] of [
+        [4_000, 5_000],
+        [2_000, 5_000],
+        [4_000, 1],
+        [4_000, 300],
+        [from, 10],
+      ] as const) {
+        const inside = (sequence: number) => sequence >= from && sequence <= to;
+        const found = sql.postedSequences('hot', from, Math.min(to, 2_700), limit);
+        expect(found, `${from} to ${to}`).toEqual(posted.filter(inside).slice(0, limit));
+        const [page] = await read(harness, [{ key: 'hot', from, to }], Math.min(limit, 50));
+        expect(page?.sequences).toEqual(hot.filter(inside).slice(0, Math.min(limit, 50)));
+      }
+    }
   });
 
   test('reads several keys at once, each by its own range', async () => {
