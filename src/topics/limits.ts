@@ -19,6 +19,9 @@ export const TOPIC_FULL_BYTES = 9_000_000_000;
 /** From this size on it says so on the hub's own topic, and again once it was smaller than the second. */
 export const TOPIC_FILLING_BYTES = 8_000_000_000;
 export const TOPIC_FILLING_AGAIN_BYTES = 7_000_000_000;
+/** How large it is on disk is asked again after so many bytes of events, and each time within so many of where it matters. */
+export const SIZE_ASKED_EVERY_BYTES = MIB;
+export const SIZE_NEAR_BYTES = 256 * MIB;
 /** The window of a topic made by publishing to it. */
 export const DEDUPLICATION_WINDOW_DEFAULT_MS = 24 * 60 * 60 * SECOND_MS;
 /** So many of the youngest events are looked up in memory; then their identities become a run. */

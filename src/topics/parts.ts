@@ -1,4 +1,5 @@
 import type { AlarmClock } from './alarm-clock.ts';
+import type { DiskSize } from './disk-size.ts';
 import type { Identities } from './identities.ts';
 import type { KeyIndex } from './key-index.ts';
 import type { LogState } from './log-state.ts';
@@ -12,6 +13,7 @@ export interface TopicLogParts {
   ports: TopicLogPorts;
   sql: Statements;
   state: LogState;
+  size: DiskSize;
   parks: Parks;
   identities: Identities;
   keys: KeyIndex;

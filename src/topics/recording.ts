@@ -28,11 +28,11 @@ export interface Commit {
  * @throws if nothing was committed
  */
 export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
-  const { ports, sql, state, identities, parks, transaction } = parts;
+  const { ports, sql, state, size, identities, parks, transaction } = parts;
   const head = state.head();
   const recordedAt = Math.max(head.recordedAt, ports.clock.now());
   const committed = transaction(() => {
-    const bytes = ports.storage.sql.databaseSize;
+    const bytes = size.at(head.bytes);
     const plan = decideAppends(requests, {
       exists: state.exists,
       lastSequence: head.lastSequence,

@@ -4,6 +4,7 @@ import { AlarmClock } from './alarm-clock.ts';
 import { announce, isUnannounced } from './announcing.ts';
 import { assertAppendable } from './append.ts';
 import { Chore } from './chore.ts';
+import { DiskSize } from './disk-size.ts';
 import { Feeds } from './feeds.ts';
 import { GroupCommit } from './group-commit.ts';
 import { Identities } from './identities.ts';
@@ -86,6 +87,7 @@ export class TopicLog implements TopicLogApi {
       ports,
       sql,
       state,
+      size: new DiskSize(ports),
       parks: new Parks(sql),
       identities: new Identities(sql, state, ports.youngEventsMax ?? YOUNG_EVENTS_MAX),
       keys: new KeyIndex(sql, state, ports.keysWaitingMax ?? KEYS_WAITING_MAX),
