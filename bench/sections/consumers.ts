@@ -61,7 +61,7 @@ async function backlog(bench: Bench, { name, delivery }: Way, { what, path, stor
   await hub.subscribeWith(subscription, topic, delivery, IN_FLIGHT);
   const order: ConsumerOrder = { event: handed(subscription, topic), count, size: SIZE };
   const pair = await alternate(
-    quick ? 2 : 4,
+    quick ? 2 : 8,
     async () => {
       await hub.pause(subscription);
       await hub.load(topic, count);

@@ -38,7 +38,7 @@ export const pull: Section = {
 async function backlog({ hub, quick, row }: Bench, ours: Connection[], theirs: Connection[]): Promise<void> {
   const count = quick ? 2_000 : 10_000;
   const pair = await alternate(
-    quick ? 2 : 4,
+    quick ? 2 : 12,
     async () => {
       await hub.load(TOPIC, count);
       return rateOf(count, ours, pullAndAck);
