@@ -150,10 +150,10 @@ async function transformed(
 
 /** The events are JSON as it is stored: nobody has to parse and write them for this. */
 function pullResponse(deliveries: readonly PulledDelivery[], ackDeadlineMs: number): Response {
-  const items = deliveries.map(({ ackId, attempt, replay, redriven, json }) => {
-    const rest = JSON.stringify({ ackId, attempt, replay, redriven });
-    return `${rest.slice(0, -1)},"event":${json}}`;
-  });
+  const items = deliveries.map(
+    ({ ackId, attempt, replay, redriven, json }) =>
+      `{"ackId":"${ackId}","attempt":${attempt},"replay":${JSON.stringify(replay)},"redriven":${redriven},"event":${json}}`,
+  );
   const body = `{"deliveries":[${items.join(',')}],"ackDeadline":${JSON.stringify(formatDuration(ackDeadlineMs))}}`;
   return new Response(body, { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } });
 }

@@ -5,7 +5,7 @@ import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { ackDeadlineOf, eventsPerRequest, isBatch } from './delivery-kinds.ts';
-import { columnsOf, contentOf, type Leased, sequencesOf } from './lease-content.ts';
+import { bySequence, columnsOf, type Leased, sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import {
   BATCH_BYTES_MAX,
@@ -107,11 +107,11 @@ export class Claiming {
     const lease = this.#claimable(id);
     const most = lease && this.#core.isPulled ? wanted() : null;
     if (!lease || most === null) return [];
-    const content = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
+    const content = bySequence(lease);
     if (loaded.events.length > 0 && asked(loaded.events, content, most).length === 0) return [id];
     const token = this.#core.token(TOKEN_BYTES);
     const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, most));
-    give(claimed.filter(hasAckId));
+    give(claimed.flatMap(pulledOf));
     this.#leases.cache.delete(id);
     for (const left of send) this.#keepLoaded(left, loaded);
     return send;
@@ -140,7 +140,7 @@ export class Claiming {
     most: Wanted | null,
   ): { claimed: ClaimedEvent[]; slotLifeMs: number; send: number[] } {
     const { sql } = this.#core;
-    const wanted = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
+    const wanted = bySequence(lease);
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
       this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
@@ -190,9 +190,8 @@ export class Claiming {
     });
     const claimed = events.map((event, index) => {
       const key = content.get(event)?.key ?? null;
-      const plain = this.#claimedEvent(lane, lease, event, key, given && this.#slotOf(given, index));
-      if (ackDeadlineMs === null) return plain;
-      return { ...plain, ackId: ackIdOf({ lane: lane.id, sequence: event.sequence, token }) };
+      const notBefore = given && this.#slotOf(given, index);
+      return this.#claimedEvent(lane, lease, event, key, notBefore, ackDeadlineMs === null ? null : token);
     });
     return { claimed, slotLifeMs: given?.lifeMs ?? 0, send };
   }
@@ -265,15 +264,17 @@ export class Claiming {
     );
   }
 
+  /** @param token by which it is held; null: whoever claimed it settles */
   #claimedEvent(
     lane: LaneRow,
     lease: LeaseRow,
     event: LogEvent,
     key: string | null,
     notBefore: number | null,
+    token: string | null,
   ): ClaimedEvent {
     const exception = lease.retry ? this.#core.sql.exception(lane.id, event.sequence) : null;
-    return {
+    const claimed: ClaimedEvent = {
       topic: lane.topic,
       sequence: event.sequence,
       json: event.json,
@@ -283,6 +284,8 @@ export class Claiming {
       key,
       notBefore,
     };
+    if (token !== null) claimed.ackId = ackIdOf({ lane: lane.id, sequence: event.sequence, token });
+    return claimed;
   }
 
   /**
@@ -368,8 +371,8 @@ export class Claiming {
   }
 }
 
-function hasAckId(event: ClaimedEvent): event is PulledDelivery {
-  return event.ackId !== undefined;
+function pulledOf({ topic, sequence, json, attempt, replay, redriven, ackId }: ClaimedEvent): PulledDelivery[] {
+  return ackId === undefined ? [] : [{ topic, sequence, json, attempt, replay, redriven, ackId }];
 }
 
 /** The first of each key that the lease holds, as far as they are wanted. */

@@ -4,18 +4,18 @@ import { AskedIds } from './asked-ids.ts';
 import type { Core } from './core.ts';
 import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
-import { columnsOf, contentOf, type Leased } from './lease-content.ts';
+import { bySequence, columnsOf, contentOf, type Leased } from './lease-content.ts';
 import { HELD_MAX_MS } from './limits.ts';
 import type { AckAnswer, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
 import type { DeliveryOutcome } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Settling } from './settling.ts';
 
-/** A delivery that is held by an id. */
-interface Found {
+/** What is held under one token. */
+interface HeldLease {
   lane: LaneRow;
   lease: LeaseRow;
-  entry: Leased;
+  entries: ReadonlyMap<number, Leased>;
 }
 
 /**
@@ -67,9 +67,10 @@ export class Held {
       const look = this.#lookUp();
       const answers = ids.answers((claim, sequence) => {
         const found = look(claim, sequence);
-        if (found === null) return 'stale-ack-id';
+        const entry = found?.entries.get(sequence);
+        if (found === null || entry === undefined) return 'stale-ack-id';
         if (until > (found.lease.held_since ?? now) + HELD_MAX_MS) return 'held-too-long';
-        pushTo(longer, found.lease, found.entry);
+        pushTo(longer, found.lease, entry);
         return 'ok';
       });
       for (const [lease, part] of longer)
@@ -124,7 +125,7 @@ export class Held {
   /** Settles what is held of these, each as `outcomeOf` says; of others `otherwise` says what is answered. */
   #settle(
     ids: AskedIds,
-    outcomeOf: (found: Found, sequence: number, now: number) => DeliveryOutcome,
+    outcomeOf: (found: HeldLease, sequence: number, now: number) => DeliveryOutcome,
     otherwise: (claim: Claim, sequence: number, now: number) => AckAnswer,
   ): AckResult {
     return this.#inTx((now) => {
@@ -150,22 +151,24 @@ export class Held {
     return { outcome: 'settled', answers: this.#core.tx(() => answers(this.#core.now())) };
   }
 
-  /** Finds what an id holds, as long as nothing is settled. Of a claim only those leases are read that were held under it. */
-  #lookUp(): (claim: Claim, sequence: number) => Found | null {
-    const { sql } = this.#core;
-    const known = new Map<Claim, Map<number, Found>>();
-    const heldBy = (claim: Claim): Map<number, Found> => {
-      const found = known.get(claim) ?? new Map<number, Found>();
-      if (known.has(claim)) return found;
-      known.set(claim, found);
-      const lane = sql.lane(claim.lane);
-      for (const lease of lane === null ? [] : sql.leasesOf(claim.lane)) {
-        if (lane === null || lease.held_since === null || !isSameToken(claim.token, lease.token)) continue;
-        for (const entry of contentOf(lease)) found.set(entry.sequence, { lane, lease, entry });
-      }
-      return found;
+  /** Finds what holds a delivery, as long as nothing is settled. Of a claim only those leases are read that were held under it. */
+  #lookUp(): (claim: Claim, sequence: number) => HeldLease | null {
+    const known = new Map<Claim, HeldLease[]>();
+    return (claim, sequence) => {
+      const leases = known.get(claim) ?? this.#heldBy(claim);
+      known.set(claim, leases);
+      return leases.find(({ entries }) => entries.has(sequence)) ?? null;
     };
-    return (claim, sequence) => heldBy(claim).get(sequence) ?? null;
+  }
+
+  #heldBy({ lane: laneId, token }: Claim): HeldLease[] {
+    const { sql } = this.#core;
+    const lane = sql.lane(laneId);
+    const leases = lane === null ? [] : sql.leasesOf(laneId);
+    return leases.flatMap((lease) => {
+      if (lane === null || lease.held_since === null || !isSameToken(token, lease.token)) return [];
+      return [{ lane, lease, entries: bySequence(lease) }];
+    });
   }
 
   /** Done after all, and nobody else has it yet: false if somebody does, or it is not owed any more. Only inside `tx`. */

@@ -25,6 +25,13 @@ export function contentOf(lease: LeaseRow): Leased[] {
   return sequencesOf(lease).map((sequence, index) => ({ sequence, key: keys[index] ?? null }));
 }
 
+/** {@link contentOf} by sequence; each caller's own. */
+export function bySequence(lease: LeaseRow): Map<number, Leased> {
+  const entries = new Map<number, Leased>();
+  for (const entry of contentOf(lease)) entries.set(entry.sequence, entry);
+  return entries;
+}
+
 /** The columns of a lease that holds these. */
 export function columnsOf(content: readonly Leased[]): Pick<LeaseRow, 'sequences' | 'keys' | 'count'> {
   const ascending = [...content].sort((a, b) => a.sequence - b.sequence);

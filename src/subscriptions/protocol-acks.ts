@@ -35,8 +35,10 @@ export type PullResult =
   /** It is of another kind. */
   | { outcome: 'not-pulled'; kind: DeliveryKind };
 
-/** Who pulled it settles it by its id. */
-export type PulledDelivery = ClaimedEvent & { ackId: string };
+/** What who pulls is told of an event; he settles it by its id. */
+export type PulledDelivery = Pick<ClaimedEvent, 'topic' | 'sequence' | 'json' | 'attempt' | 'replay' | 'redriven'> & {
+  ackId: string;
+};
 
 export interface AckRequest {
   v: 1;

@@ -1,7 +1,7 @@
 import type { Attempt, Attempted, Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
-import { columnsOf, contentOf, type Leased } from './lease-content.ts';
+import { bySequence, columnsOf, type Leased } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
@@ -125,13 +125,14 @@ export class Settling {
   /** Records outcomes. A lease of which something remains is the caller's to write. */
   #apply(lane: LaneRow, lease: LeaseRow, told: Pick<SettleRequest, 'outcomes' | 'request'>): Applied {
     const { sql } = this.#core;
-    const open = new Map(contentOf(lease).map((entry) => [entry.sequence, entry]));
-    const settled = told.outcomes.flatMap((outcome) => {
+    const open = bySequence(lease);
+    const settled: { outcome: DeliveryOutcome; entry: Leased }[] = [];
+    for (const outcome of told.outcomes) {
       const entry = outcome.topic === lane.topic ? open.get(outcome.sequence) : undefined;
-      if (entry === undefined) return [];
+      if (entry === undefined) continue;
       open.delete(outcome.sequence);
-      return [{ outcome, entry }];
-    });
+      settled.push({ outcome, entry });
+    }
     const change: LaneChange = {};
     const sequences = settled.map(({ entry }) => entry.sequence);
     const lettered = sequences.length > 0 && sql.hasLetters(lane.topic, Math.min(...sequences), Math.max(...sequences));

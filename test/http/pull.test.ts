@@ -20,8 +20,6 @@ function delivery(sequence: number, data: unknown = { amount: sequence }): Pulle
     attempt: 1,
     replay: null,
     redriven: false,
-    key: null,
-    notBefore: null,
   };
 }
 
