@@ -49,12 +49,22 @@ export function readAckIds(ackIds: readonly string[]): ({ claim: Claim; sequence
   });
 }
 
-/** The sequence in an id that begins and ends like another; null: it does not, or that is no sequence. */
+const ZERO = 48;
+/** Any number with so many digits is one that is exact. */
+const DIGITS_MAX = 15;
+
+/** The sequence in an id that begins and ends like another; null: it does not, or is to be looked at as a whole. */
 function sequenceBetween(ackId: string, head: string, tail: string): number | null {
-  if (!ackId.startsWith(head) || !ackId.endsWith(tail)) return null;
-  const text = ackId.slice(head.length, -tail.length);
-  const sequence = Number(text);
-  return Number.isSafeInteger(sequence) && sequence > 0 && String(sequence) === text ? sequence : null;
+  const end = ackId.length - tail.length;
+  const digits = end - head.length;
+  if (digits < 1 || digits > DIGITS_MAX || !ackId.startsWith(head) || !ackId.endsWith(tail)) return null;
+  let sequence = 0;
+  for (let at = head.length; at < end; at++) {
+    const digit = ackId.charCodeAt(at) - ZERO;
+    if (digit < 0 || digit > 9 || (digit === 0 && sequence === 0)) return null;
+    sequence = sequence * 10 + digit;
+  }
+  return sequence;
 }
 
 /** In a time that tells nothing of where they differ. */

@@ -201,7 +201,7 @@ export class Core {
     try {
       const outcome = this.ports.storage.transactionSync(() => {
         const result = transition();
-        this.alarm.arm(this.#nextDue);
+        this.arm();
         return result;
       });
       this.onCommitted();
@@ -214,6 +214,11 @@ export class Core {
       this.alarm.forget();
       throw error;
     }
+  }
+
+  /** Arms the alarm where no row has changed, but what is due to whom. @throws only if storage fails */
+  arm(): void {
+    this.alarm.arm(this.#nextDue);
   }
 
   /** It exists, and nobody has paused or disabled it. */

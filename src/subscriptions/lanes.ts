@@ -301,7 +301,7 @@ export class Lanes {
       // Overtaken the answer that says "parked" (or stale): whoever is reading won't sleep over it.
       const reading = this.#reading.get(lane.id);
       if (reading) reading.knownLast = Math.max(reading.knownLast, request.lastSequence);
-      this.#core.tx(() => undefined);
+      this.#core.arm();
       this.pump();
       return { state: 'reading' };
     }

@@ -139,7 +139,7 @@ export class Pulling {
     if (left.length > 0) this.#offer(left);
     this.#lanes.pump();
     // While somebody waits, what is due is due to somebody.
-    this.#core.tx(() => undefined);
+    this.#core.arm();
   }
 
   /** From here on it gets nothing more. */

@@ -172,7 +172,7 @@ export class Subscription implements SubscriptionApi {
         background: ports.background,
         ended: () => {
           // Arms for what is still owed; a chore may have given others, and the lanes, something to do.
-          core.tx(() => undefined);
+          core.arm();
           this.#go();
         },
         failed: (chore, delayMs, error) =>
