@@ -12,6 +12,7 @@ import {
   PULL_EVENTS_MAX,
   PULL_WAIT_MAX_MS,
 } from '../subscriptions/limits.ts';
+import { asArray, packed, unpacked } from '../subscriptions/packed-deliveries.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import type { AckAnswer, AckResult, PulledDelivery, PullResult } from '../subscriptions/protocol-acks.ts';
 import type { Context } from './context.ts';
@@ -130,31 +131,27 @@ function wrongKind(name: string, kind: DeliveryKind, problem: string): Problem {
   return new Problem('wrong-delivery-kind', `The subscription "${name}" is of the kind ${kind}: it ${problem}.`);
 }
 
-/** The deliveries as they are given out. What a transform fails on is none: it becomes a dead letter. */
+/** The deliveries as they are given out, packed. What a transform fails on is none: it becomes a dead letter. */
 async function transformed(
   { deliveries, target }: Extract<PullResult, { outcome: 'pulled' }>,
   subscription: Pick<SubscriptionApi, 'nack'>,
-): Promise<PulledDelivery[]> {
+): Promise<string> {
   if (target.transform === null) return deliveries;
   const good: PulledDelivery[] = [];
   const bad = new Map<string, string[]>();
-  for (const delivery of deliveries) {
+  for (const delivery of unpacked(deliveries)) {
     const result = await transformedEvent(target.transform, delivery);
     if (result.ok) good.push(result.event);
     else bad.set(result.error, [...(bad.get(result.error) ?? []), delivery.ackId]);
   }
   for (const [reason, ids] of bad)
     await subscription.nack({ v: 1, ackIds: ids, delayMs: null, reason, dead: 'invalid' });
-  return good;
+  return packed(good);
 }
 
 /** The events are JSON as it is stored: nobody has to parse and write them for this. */
-function pullResponse(deliveries: readonly PulledDelivery[], ackDeadlineMs: number): Response {
-  const items = deliveries.map(
-    ({ ackId, attempt, replay, redriven, json }) =>
-      `{"ackId":"${ackId}","attempt":${attempt},"replay":${JSON.stringify(replay)},"redriven":${redriven},"event":${json}}`,
-  );
-  const body = `{"deliveries":[${items.join(',')}],"ackDeadline":${JSON.stringify(formatDuration(ackDeadlineMs))}}`;
+function pullResponse(deliveries: string, ackDeadlineMs: number): Response {
+  const body = `{"deliveries":${asArray(deliveries)},"ackDeadline":${JSON.stringify(formatDuration(ackDeadlineMs))}}`;
   return new Response(body, { headers: { 'content-type': 'application/json', 'cache-control': 'no-store' } });
 }
 

@@ -371,8 +371,8 @@ export class Claiming {
   }
 }
 
-function pulledOf({ topic, sequence, json, attempt, replay, redriven, ackId }: ClaimedEvent): PulledDelivery[] {
-  return ackId === undefined ? [] : [{ topic, sequence, json, attempt, replay, redriven, ackId }];
+function pulledOf({ sequence, json, attempt, replay, redriven, ackId }: ClaimedEvent): PulledDelivery[] {
+  return ackId === undefined ? [] : [{ sequence, json, attempt, replay, redriven, ackId }];
 }
 
 /** The first of each key that the lease holds, as far as they are wanted. */

@@ -27,8 +27,8 @@ export interface PullRequest {
 }
 
 export type PullResult =
-  /** `target` is how they are to be given out. What its transform fails on is to be told with `nack`. */
-  | { outcome: 'pulled'; deliveries: PulledDelivery[]; ackDeadlineMs: number; target: PullTarget }
+  /** Packed (packed-deliveries.ts). `target` is how they are to be given out; what its transform fails on is to be told with `nack`. */
+  | { outcome: 'pulled'; deliveries: string; ackDeadlineMs: number; target: PullTarget }
   | { outcome: 'unknown-subscription' }
   /** It has these topics, or has been given them meanwhile, of which not all may be read. */
   | { outcome: 'unreadable'; topics: string[] }
@@ -36,7 +36,7 @@ export type PullResult =
   | { outcome: 'not-pulled'; kind: DeliveryKind };
 
 /** What who pulls is told of an event; he settles it by its id. */
-export type PulledDelivery = Pick<ClaimedEvent, 'topic' | 'sequence' | 'json' | 'attempt' | 'replay' | 'redriven'> & {
+export type PulledDelivery = Pick<ClaimedEvent, 'sequence' | 'json' | 'attempt' | 'replay' | 'redriven'> & {
   ackId: string;
 };
 

@@ -15,6 +15,7 @@ import {
   PULLERS_MAX,
   VIEW_CONCURRENCY,
 } from './limits.ts';
+import { packed } from './packed-deliveries.ts';
 import { inParallel } from './parallel.ts';
 import type { PulledDelivery, PullRequest, PullResult } from './protocol-acks.ts';
 import type { LaneRow } from './rows.ts';
@@ -97,7 +98,7 @@ export class Pulling {
     }
     const topics = this.#core.present?.document.topics ?? [];
     if (puller.deliveries.length === 0 && !this.#mayHave(mayRead)) return { outcome: 'unreadable', topics };
-    return { outcome: 'pulled', deliveries: puller.deliveries, ...puller.terms };
+    return { outcome: 'pulled', deliveries: packed(puller.deliveries), ...puller.terms };
   }
 
   async #wait(puller: Puller, waitMs: number): Promise<void> {

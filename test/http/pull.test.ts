@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serve } from '../../src/http/app.ts';
+import { ackIdOf } from '../../src/subscriptions/ack-ids.ts';
 import type { PullDelivery } from '../../src/subscriptions/document.ts';
+import { packed } from '../../src/subscriptions/packed-deliveries.ts';
 import type { PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
 import { FakeHub } from './fake-hub.ts';
 
@@ -9,12 +11,13 @@ const ACK_ID = '1-1-0123456789abcdef0123456789abcdef';
 
 let hub: FakeHub;
 
+const idOf = (sequence: number) => ackIdOf({ lane: 1, sequence, token: 'a'.repeat(32) });
+
 function delivery(sequence: number, data: unknown = { amount: sequence }): PulledDelivery {
   const event = { specversion: '1.0', id: `e${sequence}`, source: '/test', type: 'order.created', data };
   const json = JSON.stringify(event);
   return {
-    ackId: `id-${sequence}`,
-    topic: 'orders',
+    ackId: idOf(sequence),
     sequence,
     json,
     attempt: 1,
@@ -28,7 +31,7 @@ beforeEach(() => {
   const billing = hub.subscription('billing');
   billing.pull.mockResolvedValue({
     outcome: 'pulled',
-    deliveries: [delivery(1), delivery(2)],
+    deliveries: packed([delivery(1), delivery(2)]),
     ackDeadlineMs: 30_000,
     target: { kind: 'pull', transform: null },
   });
@@ -50,7 +53,7 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
       status: 200,
       body: {
         deliveries: [1, 2].map((sequence) => ({
-          ackId: `id-${sequence}`,
+          ackId: idOf(sequence),
           attempt: 1,
           replay: null,
           redriven: false,
@@ -111,7 +114,7 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
     billing.pull.mockImplementation(async ({ puller }) => {
       asked.resolve(puller);
       await answered.promise;
-      return { outcome: 'pulled', deliveries: [], ackDeadlineMs: 1, target: { kind: 'pull', transform: null } };
+      return { outcome: 'pulled', deliveries: '', ackDeadlineMs: 1, target: { kind: 'pull', transform: null } };
     });
     billing.hangUp.mockResolvedValue();
     const caller = new AbortController();
@@ -134,7 +137,7 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
     const data = 'data.amount > 2 ? $error("too much") : { "doubled": data.amount * 2 }';
     billing.pull.mockResolvedValue({
       outcome: 'pulled',
-      deliveries: [1, 2, 3, 4].map((sequence) => delivery(sequence)),
+      deliveries: packed([1, 2, 3, 4].map((sequence) => delivery(sequence))),
       ackDeadlineMs: 30_000,
       target: { kind: 'pull', transform: { data, headers: null, path: null } },
     });
@@ -143,7 +146,7 @@ describe('POST /v1/subscriptions/{name}/pull', () => {
     expect(body.deliveries).toHaveLength(2);
     expect(billing.nack).toHaveBeenCalledExactlyOnceWith({
       v: 1,
-      ackIds: ['id-3', 'id-4'],
+      ackIds: [idOf(3), idOf(4)],
       delayMs: null,
       reason: expect.stringContaining('too much'),
       dead: 'invalid',

@@ -1,4 +1,5 @@
 import { messageId } from '../../src/events/ids.ts';
+import { unpacked } from '../../src/subscriptions/packed-deliveries.ts';
 import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
 import type { Delivery } from '../history/operations.ts';
 import type { Party } from './object-host.ts';
@@ -65,9 +66,9 @@ export class Pullers {
       if (waitMs > 0 && !this.isHealthy && this.#random.chance(0.1)) void this.#hangUp(party, name, puller);
       const result = await this.#world.subscription(party, name).pull({ v: 1, puller, max, waitMs, mayRead: null });
       if (result.outcome !== 'pulled') return null;
-      if (result.deliveries.length > max)
-        throw new TypeError(`${result.deliveries.length} were pulled instead of ${max}.`);
-      return result.deliveries;
+      const deliveries = unpacked(result.deliveries);
+      if (deliveries.length > max) throw new TypeError(`${deliveries.length} were pulled instead of ${max}.`);
+      return deliveries;
     } catch (error) {
       if (error instanceof TypeError) throw error;
       return null;
@@ -85,7 +86,8 @@ export class Pullers {
 
   async #handle(party: Party, name: string, delivery: PulledDelivery): Promise<void> {
     const { scheduler, receivers } = this.#world;
-    const { ackId, topic, sequence, json, replay, redriven } = delivery;
+    const { ackId, sequence, json, replay, redriven } = delivery;
+    const { topic }: { topic: string } = JSON.parse(json);
     const seen = seenEvent(json);
     const entry: Delivery = {
       kind: 'delivery',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { unpacked } from '../../src/subscriptions/packed-deliveries.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
 import { Hub } from './harness.ts';
 
@@ -39,7 +40,7 @@ describe('what a subscription counts for whoever watches', () => {
       await hub.publish('orders', count);
       const asked = { v: 1, puller: 'p', max: 1_000, waitMs: 0, mayRead: null } as const;
       const result = await hub.awaiting(billing.pull(asked));
-      return result.outcome === 'pulled' ? result.deliveries.map(({ ackId }) => ackId) : [];
+      return result.outcome === 'pulled' ? unpacked(result.deliveries).map(({ ackId }) => ackId) : [];
     };
     // So many that their counts are written.
     await billing.ack({ v: 1, ackIds: await pulled(300) });

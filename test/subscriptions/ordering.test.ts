@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LINGER_MS } from '../../src/subscriptions/limits.ts';
+import { unpacked } from '../../src/subscriptions/packed-deliveries.ts';
 import type { DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
@@ -573,7 +574,7 @@ describe('P2: what was one batch', () => {
     const pull = async () => {
       const pulling = billing.pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 0, mayRead: null });
       const result = await hub.awaiting(pulling);
-      return result.outcome === 'pulled' ? result.deliveries : [];
+      return result.outcome === 'pulled' ? unpacked(result.deliveries) : [];
     };
     await hub.advance(1_000);
     const [first, ...others] = await pull();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PullDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
-import type { AckResult, NackRequest, PulledDelivery } from '../../src/subscriptions/protocol-acks.ts';
+import { unpacked } from '../../src/subscriptions/packed-deliveries.ts';
+import type { AckResult, NackRequest, PulledDelivery, PullRequest } from '../../src/subscriptions/protocol-acks.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 3 };
@@ -15,16 +16,22 @@ async function pulled(changes: Partial<SubscriptionDocument> = {}, events = 0): 
   return hub;
 }
 
+/** What who pulls is answered, unpacked. */
+async function ask(hub: Hub, asked: Partial<PullRequest>, name = 'billing') {
+  const request = { v: 1 as const, puller: `p${++names}`, max: 10, waitMs: 0, mayRead: null, ...asked };
+  const result = await hub.subscription(name).pull(request);
+  return result.outcome === 'pulled' ? { ...result, deliveries: unpacked(result.deliveries) } : result;
+}
+
 async function pull(hub: Hub, max = 100, waitMs = 0): Promise<PulledDelivery[]> {
-  const result = await hub.awaiting(
-    hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs, mayRead: null }),
-  );
+  const result = await hub.awaiting(ask(hub, { max, waitMs }));
   if (result.outcome !== 'pulled') throw new Error(result.outcome);
   return result.deliveries;
 }
 
 const idsOf = (deliveries: readonly PulledDelivery[]) => deliveries.map(({ ackId }) => ackId);
 const sequences = (deliveries: readonly PulledDelivery[]) => deliveries.map(({ sequence }) => sequence);
+const topicOf = ({ json }: PulledDelivery): string => JSON.parse(json).topic;
 
 function told(result: AckResult): string[] {
   if (result.outcome !== 'settled') throw new Error(result.outcome);
@@ -64,19 +71,22 @@ describe('P6: a topic whose log does not answer', () => {
     await hub.publish('a', 2);
     await hub.publish('b', 2);
     const all = await pull(hub);
-    const of = (topic: string) => all.filter((delivery) => delivery.topic === topic);
+    const of = (topic: string) => all.filter((delivery) => topicOf(delivery) === topic);
     await nack(hub, [...of('a'), ...of('b')]);
     hub.silent.add('a');
     const since = hub.clock.now();
     const healthy = await pull(hub, 2, 0);
-    expect(healthy.map(({ topic }) => topic)).toEqual(['b', 'b']);
+    expect(healthy.map(topicOf)).toEqual(['b', 'b']);
     expect(hub.clock.now() - since).toBeLessThan(500);
     await hub.advance(11_000);
     expect(lanes(hub)).toEqual(['a 0 2', 'b 2 0']);
     hub.silent.clear();
     await hub.advance(5_000);
     const back = await pull(hub);
-    expect(back.map(({ topic, sequence, attempt }) => `${topic} ${sequence} ${attempt}`)).toEqual(['a 1 2', 'a 2 2']);
+    expect(back.map((delivery) => `${topicOf(delivery)} ${delivery.sequence} ${delivery.attempt}`)).toEqual([
+      'a 1 2',
+      'a 2 2',
+    ]);
     expect(await ack(hub, [...healthy, ...back])).toEqual(['ok', 'ok', 'ok', 'ok']);
     expect(await balanced(hub, 4)).toMatchObject({ delivered: 4, pending: 0 });
   });
@@ -87,7 +97,7 @@ describe('P6: a topic whose log does not answer', () => {
     await hub.publish('b', 1);
     await nack(hub, await pull(hub));
     hub.unreachable.add('a');
-    expect((await pull(hub, 2)).map(({ topic }) => topic)).toEqual(['b']);
+    expect((await pull(hub, 2)).map(topicOf)).toEqual(['b']);
     expect(lanes(hub)).toEqual(['a 0 2', 'b 1 0']);
     hub.unreachable.delete('a');
     await hub.advance(5_000);
@@ -105,7 +115,7 @@ describe('P6: a topic whose log does not answer', () => {
     hub.storage('subscription billing').sql.exec('UPDATE lanes SET parked = NULL');
     const since = hub.clock.now();
     const healthy = await pull(hub, 2);
-    expect(healthy.map(({ topic }) => topic)).toEqual(['b', 'b']);
+    expect(healthy.map(topicOf)).toEqual(['b', 'b']);
     expect(hub.clock.now() - since).toBeLessThan(2_500);
     await ack(hub, healthy);
     hub.silent.clear();
@@ -121,7 +131,7 @@ describe('P4: a pull', () => {
     expect(sequences(await pull(hub, 2))).toEqual([1, 2]);
     const rest = await pull(hub);
     expect(sequences(rest)).toEqual([3, 4, 5]);
-    expect(rest[0]).toMatchObject({ topic: 'orders', attempt: 1, replay: null, redriven: false });
+    expect(rest[0]).toMatchObject({ attempt: 1, replay: null, redriven: false });
     expect(await pull(hub)).toEqual([]);
     expect(await balanced(hub, 5)).toMatchObject({ inFlight: 5, delivered: 0 });
     expect(await ack(hub, rest)).toEqual(['ok', 'ok', 'ok']);
@@ -141,9 +151,7 @@ describe('P4: a pull', () => {
 
   test('waits for the first, woken by its log, and no longer than it wants', async () => {
     const hub = await pulled();
-    const waiting = hub
-      .subscription('billing')
-      .pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000, mayRead: null });
+    const waiting = ask(hub, { max: 10, waitMs: 20_000 });
     await hub.clock.advance(5_000);
     const before = hub.clock.now();
     await hub.publish('orders', 3);
@@ -151,9 +159,7 @@ describe('P4: a pull', () => {
       deliveries: [{ sequence: 1 }, { sequence: 2 }, { sequence: 3 }],
     });
     expect(hub.clock.now() - before).toBeLessThan(50);
-    const vain = hub
-      .subscription('billing')
-      .pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 20_000, mayRead: null });
+    const vain = ask(hub, { max: 10, waitMs: 20_000 });
     const since = hub.clock.now();
     expect(await hub.awaiting(vain)).toMatchObject({ deliveries: [] });
     expect(hub.clock.now() - since).toBeGreaterThanOrEqual(20_000);
@@ -162,9 +168,7 @@ describe('P4: a pull', () => {
 
   test('gives each who waits his part, in the order in which they came', async () => {
     const hub = await pulled();
-    const waiting = [2, 3, 10].map((max) =>
-      hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max, waitMs: 20_000, mayRead: null }),
-    );
+    const waiting = [2, 3, 10].map((max) => ask(hub, { max, waitMs: 20_000 }));
     await hub.clock.advance(10);
     await hub.publish('orders', 6);
     const results = await hub.awaiting(Promise.all(waiting));
@@ -208,9 +212,7 @@ describe('P4: a pull', () => {
     await hub.awaiting(hub.subscription('billing').pause());
     expect(await pull(hub)).toEqual([]);
     expect(await ack(hub, out)).toEqual(['ok']);
-    const waiting = hub
-      .subscription('billing')
-      .pull({ v: 1, puller: `p${++names}`, max: 10, waitMs: 60_000, mayRead: null });
+    const waiting = ask(hub, { max: 10, waitMs: 60_000 });
     await hub.clock.advance(1_000);
     await hub.awaiting(hub.subscription('billing').resume());
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 2 }] });
@@ -223,26 +225,21 @@ describe('P4: a pull', () => {
       () => hub.awaiting(hub.subscription('billing').remove()),
     ]) {
       await hub.subscribe('billing', { delivery: PULL });
-      const waiting = hub
-        .subscription('billing')
-        .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
+      const waiting = ask(hub, { max: 1, waitMs: 60_000 });
       await hub.clock.advance(1_000);
       const since = hub.clock.now();
       await change();
       expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [] });
       expect(hub.clock.now() - since).toBeLessThan(1_000);
     }
-    expect(
-      await hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0, mayRead: null }),
-    ).toEqual({
+    expect(await ask(hub, { max: 1, waitMs: 0 })).toEqual({
       outcome: 'unknown-subscription',
     });
   });
 
   test('P7: hands nothing out of topics that may not be read, whenever the subscription was given them', async () => {
     const hub = await pulled({ topics: ['orders'] }, 1);
-    const asking = (mayRead: string[], waitMs: number) =>
-      hub.subscription('billing').pull({ v: 1, puller: `p${++names}`, max: 10, waitMs, mayRead });
+    const asking = (mayRead: string[], waitMs: number) => ask(hub, { max: 10, waitMs, mayRead });
     expect(await hub.awaiting(asking(['order', 'orders.>'], 0))).toEqual({ outcome: 'unreadable', topics: ['orders'] });
     expect(await hub.awaiting(asking(['audit', '*'], 0))).toMatchObject({ deliveries: [{ sequence: 1, attempt: 1 }] });
 
@@ -252,13 +249,15 @@ describe('P4: a pull', () => {
     await hub.subscribe('billing', { topics, delivery: PULL, maxInFlight: 1_000 });
     expect(await hub.awaiting(waiting)).toEqual({ outcome: 'unreadable', topics });
     await hub.publish('audit.logins', 1);
-    expect(await hub.awaiting(other)).toMatchObject({ deliveries: [{ topic: 'audit.logins', sequence: 1 }] });
+    expect(await hub.awaiting(other)).toMatchObject({
+      deliveries: [{ sequence: 1, json: expect.stringContaining('"topic":"audit.logins"') }],
+    });
   });
 
   test('that nobody waits for any more takes nothing with it', async () => {
     const hub = await pulled();
-    const gone = hub.subscription('billing').pull({ v: 1, puller: 'gone', max: 10, waitMs: 60_000, mayRead: null });
-    const there = hub.subscription('billing').pull({ v: 1, puller: 'there', max: 10, waitMs: 60_000, mayRead: null });
+    const gone = ask(hub, { puller: 'gone', max: 10, waitMs: 60_000 });
+    const there = ask(hub, { puller: 'there', max: 10, waitMs: 60_000 });
     await hub.clock.advance(1_000);
     await hub.subscription('billing').hangUp('gone');
     await hub.subscription('billing').hangUp('unknown');
@@ -269,9 +268,7 @@ describe('P4: a pull', () => {
 
   test('tells who waited of the transform and the deadline under which it was handed out', async () => {
     const hub = await pulled();
-    const waiting = hub
-      .subscription('billing')
-      .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
+    const waiting = ask(hub, { max: 1, waitMs: 60_000 });
     await hub.clock.advance(1_000);
     const transform = { data: '{}', headers: null, path: null };
     await hub.subscribe('billing', { delivery: { ...PULL, ackDeadlineMs: 5_000 }, transform, maxInFlight: 1_000 });
@@ -340,9 +337,7 @@ describe('P4: what is held by an ack id', () => {
     const hub = await pulled({}, 1);
     await pull(hub);
     const since = hub.clock.now();
-    const waiting = hub
-      .subscription('billing')
-      .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
+    const waiting = ask(hub, { max: 1, waitMs: 60_000 });
     await hub.advance(30_100);
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 1, attempt: 2 }] });
     expect(hub.clock.now() - since).toBeLessThan(31_000);
@@ -363,9 +358,7 @@ describe('P4: what is held by an ack id', () => {
     });
     expect(await hub.subscription('billing').delivery('orders', 2, json)).toMatchObject({ status: 'retrying' });
     await ack(hub, again);
-    const waiting = hub
-      .subscription('billing')
-      .pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 60_000, mayRead: null });
+    const waiting = ask(hub, { max: 1, waitMs: 60_000 });
     await hub.advance(29_000);
     await hub.advance(1_100);
     expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [{ sequence: 2, attempt: 2 }] });
@@ -486,9 +479,7 @@ describe('P4: what is held by an ack id', () => {
     const hub = await pulled({}, 1);
     await hub.subscribe('email', { delivery: PULL, from: { kind: 'earliest' } });
     const [mine] = await pull(hub);
-    const theirs = await hub.awaiting(
-      hub.subscription('email').pull({ v: 1, puller: `p${++names}`, max: 1, waitMs: 0, mayRead: null }),
-    );
+    const theirs = await hub.awaiting(ask(hub, { max: 1, waitMs: 0 }, 'email'));
     if (!mine || theirs.outcome !== 'pulled') throw new Error('Both were pulled.');
     const forged = mine.ackId.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
     const ackIds = [...idsOf(theirs.deliveries), forged, '', 'x', '1-1', `${mine.ackId}0`, mine.ackId.toUpperCase()];
