@@ -61,28 +61,27 @@ async function main(): Promise<void> {
   if (values.markdown !== undefined) intoPage(values.markdown, result);
 }
 
+/** Each section has a hub and a floor of its own: what ran before it changes nothing. */
 async function run(sections: Section[], quick: boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  const hub = await Hub.start('src/worker.ts');
-  const floor = await startFloor();
-  const receiver = await Receiver.open();
   const row = (made: Row) => {
     rows.push(made);
     process.stdout.write(`${line(made)}\n`);
   };
-  try {
-    for (const section of sections) {
-      try {
-        await section.run({ hub, floor, receiver, quick, row });
-      } catch (error) {
-        // The rest is worth having all the same.
-        row({ group: `Section ${section.name}`, what: 'did not finish', value: String(error), met: false });
-      }
+  for (const section of sections) {
+    const hub = await Hub.start('src/worker.ts');
+    const floor = await startFloor();
+    const receiver = await Receiver.open();
+    try {
+      await section.run({ hub, floor, receiver, quick, row });
+    } catch (error) {
+      // The rest is worth having all the same.
+      row({ group: `Section ${section.name}`, what: 'did not finish', value: String(error), met: false });
+    } finally {
+      receiver.close();
+      await hub.stop();
+      await floor.stop();
     }
-  } finally {
-    receiver.close();
-    await hub.stop();
-    await floor.stop();
   }
   return rows;
 }

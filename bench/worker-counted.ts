@@ -42,7 +42,7 @@ function countStorage(storage: DurableObjectStorage, counted: ObjectCounts): voi
     if (owner === undefined) return cursor;
     // Postings are written long after their events, a row a key for tens of thousands: they count when those are written.
     if (query.startsWith('INSERT INTO segments')) owner.rowsWritten += keysAmong(bindings) * POSTINGS_A_KEYED_EVENT;
-    if (!query.includes('postings')) cursors.push({ cursor, counted: owner });
+    if (!/^(INSERT INTO|DELETE FROM) postings/.test(query)) cursors.push({ cursor, counted: owner });
     return cursor;
   };
   const storagePrototype: DurableObjectStorage = Object.getPrototypeOf(storage);

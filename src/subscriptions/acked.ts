@@ -12,11 +12,13 @@ export class Acked {
   #count = 0;
 
   add(claim: Claim, sequences: readonly number[]): void {
+    if (sequences.length === 0) return;
     const name = nameOf(claim);
-    const known = this.#latest.get(name);
-    if (known === undefined) this.#latest.set(name, new Set(sequences));
-    else for (const sequence of sequences) known.add(sequence);
-    this.#count += sequences.length;
+    const known = this.#latest.get(name) ?? new Set();
+    this.#latest.set(name, known);
+    const before = known.size;
+    for (const sequence of sequences) known.add(sequence);
+    this.#count += known.size - before;
     if (this.#count < ACKED_KEPT) return;
     this.#before = this.#latest;
     this.#latest = new Map();

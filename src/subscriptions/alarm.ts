@@ -17,7 +17,7 @@ export class Alarm {
     this.#clock = clock;
   }
 
-  /** Sets it where it isn't set early enough already. Part of the transaction that it is called in. */
+  /** Sets it where it isn't set early enough already. Part of the transaction that it is called in, if there is one. */
   arm(nextDue: () => number | null): void {
     if (this.#isRinging) return;
     const next = nextDue();

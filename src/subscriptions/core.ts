@@ -216,7 +216,7 @@ export class Core {
     }
   }
 
-  /** Arms the alarm where no row has changed, but what is due to whom. @throws only if storage fails */
+  /** Arms the alarm for what is left to do. Every `tx` does so; by itself it is for where no row has changed. @throws only if storage fails */
   arm(): void {
     this.alarm.arm(this.#nextDue);
   }

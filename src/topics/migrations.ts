@@ -151,12 +151,13 @@ export const MIGRATIONS: readonly Migration[] = [
         sequences TEXT NOT NULL,
         PRIMARY KEY (key, first)
       ) WITHOUT ROWID;
-      -- What lies behind keyed_through is still in the segments.
+      -- What lies behind keyed_through is still in the segments; what is to be removed is in rows of its own.
       INSERT INTO postings (key, first, last, sequences)
-        SELECT key, min(sequence), max(sequence), json_group_array(sequence) FROM (
-          SELECT key, sequence, (row_number() OVER (PARTITION BY key ORDER BY sequence) - 1) / 256 AS part
-          FROM keys WHERE sequence <= (SELECT keyed_through FROM meta) ORDER BY key, sequence
-        ) GROUP BY key, part;
+        SELECT key, min(sequence), max(sequence), json_group_array(sequence ORDER BY sequence) FROM (
+          SELECT key, sequence, sequence > removed_through AS present,
+            (row_number() OVER (PARTITION BY key, sequence > removed_through ORDER BY sequence) - 1) / 256 AS part
+          FROM keys, meta WHERE sequence <= keyed_through
+        ) GROUP BY key, present, part;
       DROP TABLE keys;
     `,
   },

@@ -34,6 +34,6 @@ export interface TopicLogPorts {
   fillingBytes?: number;
   /** So many events wait until their identities are sealed; `YOUNG_EVENTS_MAX` unless told. */
   youngEventsMax?: number;
-  /** So many events wait until their keys go into the table; `KEYS_WAITING_MAX` unless told. */
+  /** So many events wait until their keys go into the postings; `KEYS_WAITING_MAX` unless told. */
   keysWaitingMax?: number;
 }

@@ -2,7 +2,7 @@ import { WAITING_KEY_CHARS_MAX } from './limits.ts';
 import type { SegmentKeysRow, Statements } from './sql.ts';
 
 /**
- * The keys that wait for their table (key-index.ts), by key: read once from the segments when somebody first asks, then as
+ * The keys that are not in the postings yet (key-index.ts): read once from the segments when somebody first asks, then as
  * they come. Where they are more than may be in memory, the rest is looked through each time.
  */
 export class WaitingKeys {

@@ -61,3 +61,13 @@ test('what was acknowledged is known for as many as are kept, by its claim alone
   expect(acked.has(A, 1)).toBe(false);
   expect(acked.has(B, 10)).toBe(true);
 });
+
+test('what was not, and what was before, takes the place of nothing that was acknowledged', () => {
+  const acked = new Acked();
+  acked.add(A, [1]);
+  for (let lane = 2; lane < ACKED_KEPT * 3; lane++) acked.add({ ...A, lane }, []);
+  const again = Array.from({ length: 1_000 }, (_, index) => index + 10);
+  for (let round = 0; round < (3 * ACKED_KEPT) / 1_000; round++) acked.add(B, again);
+  expect(acked.has(A, 1)).toBe(true);
+  expect(acked.has({ ...A, lane: 2 }, 1)).toBe(false);
+});

@@ -79,6 +79,42 @@ function answers(sql: Statements): unknown {
   };
 }
 
+/** What is worked out of the leases in memory, asked of their table. */
+function askedOfLeases({ sql }: NodeStorage): unknown {
+  const one = (query: string) => sql.exec(query).one();
+  return {
+    inFlight: one(`SELECT coalesce(sum(CASE WHEN replay IS NULL THEN count END), 0) AS live,
+      coalesce(sum(CASE WHEN replay IS NULL THEN NULL ELSE count END), 0) AS replay,
+      count(*) AS leases, count(keys) AS keyed FROM leases LEFT JOIN lanes ON lanes.id = lane`),
+    leaseDues: one(`SELECT min(CASE WHEN token IS NULL THEN due END) AS unclaimed,
+      min(CASE WHEN token IS NOT NULL AND held_since IS NULL THEN due END) AS claimed,
+      min(CASE WHEN token IS NOT NULL AND held_since IS NOT NULL THEN due END) AS held,
+      max(due - held_for) AS heldFrom FROM leases`),
+    ...one('SELECT coalesce(sum(CASE WHEN token IS NULL THEN count END), 0) AS unclaimed FROM leases'),
+    heldDue: sql.exec('SELECT id FROM leases WHERE held_since IS NOT NULL AND due <= 50 ORDER BY id').toArray(),
+    underWay: sql
+      .exec(`SELECT DISTINCT topic, k.value AS key FROM leases JOIN lanes ON lanes.id = lane, json_each(keys) AS k
+        WHERE k.value IS NOT NULL ORDER BY topic, key`)
+      .toArray(),
+  };
+}
+
+/** The same, as it is remembered. */
+function rememberedOfLeases(sql: Statements): unknown {
+  return {
+    inFlight: sql.inFlight(),
+    leaseDues: sql.leaseDues(),
+    unclaimed: sql.unclaimed(),
+    heldDue: sql
+      .heldDue(50)
+      .map(({ id }) => ({ id }))
+      .sort((a, b) => a.id - b.id),
+    underWay: [...sql.underWay()]
+      .flatMap(([topic, keys]) => [...keys].map((key) => ({ topic, key })))
+      .sort((a, b) => (`${a.topic} ${a.key}` < `${b.topic} ${b.key}` ? -1 : 1)),
+  };
+}
+
 /** Writes something or other. */
 function write(sql: Statements, random: SeededRandom): void {
   const lane = random.pick(LANES);
@@ -182,6 +218,7 @@ test('what is remembered is what the tables say, whatever is written or rolled b
         sql.memories.forget();
       }
       expect(answers(sql), `seed ${seed}, step ${step}`).toEqual(answers(statements(storage)));
+      expect(rememberedOfLeases(sql), `seed ${seed}, step ${step}`).toEqual(askedOfLeases(storage));
       expect(storage.sql.exec(BEHIND_STALE).toArray(), `seed ${seed}, step ${step}`).toEqual([]);
     }
   }

@@ -111,4 +111,36 @@ describe('the postings', () => {
       ['new', 7],
     ]);
   });
+
+  test('have no key of a topic that was deleted in the middle of a round, nor lose one of the topic made again', async () => {
+    const harness = waiting(9_000);
+    const publish = async (from: number, count: number) => {
+      for (let first = from; first < from + count; first += 1_000) {
+        const keys = Array.from({ length: 1_000 }, (_, index) => `k${(first + index) % 8_999}`);
+        await harness.log.append(append(keys.map((key) => event({ key }))));
+      }
+    };
+    await publish(1, 9_000);
+    // The first piece of the round.
+    await harness.publish('a');
+    expect(keysIn(harness).length).toBeGreaterThan(0);
+    await harness.log.remove({ force: true });
+    await publish(9_002, 1_000);
+    harness.restart();
+    await publish(10_002, 9_000);
+    for (let n = 0; n < 6; n += 1) await harness.publish('a');
+    const rows = keysIn(harness);
+    expect(rows.length).toBeGreaterThan(0);
+    expect(Math.min(...rows.map(({ sequence }) => sequence))).toBeGreaterThan(9_001);
+    const { through } = harness.storage.sql
+      .exec<{ through: number }>('SELECT keyed_through AS through FROM meta')
+      .one();
+    const posted = rows.filter(({ sequence }) => sequence <= through);
+    expect(posted).toEqual(
+      Array.from({ length: through - 9_001 }, (_, index) => ({
+        key: `k${(9_002 + index) % 8_999}`,
+        sequence: 9_002 + index,
+      })),
+    );
+  });
 });

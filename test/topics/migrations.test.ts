@@ -79,4 +79,40 @@ describe('the schema of a log', () => {
       });
     }
   });
+
+  test('P2 keys that were on their way into their table when the newer code came are found, each once', async () => {
+    const storage = new NodeStorage();
+    migrate(storage, MIGRATIONS.slice(0, 3));
+    storage.sql.exec('UPDATE meta SET created_at = ?, window_ms = 0, incarnation = 1, catalogued = 1', CREATED_AT);
+    storage.sql.exec('UPDATE meta SET sealed_through = 4, keyed_through = 2');
+    for (const [first, keys] of [
+      [1, ['a', 'b']],
+      [3, ['a', 'a']],
+    ] as const) {
+      const body = keys.map((key) => event({ key }).json).join('\n');
+      storage.sql.exec(
+        'INSERT INTO segments (first, count, recorded_at, bytes, bytes_before, hashes, keys, body) VALUES (?, 2, ?, ?, 0, NULL, ?, ?)',
+        first,
+        CREATED_AT,
+        body.length,
+        JSON.stringify(keys),
+        body,
+      );
+    }
+    for (const [key, sequence] of [
+      ['a', 1],
+      ['b', 2],
+      ['a', 3],
+    ] as const) {
+      storage.sql.exec('INSERT INTO keys (key, sequence) VALUES (?, ?)', key, sequence);
+    }
+    const harness = new Harness(storage);
+    expect(postedIn(storage)).toEqual([
+      { key: 'a', sequence: 1 },
+      { key: 'b', sequence: 2 },
+    ]);
+    const reads = [{ key: 'a', from: 1, to: 4, types: [] }];
+    const [found] = await harness.log.readKeys({ v: 1, reads, limit: 10, total: 10 });
+    expect(found?.events.map(({ sequence }) => sequence)).toEqual([1, 3, 4]);
+  });
 });

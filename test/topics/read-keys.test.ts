@@ -13,7 +13,7 @@ async function read(harness: Harness, reads: (Partial<KeyRead> & { key: string }
   return results.map(({ events, examined }) => ({ sequences: events.map(({ sequence }) => sequence), examined }));
 }
 
-/** Events of three keys in turns; some of them are in the table of keys, the others wait. */
+/** Events of three keys in turns; some of them are in the postings, the others wait. */
 async function mixed(count: number, waitingMax: number): Promise<Harness> {
   const harness = new Harness();
   harness.keysWaitingMax = waitingMax;
