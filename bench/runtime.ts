@@ -110,7 +110,7 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
     // The log has a line for each request: it is written, as it is in production, and not shown.
     handleRuntimeStdio: (output: Readable, errors: Readable) => {
       output.resume();
-      errors.pipe(process.stderr);
+      errors.on('data', (chunk: Buffer) => process.stderr.write(chunk));
     },
   });
   await miniflare.ready;

@@ -71,17 +71,23 @@ const TOO_LARGE = `transform.data makes an event of more than ${MESSAGE_BYTES_MA
 /** A message with its event, or a claim check where that is too large; sealed. */
 async function pack(subscription: string, event: ClaimedEvent, sentAt: number, seals: Seals): Promise<Packed> {
   const { ackId } = event;
-  const check: QueuedEvent = { ...about(subscription, event), sentAt, ...(ackId === undefined ? {} : { ackId }) };
-  const whole: QueuedEvent = { ...check, event: parseStored(event.json) };
+  const body: QueuedEvent = { ...about(subscription, event), sentAt };
+  if (ackId !== undefined) body.ackId = ackId;
+  body.event = parseStored(event.json);
   // As it will be written: a number like 1e20 takes more room there than in what was published.
-  const json = jsonOf(whole);
-  const fits = json.length + SEAL_BYTES <= MESSAGE_BYTES_MAX;
-  const [message, sealed] = fits ? [whole, json] : [check, jsonOf(check)];
-  return { event, body: { ...message, seal: await seals.seal(sealed) }, bytes: sealed.length + SEAL_BYTES };
+  let json = jsonOf(body);
+  if (json.length + SEAL_BYTES > MESSAGE_BYTES_MAX) {
+    delete body.event;
+    json = jsonOf(body);
+  }
+  body.seal = await seals.seal(json);
+  return { event, body, bytes: json.length + SEAL_BYTES };
 }
 
+const encoder = new TextEncoder();
+
 function jsonOf(message: QueuedEvent): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(message));
+  return encoder.encode(JSON.stringify(message));
 }
 
 /** What a message has beside its event, about. */
