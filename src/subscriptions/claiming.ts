@@ -177,8 +177,10 @@ export class Claiming {
       return { claimed: [], slotLifeMs: 0, send };
     }
     const now = this.#core.now();
+    // Most leases are claimed as they are; only of retries a key may have become known.
+    const isWhole = events.length === lease.count && lease.retry === 0;
     sql.setLease(lease.id, {
-      ...columnsOf(events.flatMap((event) => content.get(event) ?? [])),
+      ...(isWhole ? {} : columnsOf(events.flatMap((event) => content.get(event) ?? []))),
       token,
       claims: lease.claims + 1,
       due: now + (ackDeadlineMs ?? CLAIM_LIFE_MS),
