@@ -47,8 +47,6 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
   const lastAttempts = (): LastAttempts | null =>
     first(sql.exec<LastAttempts>('SELECT id, total FROM attempts ORDER BY id DESC LIMIT 1').toArray()) ??
     first(sql.exec<LastAttempts>('SELECT through AS id, total FROM stats').toArray());
-  const statsKept = () =>
-    first(sql.exec<Omit<StatsRow, 'body'>>('SELECT through, total FROM stats').toArray()) ?? { through: 0, total: 0 };
   return {
     // Dead letters
     letter: (topic: string, sequence: number) =>
@@ -87,10 +85,10 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
         )
         .toArray(),
     hasLetters: (topic: string, from: number, to: number) => {
-      const { first, last } = letterSpan(topic);
+      const span = letterSpan(topic);
       return (
-        from <= (last ?? 0) &&
-        to >= (first ?? 0) &&
+        from <= (span.last ?? 0) &&
+        to >= (span.first ?? 0) &&
         sql
           .exec('SELECT 1 AS one FROM letters WHERE topic = ? AND sequence BETWEEN ? AND ? LIMIT 1', topic, from, to)
           .toArray().length > 0
@@ -168,15 +166,16 @@ export function recordStatements(storage: ObjectStorage, memories: Memories) {
         )
         .toArray(),
 
-    statsKept: (): Omit<StatsRow, 'body'> => {
-      memories.statsKept ??= statsKept();
-      return memories.statsKept;
-    },
+    statsKept: memories.stats.remembered(
+      () =>
+        first(sql.exec<Omit<StatsRow, 'body'>>('SELECT through, total FROM stats').toArray()) ?? {
+          through: 0,
+          total: 0,
+        },
+    ),
     stats: () => first(sql.exec<StatsRow>('SELECT through, total, body FROM stats').toArray()),
-    putStats: (row: StatsRow) => {
-      sql.exec(...insertion('INSERT OR REPLACE', 'stats', { id: 0, ...row }));
-      memories.statsKept = { through: row.through, total: row.total };
-    },
+    putStats: (row: StatsRow) =>
+      memories.stats.changed(sql.exec(...insertion('INSERT OR REPLACE', 'stats', { id: 0, ...row }))),
 
     // What was decided about ranges of sequences
     /** Null: skipped. */
