@@ -23,16 +23,16 @@ export function parseAckId(ackId: string): AckId | null {
   return token === undefined ? null : { lane: Number(lane), sequence: Number(sequence), token };
 }
 
-/** A claim that ack ids name: of one lane, under one token. */
-export type Claim = Pick<AckId, 'lane' | 'token'>;
+/** Names a claim under which something is held: of one lane, under one token. */
+export type ClaimId = Pick<AckId, 'lane' | 'token'>;
 
 /**
  * What each of these ids names; null: it is none that was ever given out. Ids of one claim, of which most are sent together,
  * have the very same object for it.
  */
-export function readAckIds(ackIds: readonly string[]): ({ claim: Claim; sequence: number } | null)[] {
-  const claims = new Map<string, Claim>();
-  let last: { claim: Claim; head: string; tail: string } | null = null;
+export function readAckIds(ackIds: readonly string[]): ({ claim: ClaimId; sequence: number } | null)[] {
+  const claims = new Map<string, ClaimId>();
+  let last: { claim: ClaimId; head: string; tail: string } | null = null;
   return ackIds.map((ackId) => {
     if (last !== null) {
       const sequence = sequenceBetween(ackId, last.head, last.tail);

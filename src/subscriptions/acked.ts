@@ -1,4 +1,4 @@
-import type { Claim } from './ack-ids.ts';
+import type { ClaimId } from './ack-ids.ts';
 import { ACKED_KEPT } from './limits.ts';
 
 /**
@@ -11,7 +11,7 @@ export class Acked {
   #before = new Map<string, Set<number>>();
   #count = 0;
 
-  add(claim: Claim, sequences: readonly number[]): void {
+  add(claim: ClaimId, sequences: readonly number[]): void {
     if (sequences.length === 0) return;
     const name = nameOf(claim);
     const known = this.#latest.get(name) ?? new Set();
@@ -25,12 +25,12 @@ export class Acked {
     this.#count = 0;
   }
 
-  has(claim: Claim, sequence: number): boolean {
+  has(claim: ClaimId, sequence: number): boolean {
     const name = nameOf(claim);
     return [this.#latest, this.#before].some((acked) => acked.get(name)?.has(sequence));
   }
 }
 
-function nameOf({ lane, token }: Claim): string {
+function nameOf({ lane, token }: ClaimId): string {
   return `${lane} ${token}`;
 }

@@ -1,17 +1,17 @@
-import { type Claim, readAckIds } from './ack-ids.ts';
+import { type ClaimId, readAckIds } from './ack-ids.ts';
 import type { AckAnswer } from './protocol-acks.ts';
 
 /** Ack ids that somebody asks about, in his order, and what is said of them: of each once, however often it is among them. */
 export class AskedIds {
   readonly #ackIds: readonly string[];
-  readonly #told = new Map<Claim, Map<number, AckAnswer>>();
+  readonly #told = new Map<ClaimId, Map<number, AckAnswer>>();
 
   constructor(ackIds: readonly string[]) {
     this.#ackIds = ackIds;
   }
 
   /** What is answered to each. */
-  answers(answering: (claim: Claim, sequence: number) => AckAnswer): AckAnswer[] {
+  answers(answering: (claim: ClaimId, sequence: number) => AckAnswer): AckAnswer[] {
     return readAckIds(this.#ackIds).map((id) => {
       if (id === null) return 'invalid-ack-id';
       const { claim, sequence } = id;
@@ -22,14 +22,14 @@ export class AskedIds {
     });
   }
 
-  #toldOf(claim: Claim): Map<number, AckAnswer> {
+  #toldOf(claim: ClaimId): Map<number, AckAnswer> {
     const told = this.#told.get(claim) ?? new Map<number, AckAnswer>();
     if (told.size === 0) this.#told.set(claim, told);
     return told;
   }
 
   /** Of each claim the sequences that were answered with ok. */
-  get ok(): [claim: Claim, sequences: number[]][] {
+  get ok(): [claim: ClaimId, sequences: number[]][] {
     return Array.from(this.#told, ([claim, told]) => [
       claim,
       [...told].flatMap(([sequence, answer]) => (answer === 'ok' ? [sequence] : [])),

@@ -1,4 +1,4 @@
-import { type Claim, isSameToken } from './ack-ids.ts';
+import { type ClaimId, isSameToken } from './ack-ids.ts';
 import { Acked } from './acked.ts';
 import { AskedIds } from './asked-ids.ts';
 import type { Core } from './core.ts';
@@ -126,7 +126,7 @@ export class Held {
   #settle(
     ids: AskedIds,
     outcomeOf: (found: HeldLease, sequence: number, now: number) => DeliveryOutcome,
-    otherwise: (claim: Claim, sequence: number, now: number) => AckAnswer,
+    otherwise: (claim: ClaimId, sequence: number, now: number) => AckAnswer,
   ): AckResult {
     return this.#inTx((now) => {
       const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
@@ -152,8 +152,8 @@ export class Held {
   }
 
   /** Finds what holds a delivery, as long as nothing is settled. Of a claim only those leases are read that were held under it. */
-  #lookUp(): (claim: Claim, sequence: number) => HeldLease | null {
-    const known = new Map<Claim, HeldLease[]>();
+  #lookUp(): (claim: ClaimId, sequence: number) => HeldLease | null {
+    const known = new Map<ClaimId, HeldLease[]>();
     return (claim, sequence) => {
       const leases = known.get(claim) ?? this.#heldBy(claim);
       known.set(claim, leases);
@@ -161,7 +161,7 @@ export class Held {
     };
   }
 
-  #heldBy({ lane: laneId, token }: Claim): HeldLease[] {
+  #heldBy({ lane: laneId, token }: ClaimId): HeldLease[] {
     const { sql } = this.#core;
     const lane = sql.lane(laneId);
     const leases = lane === null ? [] : sql.leasesOf(laneId);
@@ -172,7 +172,7 @@ export class Held {
   }
 
   /** Done after all, and nobody else has it yet: false if somebody does, or it is not owed any more. Only inside `tx`. */
-  #ackLate({ lane: laneId, token }: Claim, sequence: number, now: number): boolean {
+  #ackLate({ lane: laneId, token }: ClaimId, sequence: number, now: number): boolean {
     const lane = this.#core.sql.lane(laneId);
     const exception = lane && this.#core.sql.exception(laneId, sequence);
     if (!lane || !exception || exception.lease !== null || !isSameToken(token, exception.token)) return false;
