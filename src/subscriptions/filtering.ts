@@ -1,3 +1,4 @@
+import type { Verdict } from '../expressions/cel.ts';
 import { judge } from '../expressions/filter.ts';
 import { CEL_PAGE_COST_MAX } from '../expressions/limits.ts';
 import type { LogEvent } from '../topics/protocol.ts';
@@ -42,13 +43,15 @@ export function examine(filters: SubscriptionFilter[], events: LogEvent[]): Exam
   return examined;
 }
 
-/** All have to match; the first that doesn't decides. */
+/** All have to match. What one of them does not want is not wanted, even if another fails on it. */
 function judgeAll(filters: SubscriptionFilter[], json: string): ReturnType<typeof judge> {
+  let verdict: Verdict = { kind: 'match' };
   let cost = 0;
   for (const filter of filters) {
     const judgement = judge(filter, json);
     cost += judgement.cost;
-    if (judgement.verdict.kind !== 'match') return { ...judgement, cost };
+    if (judgement.verdict.kind === 'no-match') return { ...judgement, cost };
+    if (judgement.verdict.kind === 'invalid') verdict = judgement.verdict;
   }
-  return { verdict: { kind: 'match' }, cost };
+  return { verdict, cost };
 }

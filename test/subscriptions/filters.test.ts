@@ -223,6 +223,20 @@ describe("A replay's own filter in CEL", () => {
     // What died in the replay only was delivered live.
     expect(await hub.view('billing')).toMatchObject({ delivered: 2, dead: 0 });
   });
+
+  test.each([
+    ['data.amount > 1', 'data.wanted'],
+    ['data.wanted', 'data.amount > 1'],
+  ])('makes no dead letter of what the other does not want: %s beside %s', async (own, ofReplay) => {
+    await hub.subscribe('billing', filtering('true'));
+    await publish({ amount: 'many', wanted: false }, { amount: 2, wanted: true });
+    await hub.work('billing');
+    await hub.subscribe('billing', filtering(own));
+    await hub.awaiting(hub.subscription('billing').startReplay(replay(ofReplay)));
+    expect(await hub.work('billing')).toEqual([2]);
+    expect(await hub.subscription('billing').replay('r1')).toMatchObject({ filtered: 1, delivered: 1, failed: 0 });
+    expect(await hub.lettersOf('billing')).toEqual([]);
+  });
 });
 
 describe('What a transform fails on', () => {
