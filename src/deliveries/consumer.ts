@@ -1,6 +1,7 @@
-import type { ClaimResult, LeaseMessage } from '../subscriptions/protocol-claims.ts';
+import { GOES_ON_MS } from '../subscriptions/limits.ts';
+import type { LeaseMessage } from '../subscriptions/protocol-claims.ts';
 import { clipped } from './clipped.ts';
-import { type LeaseHolder, type LeasePorts, LeaseRun } from './lease-run.ts';
+import { type ClaimedLease, type LeaseHolder, type LeasePorts, LeaseRun } from './lease-run.ts';
 import { type WayPorts, wayOf } from './ways.ts';
 
 /** The queue consumer: claims a lease, sends its events, settles it. It remembers nothing and may die at any moment. */
@@ -20,24 +21,34 @@ export async function deliverLease(message: unknown, ports: ConsumerPorts): Prom
   }
   const { subscription, lease } = message;
   const claimedAt = ports.clock.now();
-  let holder: LeaseHolder;
-  let claim: ClaimResult;
   try {
-    holder = ports.subscription(subscription);
-    claim = await holder.claim(lease);
+    const holder = ports.subscription(subscription);
+    const claim = await holder.claim(lease);
+    if (claim.outcome === 'claimed') await work({ lease, claim, claimedAt }, holder, ports);
   } catch (error) {
     ports.log('warn', 'A lease could not be claimed; its subscription will send it again.', {
       subscription,
       lease,
       error,
     });
-    return;
   }
-  if (claim.outcome !== 'claimed') return;
-  try {
-    await new LeaseRun(message, claim, wayOf(claim, ports), claimedAt, holder, ports).run();
-  } catch (error) {
-    ports.log('error', 'A lease was given up; its claim will run out.', { subscription, lease, error });
+}
+
+/** One lease after the other, while there are more and the invocation has time and requests left for them. Never throws. */
+async function work(first: ClaimedLease, holder: LeaseHolder, ports: ConsumerPorts): Promise<void> {
+  let requests = 0;
+  for (let leased: ClaimedLease | null = first; leased !== null; ) {
+    const { lease, claim }: ClaimedLease = leased;
+    try {
+      const way = wayOf(claim, ports);
+      requests += way.runs.flat().length;
+      const goesOn = () => requests <= way.mayFollow && Math.abs(ports.clock.now() - first.claimedAt) < GOES_ON_MS;
+      leased = await new LeaseRun(leased, way, holder, goesOn, ports).run();
+    } catch (error) {
+      const { subscription } = claim;
+      ports.log('error', 'A lease was given up; its claim will run out.', { subscription, lease, error });
+      return;
+    }
   }
 }
 

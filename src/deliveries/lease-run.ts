@@ -3,7 +3,7 @@ import type { Clock, Log } from '../platform.ts';
 import { CLAIM_LIFE_MS, LEASE_WORK_MS, POOL_SIZE } from '../subscriptions/limits.ts';
 import { pushesBack } from '../subscriptions/pressure.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
-import type { Claim, ClaimedEvent, DeliveryOutcome, LeaseMessage } from '../subscriptions/protocol-claims.ts';
+import type { Claim, ClaimedEvent, DeliveryOutcome, NextLease } from '../subscriptions/protocol-claims.ts';
 import { canStart, Pace, type Slot } from './pace.ts';
 import type { Part, Run, Way } from './way.ts';
 
@@ -36,9 +36,14 @@ const SETTLE_TIMEOUT_MS = 5_000;
  */
 type Stop = 'fenced' | 'gone' | 'halted' | 'missed' | 'obstructed' | 'overdue' | 'pushed-back' | 'unrenewed';
 
+export interface ClaimedLease extends NextLease {
+  /** When its claim was asked for. */
+  claimedAt: number;
+}
+
 /** One claimed lease. A single loop starts the requests, another renews; they meet in the fields below. */
 export class LeaseRun {
-  readonly #message: LeaseMessage;
+  readonly #lease: number;
   readonly #claim: Claim;
   readonly #way: Way;
   readonly #holder: LeaseHolder;
@@ -56,26 +61,31 @@ export class LeaseRun {
   #hasReleased = false;
   readonly #released = Promise.withResolvers<void>();
   #renewedAt: number;
+  /** Is another lease wanted, once this one is settled? */
+  readonly #goesOn: () => boolean;
+  #next: ClaimedLease | null = null;
 
+  /** @param goesOn would its claimer go on with another? Asked when all of this one is done. */
   constructor(
-    message: LeaseMessage,
-    claim: Claim,
+    { lease, claim, claimedAt }: ClaimedLease,
     way: Way,
-    claimedAt: number,
     holder: LeaseHolder,
+    goesOn: () => boolean,
     ports: LeasePorts,
   ) {
-    this.#message = message;
+    this.#lease = lease;
     this.#claim = claim;
     this.#way = way;
     this.#renewedAt = claimedAt;
     this.#holder = holder;
+    this.#goesOn = goesOn;
     this.#ports = ports;
     const starts = way.runs.flat().map(([first]) => first.notBefore);
     this.#pace = new Pace(starts, claim.slotLifeMs);
   }
 
-  async run(): Promise<void> {
+  /** Answers the lease to go on with, which its Subscription has claimed for it; null: there is none, or none is wanted. */
+  async run(): Promise<ClaimedLease | null> {
     // A timer rather than a comparison of times: a clock that is corrected must not stretch it.
     this.#ports.clock.sleep(LEASE_WORK_MS).then(() => this.#stopStarting('overdue'));
     const { end } = this.#pace;
@@ -83,8 +93,9 @@ export class LeaseRun {
       this.#ports.clock.sleep(end + 1 - this.#ports.clock.now()).then(() => this.#stopStarting('missed'));
     const sent = this.#sendAll();
     await Promise.all([sent, this.#renewUntil(sent)]);
-    if (this.#outcomes.length > 0) await this.#settle();
+    if (this.#outcomes.length > 0) await this.#settle(this.#stop === null && this.#goesOn());
     this.#tellFailures();
+    return this.#next;
   }
 
   async #sendAll(): Promise<void> {
@@ -191,7 +202,7 @@ export class LeaseRun {
     const trace = traceIn(event.json);
     this.#ports.log('warn', 'Deliveries failed.', {
       subscription: this.#claim.subscription,
-      lease: this.#message.lease,
+      lease: this.#lease,
       failed: this.#failed,
       topic: event.topic,
       sequence: event.sequence,
@@ -225,16 +236,18 @@ export class LeaseRun {
   }
 
   /** Reports what there is to report. What can't be reported is kept for the next time. */
-  async #settle(): Promise<void> {
+  async #settle(goesOn = false): Promise<void> {
     if (this.#stop === 'fenced') return;
     const outcomes = this.#outcomes;
     this.#outcomes = [];
-    const { subscription, lease } = this.#message;
+    const { subscription } = this.#claim;
+    const lease = this.#lease;
     for (const retryAfter of [...SETTLE_RETRIES_MS, null]) {
       const askedAt = this.#ports.clock.now();
       try {
-        const answer = await this.#settleOnce(outcomes);
+        const answer = await this.#settleOnce(outcomes, goesOn);
         this.#renewedAt = askedAt;
+        if (answer.outcome === 'settled' && answer.next) this.#next = { ...answer.next, claimedAt: askedAt };
         const lost = answer.outcome === 'fenced' || answer.remaining === 0;
         if (lost) this.#stopStarting('fenced');
         else if (answer.outcome === 'settled' && answer.stop) this.#stopStarting('halted');
@@ -253,15 +266,16 @@ export class LeaseRun {
     this.#outcomes = [...outcomes, ...this.#outcomes];
   }
 
-  async #settleOnce(outcomes: DeliveryOutcome[]) {
+  async #settleOnce(outcomes: DeliveryOutcome[], goesOn: boolean) {
     const { token } = this.#claim;
     const request = outcomes.length === 0 ? undefined : this.#way.shared();
     const answer = this.#holder.settle({
       v: 1,
-      lease: this.#message.lease,
+      lease: this.#lease,
       token,
       outcomes,
       ...(request === undefined ? {} : { request }),
+      ...(goesOn ? { goesOn } : {}),
     });
     const timeout = this.#ports.clock.sleep(SETTLE_TIMEOUT_MS).then(() => null);
     const settled = await Promise.race([answer, timeout]);

@@ -1,3 +1,10 @@
+import {
+  CALLED_EVENTS_MAX,
+  INVOCATION_REQUESTS_MAX,
+  INVOCATION_SERVICE_CALLS_MAX,
+  SERVICE_CALLS_MAX,
+  SWIFT_EVENTS_MAX,
+} from '../subscriptions/limits.ts';
 import type { Claim, QueueTarget, ServiceTarget, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { canStart, type Slot } from './pace.ts';
 import { partsOf, type QueuePorts, sendToQueue } from './queue.ts';
@@ -24,7 +31,11 @@ export function wayOf(claim: Claim, ports: WayPorts): Way {
 
 function webhookWay({ subscription, target, events }: Claim<WebhookTarget>, ports: WayPorts): Way {
   const timeouts = new Timeouts(ports.clock, target.timeoutMs);
-  const common = { ready: () => ports.guard.check(target.url), shared: () => sharedRequest(target) };
+  const common = {
+    mayFollow: INVOCATION_REQUESTS_MAX - SWIFT_EVENTS_MAX,
+    ready: () => ports.guard.check(target.url),
+    shared: () => sharedRequest(target),
+  };
   if (target.format === 'batch') {
     const send = (part: Part, slot: Slot | null) => sendBatch(subscription, target, part, ports, timeouts, slot);
     return { ...common, runs: together(events), send };
@@ -44,6 +55,7 @@ function serviceWay({ subscription, target, events }: Claim<ServiceTarget>, port
   const timeouts = new Timeouts(ports.clock, target.timeoutMs);
   return {
     ...NOTHING_TOLD,
+    mayFollow: INVOCATION_SERVICE_CALLS_MAX - SERVICE_CALLS_MAX,
     runs: runsOf(events, target.maxBatch, ({ attempt, notBefore }) => attempt > 1 || notBefore !== null),
     send: inSlot(ports, (part) => callService(subscription, target, part, ports, timeouts)),
   };
@@ -54,6 +66,7 @@ function queueWay({ subscription, target, events }: Claim<QueueTarget>, ports: W
   const paced = events.some(({ notBefore }) => notBefore !== null);
   return {
     ...NOTHING_TOLD,
+    mayFollow: INVOCATION_REQUESTS_MAX - CALLED_EVENTS_MAX,
     runs: paced ? events.map((event): Run => [[event]]) : partsOf(events).map((part): Run => [part]),
     send: inSlot(ports, (part) => sendToQueue(subscription, target, part, ports)),
   };

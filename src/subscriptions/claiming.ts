@@ -69,9 +69,19 @@ export class Claiming {
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return { outcome: 'void' };
     const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
-    if (loaded === null) return { outcome: 'void' };
-
     // Everything may have changed meanwhile; from here on nothing else runs.
+    return loaded === null ? { outcome: 'void' } : this.#give(lane, id, loaded);
+  }
+
+  /** Claims a lease at once, if its events are in memory. */
+  claimLoaded(id: number): ClaimResult {
+    const lease = this.#claimable(id);
+    const lane = lease && this.#core.sql.lane(lease.lane);
+    const loaded = this.#leases.cache.get(id);
+    return lane && loaded ? this.#give(lane, id, loaded) : { outcome: 'void' };
+  }
+
+  #give(lane: LaneRow, id: number, loaded: Loaded): ClaimResult {
     const lease = this.#claimable(id);
     if (!lease) return { outcome: 'void' };
     const token = this.#core.token(TOKEN_BYTES);

@@ -35,6 +35,8 @@ export class Leases {
   readonly #throttle: Throttle;
   /** Told of leases that are committed, where somebody pulls them. */
   offered: (leases: number[]) => void = () => undefined;
+  /** Gives a committed lease to whoever waits for the next one; false: nobody does, so that it has to be sent. */
+  passedOn: (lease: number) => boolean = () => false;
   /** How a target has answered of late. */
   #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
 
@@ -240,6 +242,8 @@ export class Leases {
     const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
     const queue = isHeldUp ? retries : deliveries;
     for (const lease of leases) {
+      // What may take its time leaves its place to others in between.
+      if (!isHeldUp && this.passedOn(lease)) continue;
       const sent = queue.send({ v: 1, subscription: name, lease });
       background(
         sent.catch((error: unknown) => this.#core.warn('a lease could not be sent', { lease, error: String(error) })),

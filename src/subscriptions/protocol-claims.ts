@@ -89,16 +89,25 @@ export interface SettleRequest {
   outcomes: DeliveryOutcome[];
   /** Absent where nothing was sent. */
   request?: SharedRequest;
+  /** With nothing left of this lease the claimer would go on with another. */
+  goesOn?: true;
 }
 
 export type SettleResult =
   /**
    * `remaining` events are still the claimer's; its deadline is renewed. `stop`: paused or disabled, so that it shall
-   * start no more of them and release what it has not started.
+   * start no more of them and release what it has not started. `next`: another lease, if the claimer would go on and there
+   * is one.
    */
-  | { outcome: 'settled'; remaining: number; stop?: boolean }
+  | { outcome: 'settled'; remaining: number; stop?: boolean; next?: NextLease }
   /** The lease is no longer the claimer's: start nothing more of it. */
   | { outcome: 'fenced' };
+
+/** A lease that is claimed already, by whoever is told of it. */
+export interface NextLease {
+  lease: number;
+  claim: Claim;
+}
 
 /** What the requests of a settle have in common. Of a header `true`: what follows from the attempt itself. */
 export interface SharedRequest {

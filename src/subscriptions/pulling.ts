@@ -69,7 +69,6 @@ export class Pulling {
     this.#lanes = lanes;
     this.#configuration = configuration;
     leases.offered = (made) => this.#offer(made);
-    lanes.looked = () => this.#tellWhoRests();
   }
 
   /** Hands out what there is; waits for the first delivery if there is none. @throws only if storage fails */
@@ -193,7 +192,7 @@ export class Pulling {
     this.#count();
     for (const { deliveries, first } of this.#pullers.values()) if (deliveries.length > 0) first.resolve();
     this.#lanes.pump();
-    this.#tellWhoRests();
+    this.tellWhoRests();
   }
 
   async #hand(leases: number[]): Promise<void> {
@@ -258,11 +257,12 @@ export class Pulling {
   #atRest(): Promise<void> {
     return new Promise((resolve) => {
       this.#resting.push(resolve);
-      this.#tellWhoRests();
+      this.tellWhoRests();
     });
   }
 
-  #tellWhoRests(): void {
+  /** Those who want to know when nothing more is on its way, if that is so. */
+  tellWhoRests(): void {
     if (this.#handing.size > 0 || !this.#lanes.areAtRest) return;
     for (const tell of this.#resting.splice(0)) tell();
   }

@@ -57,6 +57,7 @@ import { Secrets } from './secrets.ts';
 import { seek } from './seek.ts';
 import { Settling } from './settling.ts';
 import { StatKeeping } from './stat-keeping.ts';
+import { Successors } from './successors.ts';
 import { Throttle } from './throttle.ts';
 import { ToldHealth } from './told-health.ts';
 import { Views } from './views.ts';
@@ -80,6 +81,7 @@ export class Subscription implements SubscriptionApi {
   readonly #attaching: Attaching;
   readonly #lanes: Lanes;
   readonly #pulling: Pulling;
+  readonly #successors: Successors;
   readonly #consent: Consent;
   readonly #configuration: Configuration;
   readonly #letterWork: LetterWork;
@@ -146,6 +148,12 @@ export class Subscription implements SubscriptionApi {
       lanes: this.#lanes,
       configuration: this.#configuration,
     });
+    this.#successors = new Successors(core, this.#claiming, this.#lanes);
+    this.#leases.passedOn = (lease) => this.#successors.take(lease);
+    this.#lanes.looked = () => {
+      this.#pulling.tellWhoRests();
+      this.#successors.answerInVain();
+    };
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
     this.#views = new Views(core, this.#configuration, this.#attempts, stats, this.#receiver);
@@ -328,8 +336,9 @@ export class Subscription implements SubscriptionApi {
 
   async settle(request: SettleRequest): Promise<SettleResult> {
     const result = this.#settling.settle(request);
-    this.#go();
-    return result;
+    if (request.goesOn !== true || result.outcome === 'fenced' || result.remaining > 0) return this.#andGo(result);
+    const next = await this.#successors.next(() => this.#go());
+    return next === null ? result : { ...result, next };
   }
 
   // By ack ids

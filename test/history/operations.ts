@@ -59,7 +59,7 @@ export interface Delivery extends Span {
   /** The sequences of all events in the same request; absent: it was the only one. */
   members?: readonly number[];
   replay: string | null;
-  /** Who sent it, and what order goes by; null where that is not known. */
+  /** Who sent it, under another name for each lease, and what order goes by; null where that is not known. */
   sender: { consumer: string; key: string | null; redriven: boolean } | null;
 }
 

@@ -70,11 +70,12 @@ export class ConsumerWorkers {
   #service(life: Life): ConsumerService {
     return {
       handle: async (deliveries) => {
+        const consumer = life.name;
         for (const { subscription } of deliveries.slice(0, 1)) {
           this.#receivers.starts.push({ subscription, at: this.#scheduler.elapsed });
         }
         await this.#scheduler.hop('calls a consumer', life);
-        const entries = deliveries.map((delivery) => this.#enter(delivery, life.name));
+        const entries = deliveries.map((delivery) => this.#enter(delivery, consumer));
         const deed = this.#deed();
         if (deed === 'hang') return new Promise(() => {});
         await this.#scheduler.sleep('a consumer works', null, this.#workMs());
@@ -100,7 +101,7 @@ export class ConsumerWorkers {
       case 'reject':
         this.#end(entry, 'failure');
         // It is dead: what comes behind it in the same call has nothing to wait for.
-        if (entry.sender !== null) entry.sender.consumer += ' rejects';
+        if (entry.sender !== null) entry.sender.consumer += ` rejects ${entry.event.sequence}`;
         return { result: 'reject' };
       case 'throw':
       case 'hang':
@@ -113,20 +114,21 @@ export class ConsumerWorkers {
   #queue(life: Life): ConsumerQueue {
     return {
       sendBatch: async (messages) => {
+        const consumer = life.name;
         await this.#scheduler.hop('sends to a queue', life);
         const deed = this.#deed();
         if (deed === 'hang') await new Promise(() => {});
         if (deed === 'throw') throw new Error('Queue is overloaded.');
-        for (const { body } of messages) this.#take(body, life);
+        for (const { body } of messages) this.#take(body, consumer);
         if (deed === 'lose the answer') throw new Error('Network connection lost.');
       },
     };
   }
 
   /** A queue that nobody confirms is trusted: what it has taken is the consumer's. Others lose and repeat. */
-  #take(body: QueuedEvent, life: Life): void {
+  #take(body: QueuedEvent, consumer: string): void {
     if (body.ackId === undefined) {
-      this.#end(this.#enter(body, life.name), 'success');
+      this.#end(this.#enter(body, consumer), 'success');
       return;
     }
     const times = this.isHealthy

@@ -19,7 +19,10 @@ export const HUB = 'https://hub.example';
 
 type Called = Pick<SubscriptionApi, 'claim' | 'settle' | 'consentRequest' | 'consentAnswer'>;
 
-/** The queue's consumer: one invocation a message, each of which may be killed or paused at any await. */
+/**
+ * The queue's consumer: one invocation a message, each of which may be killed or paused at any await. With each lease that it
+ * goes on with it has another name, as if it were another: whatever is promised of one is judged by itself.
+ */
 export class Consumers {
   readonly running = new Set<Life>();
   readonly #scheduler: Scheduler;
@@ -50,7 +53,7 @@ export class Consumers {
     this.running.add(life);
     const party: Party = { life, ready: () => Promise.resolve() };
     const ports = {
-      subscription: (name: string) => this.#subscription(name, party),
+      subscription: (name: string) => this.#goingOn(this.#subscription(name, party), life),
       clock: this.#scheduler.clock(life),
       fetch: this.#receivers.fetch(life),
       guard: this.#receivers.guard(life),
@@ -82,6 +85,25 @@ export class Consumers {
     for (const life of this.running) {
       life.kill = null;
     }
+  }
+
+  #goingOn(subscription: Called, life: Life): Called {
+    const { name } = life;
+    let leases = 1;
+    const settle: Called['settle'] = async (request) => {
+      const result = await subscription.settle(request);
+      if (result.outcome === 'settled' && result.next !== undefined) {
+        leases += 1;
+        life.name = `${name}/${leases}`;
+      }
+      return result;
+    };
+    return {
+      settle,
+      claim: (lease) => subscription.claim(lease),
+      consentRequest: (hub) => subscription.consentRequest(hub),
+      consentAnswer: (answer) => subscription.consentAnswer(answer),
+    };
   }
 
   #kill(life: Life, message: QueueMessage): void {

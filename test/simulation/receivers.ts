@@ -89,12 +89,13 @@ export class Receivers {
   fetch(life: Life): Fetch {
     return async (url, init) => {
       const { host, pathname } = new URL(url);
+      const consumer = life.name;
       if (!this.consented.has(host)) this.unasked.add(host);
       this.starts.push({ subscription: pathname.slice(1), at: this.#scheduler.elapsed });
       await this.#scheduler.hop(`requests ${host}`, life);
       return new Promise<Response>((resolve, reject) => {
         this.#scheduler.post(`request to ${host}`, null, () => {
-          void this.#answer(host, pathname.slice(1), life.name, init.headers, bodyText(init.body)).then((answer) => {
+          void this.#answer(host, pathname.slice(1), consumer, init.headers, bodyText(init.body)).then((answer) => {
             this.#scheduler.post(`answer of ${host}: ${answer?.status ?? 'reset'}`, life, () =>
               answer === null ? reject(new Error('Connection reset.')) : resolve(answer),
             );

@@ -15,7 +15,7 @@ const TIME_FIRST_CHANCE = 0.03;
  * for a dead one never goes on.
  */
 export interface Life {
-  readonly name: string;
+  name: string;
   alive: boolean;
   /** Does nothing before then (simulated time without the clock's jumps). */
   pausedUntil: number;

@@ -18,6 +18,7 @@ function call(point: string): string {
 
 const CONSUMER = 'src/deliveries/consumer.ts';
 const LEASE_RUN = 'src/deliveries/lease-run.ts';
+const RUN_LEASE = 'leased = await new LeaseRun(';
 const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
 const TOOK_REPLAYED =
@@ -26,7 +27,7 @@ const NOTE_CONSENT = 'await subscription.consentAnswer({ token: request.token, c
 const WEBHOOK = 'src/deliveries/webhook.ts';
 const OUTGOING = 'const { outgoing } = result;';
 const NOTED_ALL = 'return [...outcomes, ...batch.map((event) => noted(subscription, target, event, sent, []))];';
-const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle();';
+const SETTLE_REST = 'if (this.#outcomes.length > 0) await this.#settle(this.#stop === null && this.#goesOn());';
 
 /** In a Durable Object such a call leaves only once all that was written before it is durable (the output gate). */
 export const POINTS = {
@@ -65,8 +66,8 @@ export const POINTS = {
   },
   claimed: {
     name: 'claimed',
-    moment: 'after the claim',
-    patches: [{ file: CONSUMER, find: 'await new LeaseRun(', replace: `${call('claimed')} await new LeaseRun(` }],
+    moment: 'after the claim, by a message or by the settle of the lease before',
+    patches: [{ file: CONSUMER, find: RUN_LEASE, replace: `${call('claimed')} ${RUN_LEASE}` }],
   },
   received: {
     name: 'received',
@@ -149,7 +150,7 @@ export function zombieOf(subscription: string): Point {
       {
         file: LEASE_RUN,
         find: SETTLE_REST,
-        replace: `if (this.#message.subscription === '${subscription}' && this.#outcomes.some(({ kind }) => kind === 'delivered'))
+        replace: `if (this.#claim.subscription === '${subscription}' && this.#outcomes.some(({ kind }) => kind === 'delivered'))
           ${call('received')} ${SETTLE_REST}`,
       },
       {
