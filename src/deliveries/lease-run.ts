@@ -5,6 +5,7 @@ import { pushesBack } from '../subscriptions/pressure.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import type { Claim, ClaimedEvent, DeliveryOutcome, NextLease } from '../subscriptions/protocol-claims.ts';
 import { canStart, Pace, type Slot } from './pace.ts';
+import { Timeouts } from './timeouts.ts';
 import type { Part, Run, Way } from './way.ts';
 
 /** A claimed lease on its way: what is started when, renewed and settled, whichever way it goes. */
@@ -86,8 +87,9 @@ export class LeaseRun {
 
   /** Answers the lease to go on with, which its Subscription has claimed for it; null: there is none, or none is wanted. */
   async run(): Promise<ClaimedLease | null> {
-    // A timer rather than a comparison of times: a clock that is corrected must not stretch it.
-    this.#ports.clock.sleep(LEASE_WORK_MS).then(() => this.#stopStarting('overdue'));
+    // A timer rather than a comparison of times: a clock that is corrected must not stretch it. Once this is done it holds
+    // nothing of it, though the invocation goes on.
+    const done = new Timeouts(this.#ports.clock, LEASE_WORK_MS).start(() => this.#stopStarting('overdue'));
     const { end } = this.#pace;
     if (end !== null)
       this.#ports.clock.sleep(end + 1 - this.#ports.clock.now()).then(() => this.#stopStarting('missed'));
@@ -95,6 +97,7 @@ export class LeaseRun {
     await Promise.all([sent, this.#renewUntil(sent)]);
     if (this.#outcomes.length > 0) await this.#settle(this.#stop === null && this.#goesOn());
     this.#tellFailures();
+    done();
     return this.#next;
   }
 
