@@ -4,15 +4,15 @@ import { clipped } from './clipped.ts';
 import { type ClaimedLease, type LeaseHolder, type LeasePorts, LeaseRun } from './lease-run.ts';
 import { type WayPorts, wayOf } from './ways.ts';
 
-/** The queue consumer: claims a lease, sends its events, settles it. It remembers nothing and may die at any moment. */
+/** The queue consumer: claims a lease, sends its events, settles it, goes on. It remembers nothing and may die at any moment. */
 
 export interface ConsumerPorts extends WayPorts, LeasePorts {
   subscription: (name: string) => LeaseHolder;
 }
 
 /**
- * Handles one queue message; resolves when the lease is done with. Never throws: what is lost on the way here, its
- * Subscription sends again, so that the message can be acknowledged in any case.
+ * Handles one queue message; resolves when the lease is done with, and those that it went on with. Never throws: what is lost on
+ * the way here, its Subscription sends again, so that the message can be acknowledged in any case.
  */
 export async function deliverLease(message: unknown, ports: ConsumerPorts): Promise<void> {
   if (!isLeaseMessage(message)) {
@@ -36,13 +36,15 @@ export async function deliverLease(message: unknown, ports: ConsumerPorts): Prom
 
 /** One lease after the other, while there are more and the invocation has time and requests left for them. Never throws. */
 async function work(first: ClaimedLease, holder: LeaseHolder, ports: ConsumerPorts): Promise<void> {
+  const startedAt = first.claimedAt;
   let requests = 0;
   for (let leased: ClaimedLease | null = first; leased !== null; ) {
     const { lease, claim }: ClaimedLease = leased;
     try {
       const way = wayOf(claim, ports);
-      requests += way.runs.flat().length;
-      const goesOn = () => requests <= way.mayFollow && Math.abs(ports.clock.now() - first.claimedAt) < GOES_ON_MS;
+      // And its settle.
+      requests += way.runs.flat().length + 1;
+      const goesOn = () => requests <= way.mayFollow && Math.abs(ports.clock.now() - startedAt) < GOES_ON_MS;
       leased = await new LeaseRun(leased, way, holder, goesOn, ports).run();
     } catch (error) {
       const { subscription } = claim;

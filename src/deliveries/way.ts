@@ -11,7 +11,7 @@ export type Run = readonly [Part, ...Part[]];
 export interface Way {
   /** All events of the claim. Runs may be under way at the same time. */
   readonly runs: readonly Run[];
-  /** How many requests an invocation of the Worker may have made for other leases, and still send one this way. */
+  /** How many requests an invocation of the Worker may have made, and still go on with another lease of this kind. */
   readonly mayFollow: number;
   /** What may take its time before a part is sent, and has to be done before its slot is taken. Never throws. */
   ready(): Promise<unknown>;

@@ -51,7 +51,7 @@ function judgeAll(filters: SubscriptionFilter[], json: string): ReturnType<typeo
     const judgement = judge(filter, json);
     cost += judgement.cost;
     if (judgement.verdict.kind === 'no-match') return { ...judgement, cost };
-    if (judgement.verdict.kind === 'invalid') verdict = judgement.verdict;
+    if (verdict.kind === 'match') verdict = judgement.verdict;
   }
   return { verdict, cost };
 }

@@ -94,6 +94,11 @@ export class Lanes {
     return this.#reading.size === 0 && !this.#catchingUp.isBusy;
   }
 
+  /** Is a log being read that answers in its time? */
+  get areReading(): boolean {
+    return [...this.#reading.values(), ...this.#catchingUp.reading].some(({ late }) => !late);
+  }
+
   /** Live lanes first; where whole topics are in order they take turns with replays, which would never have one else. */
   #startAll(now: number): void {
     const { sql, ordering } = this.#core;

@@ -35,7 +35,7 @@ export class Leases {
   readonly #throttle: Throttle;
   /** Told of leases that are committed, where somebody pulls them. */
   offered: (leases: number[]) => void = () => undefined;
-  /** Gives a committed lease to whoever waits for the next one; false: nobody does, so that it has to be sent. */
+  /** Gives a committed lease to whoever waits for the next one; false: it has to be sent. */
   passedOn: (lease: number) => boolean = () => false;
   /** How a target has answered of late. */
   #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
@@ -84,7 +84,7 @@ export class Leases {
 
   /**
    * How many events a new lease holds at most. Each lease is sent six at a time, so that more of them
-   * are faster; each costs a queue message, a claim and a settle, so that fewer of them are cheaper.
+   * are faster; each costs a settle, and a message and a claim unless it follows another, so that fewer of them are cheaper.
    */
   get share(): number {
     const { delivery } = this.#core.document;
@@ -239,11 +239,11 @@ export class Leases {
       return;
     }
     const { deliveries, retries, name, background } = this.#core.ports;
-    const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
-    const queue = isHeldUp ? retries : deliveries;
     for (const lease of leases) {
-      // What may take its time leaves its place to others in between.
+      const isHeldUp = this.#core.failing || this.#core.row?.slow || this.#throttle.isBusy(this.#core.now());
+      // Who is held up takes its turn in a queue for each lease.
       if (!isHeldUp && this.passedOn(lease)) continue;
+      const queue = isHeldUp ? retries : deliveries;
       const sent = queue.send({ v: 1, subscription: name, lease });
       background(
         sent.catch((error: unknown) => this.#core.warn('a lease could not be sent', { lease, error: String(error) })),

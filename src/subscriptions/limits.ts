@@ -18,9 +18,9 @@ export const LEASE_EVENTS_MAX = 50;
 export const SWIFT_EVENTS_MAX = 200;
 /** The same where many go in one call, to a consumer Worker or its queue. */
 export const CALLED_EVENTS_MAX = 500;
-/** Calls of a consumer Worker for one lease, and in one invocation: the platform lets it call 32 Workers, further calls throw. */
+/** Calls of consumer Workers for one lease, and in one invocation: the platform lets it call 32 Workers, further calls throw. */
 export const SERVICE_CALLS_MAX = 24;
-export const INVOCATION_SERVICE_CALLS_MAX = 32;
+export const INVOCATION_SERVICE_CALLS_MAX = 28;
 export const LEASE_BYTES_MAX = 4 * 1024 * 1024;
 /** Events and bytes in a request of the format `batch`, which is a lease of its own; one event may be larger. */
 export const BATCH_EVENTS_MAX = LEASE_EVENTS_MAX;
@@ -38,8 +38,8 @@ export const LEASE_WORK_MS = 60_000;
 /** How long whoever has settled a lease waits for the next, which its log is asked for. */
 export const NEXT_LEASE_MAX_MS = 250;
 /** With leases that follow each other it begins none after this: queue messages of others are not to wait for it. */
-export const GOES_ON_MS = 10_000;
-/** Requests of one invocation: the platform lets it make a thousand, of which some are calls of objects. */
+export const GOES_ON_MS = 1_000;
+/** Requests of one invocation, a settle for each lease among them; the platform has let it make a thousand, and lets it more. */
 export const INVOCATION_REQUESTS_MAX = 900;
 
 /** Who waits to pull at the same time; more are answered at once. */

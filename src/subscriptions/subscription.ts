@@ -152,7 +152,7 @@ export class Subscription implements SubscriptionApi {
     this.#leases.passedOn = (lease) => this.#successors.take(lease);
     this.#lanes.looked = () => {
       this.#pulling.tellWhoRests();
-      this.#successors.answerInVain();
+      this.#successors.endInVain();
     };
     this.#letterWork = new LetterWork(core, this.#deaths, this.#leases);
     this.#replays = new Replays(core, this.#leases, this.#notices);
@@ -335,9 +335,12 @@ export class Subscription implements SubscriptionApi {
   }
 
   async settle(request: SettleRequest): Promise<SettleResult> {
+    const given = request.goesOn === true ? this.#successors.givenAfter(request) : null;
+    if (given !== null) return { outcome: 'settled', remaining: 0, next: given };
     const result = this.#settling.settle(request);
-    if (request.goesOn !== true || result.outcome === 'fenced' || result.remaining > 0) return this.#andGo(result);
-    const next = await this.#successors.next(() => this.#go());
+    const isDone = result.outcome === 'settled' && result.remaining === 0 && result.stop !== true;
+    if (!isDone || request.goesOn !== true) return this.#andGo(result);
+    const next = await this.#successors.next(request, () => this.#go());
     return next === null ? result : { ...result, next };
   }
 

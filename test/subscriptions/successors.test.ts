@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { CLAIM_LIFE_MS, NEXT_LEASE_MAX_MS } from '../../src/subscriptions/limits.ts';
+import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
+import { CLAIM_LIFE_MS, LOG_SILENT_MS, NEXT_LEASE_MAX_MS } from '../../src/subscriptions/limits.ts';
 import type { Claim, DeliveryOutcome, NextLease, SettleResult } from '../../src/subscriptions/protocol-claims.ts';
 import { settled } from '../support/fake-clock.ts';
 import { Hub } from './harness.ts';
@@ -88,6 +89,38 @@ describe('Whoever settles a lease and would go on', () => {
     expect(hub.deliveries).toHaveLength(1);
   });
 
+  test('does not wait for a log that has been silent for long, each time anew', async () => {
+    await hub.subscribe('billing', { topics: ['orders', 'bills'], maxInFlight: 64 });
+    await hub.publish('bills', 1);
+    await hub.work('billing');
+    await hub.awaiting(hub.subscription('billing').pause());
+    await hub.publish('bills', 20);
+    hub.silent.add('bills');
+    // Its answer tells of that log too, and comes late or not at all.
+    hub
+      .subscription('billing')
+      .resume()
+      .catch(() => undefined);
+    await hub.advance(LOG_SILENT_MS + 100);
+    await hub.publish('orders', 1);
+    const message = hub.take();
+    expect(await next(message.lease, await hub.claim(message))).toBeUndefined();
+  });
+
+  test.each<[string, Partial<SubscriptionDocument>]>([
+    ['is pulled now', { delivery: { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 10 } }],
+    ['has another filter now', { filter: { types: ['invoice.*'], cel: null } }],
+  ])('is answered where its subscription %s, changed while it waits', async (_, changes) => {
+    const { lease, claim } = await claimed(40);
+    hub.latencies.set('orders', 100);
+    const answer = settle(lease, claim);
+    await hub.subscribe('billing', { maxInFlight: 16, from: { kind: 'earliest' }, ...changes });
+    expect(nextOf(await hub.awaiting(answer))).toBeUndefined();
+    hub.latencies.clear();
+    await hub.advance(10_000);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 56 });
+  });
+
   test('has one of its own, if two do so at the same time', async () => {
     const first = await claimed(80, 32);
     const message = hub.take();
@@ -124,10 +157,27 @@ describe('Whoever settles a lease and would go on', () => {
 });
 
 describe('Of a lease that follows', () => {
-  test('an answer that is lost is a claim that runs out: it is sent, and delivered once (P2)', async () => {
+  test('an answer that is lost is given again to who settles again', async () => {
     const { lease, claim } = await claimed(40);
     const lost = await next(lease, claim);
-    // The one who never heard of it settles again, and is told that nothing of that lease is his any more.
+    expect(lost).toBeDefined();
+    expect(await next(lease, claim)).toEqual(lost);
+    expect(messages()).toBe(0);
+    // Nobody else is given it: not by another token, nor who does not ask.
+    const { token } = claim;
+    expect(await settle(lease, { ...claim, token: `${token}x` })).toEqual({ outcome: 'fenced' });
+    expect(await hub.subscription('billing').settle({ v: 1, lease, token, outcomes: [] })).toEqual({
+      outcome: 'fenced',
+    });
+    // And once something became of it, not he either.
+    if (lost !== undefined) await next(lost.lease, lost.claim);
+    expect(await settle(lease, claim)).toEqual({ outcome: 'fenced' });
+  });
+
+  test('an answer that is lost together with the object is a claim that runs out: it is sent, and delivered once (P2)', async () => {
+    const { lease, claim } = await claimed(40);
+    const lost = await next(lease, claim);
+    hub.restart('billing');
     expect(await settle(lease, claim)).toEqual({ outcome: 'fenced' });
     expect(messages()).toBe(0);
     await hub.advance(CLAIM_LIFE_MS);
