@@ -1,5 +1,6 @@
 import type { Consent } from './consent.ts';
 import type { Core } from './core.ts';
+import type { Lanes } from './lanes.ts';
 import { CLAIM_LIFE_MS, LOCKED_LOOK_MS, PROBE_WITHIN_MS, RATE_WAIT_MAX_MS, STALLED_MS, WATCHDOG_MS } from './limits.ts';
 import { obstacleWait } from './obstacle.ts';
 import type { Statements } from './sql.ts';
@@ -9,8 +10,7 @@ import type { Throttle } from './throttle.ts';
 interface DueParts {
   consent: Consent;
   throttle: Throttle;
-  /** How many due retries may be leased now. */
-  roomForRetries: (now: number) => number;
+  lanes: Lanes;
 }
 
 /**
@@ -63,14 +63,14 @@ function workDue(core: Core, parts: DueParts, now: number): number | null {
  * When more may go out, as far as it can be said; null: now. Where all is out, is kept for a read under way, or is leased and
  * has no rate slot yet, a settle, the read's end or a claim looks at the rest; the watchdog is for the one that never comes.
  */
-function roomDue(core: Core, { throttle, roomForRetries }: DueParts, now: number): number | null {
+function roomDue(core: Core, { throttle, lanes }: DueParts, now: number): number | null {
   const { live, replay, leases } = core.sql.inFlight();
   // What is under way comes first in its order.
   const inOrder = core.ordering !== 'none' || core.document.ordering !== 'none';
   if (live + replay >= core.concurrency || (inOrder && leases > 0)) return now + WATCHDOG_MS;
   const { readyAt } = throttle;
   if (readyAt !== null && readyAt > now) return Math.min(readyAt, now + RATE_WAIT_MAX_MS);
-  return roomForRetries(now) > 0 ? null : now + WATCHDOG_MS;
+  return lanes.roomForRetries(now) > 0 ? null : now + WATCHDOG_MS;
 }
 
 /**

@@ -5,7 +5,6 @@ import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
 import type { SubscriptionDocument } from './document.ts';
 import type { Lanes } from './lanes.ts';
-import type { Leases } from './leases.ts';
 import {
   LEASE_BYTES_MAX,
   LOG_LATE_MS,
@@ -42,7 +41,6 @@ interface Handing {
 }
 
 interface PullingParts {
-  leases: Leases;
   claiming: Claiming;
   lanes: Lanes;
   configuration: Configuration;
@@ -63,12 +61,11 @@ export class Pulling {
   /** Those who want to know when nothing more is on its way. */
   readonly #resting: (() => void)[] = [];
 
-  constructor(core: Core, { leases, claiming, lanes, configuration }: PullingParts) {
+  constructor(core: Core, { claiming, lanes, configuration }: PullingParts) {
     this.#core = core;
     this.#claiming = claiming;
     this.#lanes = lanes;
     this.#configuration = configuration;
-    leases.offered = (made) => this.#offer(made);
   }
 
   /** Hands out what there is; waits for the first delivery if there is none. @throws only if storage fails */
@@ -136,7 +133,7 @@ export class Pulling {
     // What was leased for somebody who is gone comes first.
     const { sql } = this.#core;
     const left = sql.unclaimed() === 0 ? [] : sql.leases().flatMap(({ id, token }) => (token === null ? [id] : []));
-    if (left.length > 0) this.#offer(left);
+    if (left.length > 0) this.offer(left);
     this.#lanes.pump();
     // While somebody waits, what is due is due to somebody.
     this.#core.arm();
@@ -157,7 +154,7 @@ export class Pulling {
   }
 
   /** Gives leases to those who wait, as far as they want them; the rest waits for the next who asks. */
-  #offer(made: readonly number[]): void {
+  offer(made: readonly number[]): void {
     if (this.#pullers.size === 0) return;
     for (const id of made) {
       const lane = this.#core.sql.lease(id)?.lane;
