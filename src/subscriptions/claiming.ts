@@ -70,20 +70,19 @@ export class Claiming {
     if (!before || !lane) return { outcome: 'void' };
     const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
     // Everything may have changed meanwhile; from here on nothing else runs.
-    return loaded === null ? { outcome: 'void' } : this.#give(lane, id, loaded);
+    return loaded === null ? { outcome: 'void' } : this.#give(id, loaded);
   }
 
   /** Claims a lease at once, if its events are in memory. */
   claimLoaded(id: number): ClaimResult {
-    const lease = this.#claimable(id);
-    const lane = lease && this.#core.sql.lane(lease.lane);
     const loaded = this.#leases.cache.get(id);
-    return lane && loaded ? this.#give(lane, id, loaded) : { outcome: 'void' };
+    return loaded === null ? { outcome: 'void' } : this.#give(id, loaded);
   }
 
-  #give(lane: LaneRow, id: number, loaded: Loaded): ClaimResult {
+  #give(id: number, loaded: Loaded): ClaimResult {
     const lease = this.#claimable(id);
-    if (!lease) return { outcome: 'void' };
+    const lane = lease && this.#core.sql.lane(lease.lane);
+    if (!lease || !lane) return { outcome: 'void' };
     const token = this.#core.token(TOKEN_BYTES);
     const target = this.target();
     if (target.kind === 'pull') return { outcome: 'void' };

@@ -53,7 +53,7 @@ export function putTogether(core: Core) {
   leases.passedOn = (lease) => successors.take(lease);
   lanes.looked = () => {
     pulling.tellWhoRests();
-    successors.endInVain();
+    successors.look();
   };
   const letterWork = new LetterWork(core, deaths, leases);
   const replays = new Replays(core, leases, notices);

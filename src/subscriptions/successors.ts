@@ -65,14 +65,14 @@ export class Successors {
     return this.#core.sql.lease(lease) === null;
   }
 
-  /** Nobody is to wait for what will not come. */
-  endInVain(): void {
+  /** After each look at what can be started: what is settled is kept no longer, and nobody is to wait for what will not come. */
+  look(): void {
+    for (const [token, { next }] of this.#given) if (!this.#isClaimed(next)) this.#given.delete(token);
     if (this.#lanes.areReading) return;
     for (const { given } of this.#waiting.splice(0)) given.resolve(null);
   }
 
   #give({ after, given }: Waiting, next: NextLease): void {
-    for (const [token, before] of this.#given) if (!this.#isClaimed(before.next)) this.#given.delete(token);
     this.#given.set(after.token, { after: after.lease, next });
     given.resolve(next);
   }
