@@ -59,23 +59,32 @@ async function pull(taken: Set<number>, isOver: () => boolean): Promise<void> {
   }
 }
 
-/** Publishes all, each batch again until it is acknowledged; adds the sequences that were. */
-async function publish(acknowledged: Set<number>): Promise<void> {
-  for (let sent = 0; sent < EVENTS; sent += AT_ONCE) {
+/** Publishes batch after batch, each again until it is acknowledged, and keeps the sequences that were. */
+class Publisher {
+  readonly acknowledged = new Set<number>();
+  #sent = 0;
+
+  async publish(count: number): Promise<void> {
+    while (this.#sent < count) await this.publishBatch();
+  }
+
+  async publishBatch(): Promise<void> {
+    const first = this.#sent;
+    this.#sent += AT_ONCE;
     const events = Array.from({ length: AT_ONCE }, (_, index) => ({
-      id: `e${sent + index}`,
+      id: `e${first + index}`,
       type: 'order.paid',
       subject: `customer-${index % 7}`,
     }));
     const receipts = await eventually('a batch is acknowledged', () => bench.api.publish(TOPIC, events), TIMEOUT_MS);
-    for (const { sequence } of receipts) acknowledged.add(Number(sequence));
+    for (const { sequence } of receipts) this.acknowledged.add(Number(sequence));
   }
 }
 
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('kill -9 of everything', () => {
-  it(`P1 P4 P5 at ${KILLS} moments among ${EVENTS} events: each that was acknowledged is delivered in every kind, and the books balance`, {
+  it(`P1 P4 P5 at ${KILLS} moments among ${EVENTS} events and more: each that was acknowledged is delivered in every kind, and the books balance`, {
     timeout: TIMEOUT_MS,
   }, async () => {
     const kinds = {
@@ -100,19 +109,27 @@ describe('kill -9 of everything', () => {
 
     let isOver = false;
     const workers = [pull(pulled, () => isOver), pull(pulled, () => isOver)];
-    const acknowledged = new Set<number>();
-    const published = publish(acknowledged);
+    const publisher = new Publisher();
+    const { acknowledged } = publisher;
+    const published = publisher.publish(EVENTS);
     const counts = () => Object.values(taken).map((of) => of().size);
-    /** At each kill: how many had been acknowledged, and had come in each kind. */
-    const kills: { published: number; counts: number[] }[] = [];
-    let before = counts();
+    const isAmidst = () => counts().every((count) => count < acknowledged.size);
+    let before = counts().map(() => 0);
     for (let kill = 0; kill < KILLS; kill += 1) {
-      const moved = () => counts().every((count, kind) => count > (before[kind] ?? 0) || count === EVENTS);
-      await eventually('every kind has gone on', moved, TIMEOUT_MS);
+      const hasMoved = () => counts().every((count, kind) => count > (before[kind] ?? 0));
+      await eventually('every kind has gone on', hasMoved, TIMEOUT_MS);
       await delay(Math.random() * KILL_WITHIN_MS);
-      await bench.hub.kill9();
+      // A kind may have caught up meanwhile: there is more for all of them then, and the kill comes at once.
+      await eventually(
+        'something is on its way in every kind',
+        async () => {
+          if (!isAmidst()) await publisher.publishBatch();
+          return isAmidst();
+        },
+        TIMEOUT_MS,
+      );
       before = counts();
-      kills.push({ published: acknowledged.size, counts: before });
+      await bench.hub.kill9();
       await bench.hub.start();
     }
     await published;
@@ -122,21 +139,19 @@ describe('kill -9 of everything', () => {
       'all is settled',
       async () => {
         const sums = await Promise.all(names.map((name) => bench.api.subscription(name)));
-        return sums.every(({ delivered, dead }) => delivered + dead === EVENTS);
+        return sums.every(({ delivered, dead }) => delivered + dead === acknowledged.size);
       },
       SETTLED_WITHIN_MS,
     );
     isOver = true;
     await Promise.all(workers);
 
-    const isAmidst = ({ published: of, counts: each }: (typeof kills)[number]) => each.every((count) => count < of);
-    expect(kills.some(isAmidst), `in every kind at once: ${JSON.stringify(kills)}`).toBe(true);
-    const all = Array.from({ length: EVENTS }, (_, index) => index + 1);
+    const all = Array.from({ length: acknowledged.size }, (_, index) => index + 1);
     expect(ascending(acknowledged)).toEqual(all);
     for (const [name, of] of Object.entries(taken)) expect(ascending(of()), name).toEqual(all);
     for (const name of names) {
       expect(await bench.api.subscription(name)).toMatchObject({
-        ...{ delivered: EVENTS, dead: 0, pending: 0, inFlight: 0, retrying: 0, held: 0 },
+        ...{ delivered: acknowledged.size, dead: 0, pending: 0, inFlight: 0, retrying: 0, held: 0 },
         ...{ waiting: 0, lag: 0, filtered: 0, skipped: 0, discarded: 0 },
       });
     }
