@@ -87,7 +87,7 @@ export class CatchingUp {
 
   /** One page of some keys of one lane. Never throws. */
   async #read(lane: LaneRow, asked: Asked[], slots: number): Promise<void> {
-    const limit = Math.min(slots, this.#order.runMax(this.#leases.swift));
+    const limit = Math.min(slots, this.#order.runMax(this.#leases.sizes.swift));
     const reserved = Math.min(slots, asked.length * limit);
     const reading = { since: this.#core.now(), reserved, late: false, replay: lane.replay !== null };
     this.#reading.set(lane.id, reading);

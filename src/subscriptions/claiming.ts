@@ -1,33 +1,20 @@
 import { orderingKey } from '../events/ordering-key.ts';
 import type { LogEvent } from '../topics/protocol.ts';
 import { ackIdOf, TOKEN_BYTES } from './ack-ids.ts';
-import { originOf } from './consent.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { ackDeadlineOf, eventsPerRequest, isBatch } from './delivery-kinds.ts';
 import { bySequence, columnsOf, type Leased, sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
-import {
-  BATCH_BYTES_MAX,
-  CLAIM_LIFE_MS,
-  LEASE_BYTES_MAX,
-  LOG_SILENT_MS,
-  RATE_AHEAD_MS,
-  RENEW_EVERY_MS,
-  RENEW_REPLAY_EVERY_MS,
-} from './limits.ts';
+import { BATCH_BYTES_MAX, CLAIM_LIFE_MS, RATE_AHEAD_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
+import { type Loaded, Loading } from './loading.ts';
 import type { Order } from './order.ts';
 import type { PulledDelivery } from './protocol-acks.ts';
-import type { ClaimedEvent, ClaimResult, DeliveryTarget } from './protocol-claims.ts';
+import type { ClaimedEvent, ClaimResult } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
+import { presentTarget } from './target.ts';
 import type { Given, Throttle } from './throttle.ts';
-
-/** The events of a lease as far as they fit, and the sequences that the log has no more. */
-interface Loaded {
-  events: LogEvent[];
-  gone: number[];
-}
 
 /** How much of a lease somebody asks for. */
 export interface Wanted {
@@ -53,6 +40,7 @@ export class Claiming {
   readonly #order: Order;
   readonly #secrets: Secrets;
   readonly #throttle: Throttle;
+  readonly #loading: Loading;
 
   constructor(core: Core, { leases, deaths, order, secrets, throttle }: ClaimingParts) {
     this.#core = core;
@@ -61,6 +49,7 @@ export class Claiming {
     this.#order = order;
     this.#secrets = secrets;
     this.#throttle = throttle;
+    this.#loading = new Loading(core, leases);
   }
 
   /** `void` where there is nothing to be had: claimed already, dropped, paused, of a log that does not answer. */
@@ -68,7 +57,7 @@ export class Claiming {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return { outcome: 'void' };
-    const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
+    const loaded = this.#leases.cache.get(id) ?? (await this.#loading.load(lane, before));
     // Everything may have changed meanwhile; from here on nothing else runs.
     return loaded === null ? { outcome: 'void' } : this.#give(id, loaded);
   }
@@ -84,7 +73,7 @@ export class Claiming {
     const lane = lease && this.#core.sql.lane(lease.lane);
     if (!lease || !lane) return { outcome: 'void' };
     const token = this.#core.token(TOKEN_BYTES);
-    const target = this.target();
+    const target = presentTarget(this.#core, this.#secrets);
     if (target.kind === 'pull') return { outcome: 'void' };
     const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, null));
     this.#leases.send(send);
@@ -111,7 +100,7 @@ export class Claiming {
     const before = this.#claimable(id);
     const lane = before && this.#core.sql.lane(before.lane);
     if (!before || !lane) return [];
-    const loaded = this.#leases.cache.get(id) ?? (await this.#loadOrPutOff(lane, before));
+    const loaded = this.#leases.cache.get(id) ?? (await this.#loading.load(lane, before));
     if (loaded === null) return [];
     const lease = this.#claimable(id);
     const most = lease && this.#core.isPulled ? wanted() : null;
@@ -299,55 +288,6 @@ export class Claiming {
     return claimed;
   }
 
-  /**
-   * Null: its log does not answer. Then it is no lease any more, nor is any other that would have to be read from there: their
-   * events wait outside, and keep nobody waiting.
-   */
-  async #loadOrPutOff(lane: LaneRow, lease: LeaseRow): Promise<Loaded | null> {
-    try {
-      return await this.#load(lane, lease);
-    } catch (error) {
-      this.#core.silence.failed(lane.id, error);
-      const now = this.#core.now();
-      const until = Math.max(now, this.#core.silence.untilOf(lane.id, now));
-      this.#core.tx(() => {
-        for (const other of this.#core.sql.leasesOf(lane.id))
-          if (other.token === null && this.#leases.cache.get(other.id) === null) this.#leases.putOff(other, until);
-      });
-      return null;
-    }
-  }
-
-  /** The events of a lease that is not in memory any more: from their exception rows, else from the log. */
-  async #load(lane: LaneRow, lease: LeaseRow): Promise<Loaded> {
-    const sequences = sequencesOf(lease);
-    const own = new Map<number, string>();
-    for (const sequence of lease.retry ? sequences : []) {
-      const event = this.#core.sql.exception(lane.id, sequence)?.event;
-      if (event) own.set(sequence, event);
-    }
-    const asked = sequences.filter((sequence) => !own.has(sequence));
-    const answer = asked.length > 0 ? await this.#eventsAt(lane, asked) : { events: [], examined: 0 };
-    for (const event of answer.events) own.set(event.sequence, event.json);
-    const events: LogEvent[] = [];
-    let bytes = 0;
-    for (const sequence of sequences) {
-      const json = own.get(sequence);
-      if (json === undefined) continue;
-      bytes += json.length;
-      if (events.length > 0 && bytes > LEASE_BYTES_MAX) break;
-      events.push({ sequence, json });
-    }
-    return { events, gone: asked.slice(0, answer.examined).filter((sequence) => !own.has(sequence)) };
-  }
-
-  /** @throws if the log does not answer, or not soon enough for others to wait for it */
-  async #eventsAt(lane: LaneRow, sequences: number[]): Promise<{ events: LogEvent[]; examined: number }> {
-    const answer = await this.#core.ask(lane.topic, (log) => log.eventsAt(sequences), LOG_SILENT_MS);
-    this.#core.silence.answered(lane.id);
-    return answer;
-  }
-
   /** The log let go of an event that was still to be delivered. */
   #expired(lane: LaneRow, lease: LeaseRow, sequence: number): void {
     const exception = lease.retry ? this.#core.sql.exception(lane.id, sequence) : null;
@@ -358,27 +298,6 @@ export class Claiming {
       firstAttemptAt: exception?.first_attempt_at ?? null,
       event: null,
     });
-  }
-
-  /** Where and how requests go at present. @throws if there is no subscription */
-  target(): DeliveryTarget {
-    const { delivery, transform } = this.#core.document;
-    switch (delivery.kind) {
-      case 'webhook': {
-        const { kind, url, format, timeoutMs, headers, maxBatch } = delivery;
-        const origin = this.#core.present && originOf(this.#core.present);
-        const target = { kind, url, format, timeoutMs, headers, secrets: this.#secrets.all(), maxBatch, transform };
-        return origin === null ? target : { ...target, origin };
-      }
-      case 'queue':
-        return { kind: 'queue', binding: delivery.binding, confirm: delivery.confirm, transform };
-      case 'service': {
-        const { kind, binding, call, timeoutMs, maxBatch } = delivery;
-        return { kind, binding, call, timeoutMs, maxBatch, transform };
-      }
-      case 'pull':
-        return { kind: 'pull', transform };
-    }
   }
 }
 

@@ -80,12 +80,12 @@ export class Company {
   }
 
   get #whole(): number {
-    return Math.min(this.#leases.share, Math.ceil(this.#core.concurrency / 2), this.#throttle.batch);
+    return Math.min(this.#leases.sizes.share, Math.ceil(this.#core.concurrency / 2), this.#throttle.batch);
   }
 
   /** Without the slots that whole leases leave over; those wait for others, as far as `isWorthReading` lets them. */
   wholeLeases(slots: number): number {
-    const { share } = this.#leases;
+    const { share } = this.#leases.sizes;
     return slots < share ? slots : slots - (slots % share);
   }
 }

@@ -147,11 +147,11 @@ export class Lanes {
   /** Leases due exceptions. While failing: one, and only if nothing else is under way. */
   #leaseRetries(now: number): number[] {
     const { delivery } = this.#core.document;
-    const size = isBatch(delivery) ? delivery.maxBatch : this.#leases.retriesMax;
+    const size = isBatch(delivery) ? delivery.maxBatch : this.#leases.sizes.retriesMax;
     const sent: number[] = [];
     for (;;) {
       const limit = Math.min(size, this.#slots.forRetries(now));
-      const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.swift);
+      const due = limit <= 0 ? null : this.#order.dueRetries(now, limit, this.#leases.sizes.swift);
       const lane = due && this.#core.sql.lane(due.lane);
       if (!due || !lane) return sent;
       const asks = this.#core.silence.isDoubted(lane.id) && due.batch === null;
@@ -268,7 +268,7 @@ export class Lanes {
     const end = Math.min(cut ?? Number.POSITIVE_INFINITY, this.#firstDeathBehind(matching, failed), scannedTo + 1);
     const within = end > scannedTo ? matching : matching.filter(({ sequence }) => sequence < end);
     const page = { events: within, scannedTo: end - 1, slots };
-    const { runs, taken, held, holds, last } = this.#order.pick(lane, page, this.#leases.swift);
+    const { runs, taken, held, holds, last } = this.#order.pick(lane, page, this.#leases.sizes.swift);
     const examined = last - lane.next + 1;
     const parked = last < scannedTo ? null : park;
     for (const { key, first } of holds) sql.addHold(lane.id, key, first);

@@ -1,22 +1,12 @@
-import type { Attempted } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { decisionsOf } from './decisions.ts';
-import { attemptMaxMs, isBatch, leaseEventsMax } from './delivery-kinds.ts';
+import { isBatch } from './delivery-kinds.ts';
 import { groupsOf } from './grouping.ts';
 import { LeaseCache } from './lease-cache.ts';
 import { columnsOf, contentOf, type Leased, sequencesOf, WHOLE_TOPIC } from './lease-content.ts';
-import {
-  CLAIM_LIFE_MS,
-  CLAIMS_MAX,
-  FIRST_RESEND_MS,
-  LEASE_EVENTS_MIN,
-  LEASES_WANTED,
-  LEASES_WANTED_SWIFT,
-  POOL_SIZE,
-  RESEND_MS,
-  SWIFT_LATENCY_MS,
-} from './limits.ts';
+import { LeaseSizes } from './lease-sizes.ts';
+import { CLAIM_LIFE_MS, CLAIMS_MAX, FIRST_RESEND_MS, RESEND_MS } from './limits.ts';
 import type { Notices } from './notices.ts';
 import { obstacleWait } from './obstacle.ts';
 import type { Run } from './picking.ts';
@@ -32,77 +22,19 @@ export class Leases {
   readonly #notices: Notices;
   /** The events of fresh leases. */
   readonly cache = new LeaseCache();
+  readonly sizes: LeaseSizes;
   readonly #throttle: Throttle;
   /** Told of leases that are committed, where somebody pulls them. */
   offered: (leases: number[]) => void = () => undefined;
   /** Gives a committed lease to whoever waits for the next one; false: it has to be sent. */
   passedOn: (lease: number) => boolean = () => false;
-  /** How a target has answered of late. */
-  #learned: { target: number; latencyMs: number; swift: boolean } | null = null;
 
   constructor(core: Core, deaths: Deaths, notices: Notices, throttle: Throttle) {
     this.#core = core;
     this.#deaths = deaths;
     this.#notices = notices;
     this.#throttle = throttle;
-  }
-
-  /**
-   * How many events a lease may hold: what the consumer can finish even if each call runs into its timeout; where the
-   * receiver has answered swiftly of late, as many as any. Should it begin to hang, the rest of one lease goes back.
-   */
-  get #size(): number {
-    const { delivery, ordering } = this.#core.document;
-    const alone = ordering !== 'none' || this.#throttle.distance !== null;
-    return Math.min(leaseEventsMax(delivery, { alone, swift: this.swift }), this.#pacedSize);
-  }
-
-  /** Has the present target answered swiftly of late? */
-  get swift(): boolean {
-    return this.#present?.swift ?? false;
-  }
-
-  /** How many retries a lease may hold. */
-  get retriesMax(): number {
-    return Math.min(leaseEventsMax(this.#core.document.delivery, { alone: true, swift: false }), this.#pacedSize);
-  }
-
-  /**
-   * With a rate limit a lease holds no more than the consumer can start at their slots: as many as its pool, unless that is
-   * free again each time it is needed.
-   */
-  get #pacedSize(): number {
-    const { distance } = this.#throttle;
-    const latency = this.#present?.latencyMs ?? attemptMaxMs(this.#core.document.delivery);
-    return distance === null || latency <= POOL_SIZE * distance ? Number.POSITIVE_INFINITY : POOL_SIZE;
-  }
-
-  /** What was learned of the present target. */
-  get #present() {
-    return this.#learned?.target === this.#core.row?.target_version ? this.#learned : null;
-  }
-
-  /**
-   * How many events a new lease holds at most. Each lease is sent six at a time, so that more of them
-   * are faster; each costs a settle, and a message and a claim unless it follows another, so that fewer of them are cheaper.
-   */
-  get share(): number {
-    const { delivery } = this.#core.document;
-    if (isBatch(delivery)) return delivery.maxBatch;
-    // Nobody sends it: it is as large as what somebody asks for.
-    if (delivery.kind === 'pull') return Math.max(1, this.#core.askedNext);
-    const wanted = this.swift ? LEASES_WANTED_SWIFT : LEASES_WANTED;
-    const share = Math.floor(this.#core.concurrency / wanted);
-    return Math.min(this.#size, Math.max(share, LEASE_EVENTS_MIN));
-  }
-
-  /** Learns from what became of a lease's events. */
-  learn(lease: LeaseRow, attempted: Attempted[]): void {
-    if (attempted.length === 0) return;
-    const latencyMs = attempted.reduce((sum, outcome) => sum + outcome.latencyMs, 0) / attempted.length;
-    const swift =
-      attempted.every(({ kind, status }) => kind !== 'failed' || status !== null) && latencyMs <= SWIFT_LATENCY_MS;
-    this.#learned = { target: lease.target_version, latencyMs, swift };
+    this.sizes = new LeaseSizes(core, throttle);
   }
 
   /**
@@ -110,7 +42,7 @@ export class Leases {
    * leases all alike. Only inside `tx`; send them after.
    */
   leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
-    return groupsOf(runs, this.share, isBatch(this.#core.document.delivery)).map((events) => {
+    return groupsOf(runs, this.sizes.share, isBatch(this.#core.document.delivery)).map((events) => {
       const id = this.#add(
         lane.id,
         false,

@@ -79,7 +79,7 @@ export class Settling {
     // A batch was one request.
     const requests = lease.batch === null ? attempted : attempted.slice(0, 1);
     this.#receiver.learn(lease, requests);
-    this.#leases.learn(lease, requests);
+    this.#leases.sizes.learn(lease, requests);
     if (remaining.length > 0)
       sql.setLease(lease.id, {
         ...columnsOf(remaining),

@@ -37,6 +37,7 @@ import type {
   TopicStanding,
 } from './protocol-views.ts';
 import { seek } from './seek.ts';
+import { presentTarget } from './target.ts';
 import type { SignatureScheme } from './webhook-keys.ts';
 
 /**
@@ -157,7 +158,7 @@ export class Subscription implements SubscriptionApi {
   async target(): Promise<DeliveryTarget | Locked | null> {
     const { present, locked } = this.#core;
     if (present === null) return null;
-    return locked === null ? this.#parts.claiming.target() : { locked };
+    return locked === null ? presentTarget(this.#core, this.#parts.secrets) : { locked };
   }
 
   async consentRequest(hub: string | null): Promise<ConsentRequest | null> {

@@ -2,11 +2,11 @@ import { type AppendPlan, decideAppends } from './append.ts';
 import { Arrivals } from './arrivals.ts';
 import { together } from './batch.ts';
 import { DEDUPLICATION_WINDOW_DEFAULT_MS, TOPIC_FULL_BYTES, WAKE_SAFETY_MS } from './limits.ts';
-import { owe, watchSize } from './notices.ts';
+import { watchSize } from './notices.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { AppendRequest, AppendResult, TopicConfig } from './protocol.ts';
 import { cutSegments, type Head } from './segments.ts';
-import type { MetaRow } from './sql.ts';
+import { createTopic } from './topic.ts';
 
 /** The configuration of a topic made by publishing to it. */
 const DEFAULT_CONFIG: TopicConfig = { description: '', deduplicationWindowMs: DEDUPLICATION_WINDOW_DEFAULT_MS };
@@ -83,22 +83,4 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
     alarm.need(now + WAKE_SAFETY_MS);
   }
   return { plan, head: end, changed: { ...created, ...watched, ...sealed, ...keyed }, arrivals, concerned };
-}
-
-/** Makes the topic, or makes it again. Part of a transaction; answers the columns of `meta` that changed. */
-export function createTopic(parts: TopicLogParts, config: TopicConfig): Partial<MetaRow> {
-  const { ports, sql, state, alarm } = parts;
-  const { incarnation, version } = state.meta();
-  const now = ports.clock.now();
-  const columns = {
-    created_at: now,
-    description: config.description,
-    window_ms: config.deduplicationWindowMs,
-    version: version + 1,
-    incarnation: incarnation + 1,
-  };
-  sql.setMeta(columns);
-  owe(parts, 'millrace.topic.created', { topic: ports.topic });
-  alarm.need(now);
-  return columns;
 }

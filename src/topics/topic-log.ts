@@ -13,14 +13,13 @@ import {
   ALARM_FALLBACK_MS,
   ALARM_WAIT_MS,
   KEYS_WAITING_MAX,
-  NAMED_SUBSCRIBERS_MAX,
   PAGE_EVENTS_MAX,
   REMOVE_WAIT_MS,
   YOUNG_EVENTS_MAX,
 } from './limits.ts';
 import { LogState } from './log-state.ts';
 import { MIGRATIONS } from './migrations.ts';
-import { owe, tellOwed } from './notices.ts';
+import { tellOwed } from './notices.ts';
 import { Parks } from './parks.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { TopicLogPorts } from './ports.ts';
@@ -48,12 +47,13 @@ import type {
   TopicMetrics,
 } from './protocol.ts';
 import { Reading } from './reading.ts';
-import { createTopic, record } from './recording.ts';
+import { record } from './recording.ts';
 import { isRemovalUnfinished, removeEvents } from './removing.ts';
 import { Scanner } from './scan.ts';
 import { statements } from './sql.ts';
 import { Subscribers } from './subscribers.ts';
 import { settledWithin } from './timeout.ts';
+import { configureTopic, describeTopic, removeTopic, topicMetrics } from './topic.ts';
 import { WaitingReaders } from './waiting-readers.ts';
 import { Wakes } from './wakes.ts';
 
@@ -167,61 +167,25 @@ export class TopicLog implements TopicLogApi {
   }
 
   async describe(): Promise<TopicDescription | null> {
-    return this.#describe();
+    return describeTopic(this.#parts);
   }
 
   async configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult> {
-    const { state, sql, ports } = this.#parts;
-    const before = this.#describe();
-    if (ifMatch !== null && ifMatch !== before?.etag) {
-      return { outcome: 'precondition-failed' };
-    }
-    if (before === null) {
-      state.changed(this.#transaction(() => createTopic(this.#parts, config)));
-    } else if (!isSameConfig(before.config, config)) {
-      const columns = {
-        description: config.description,
-        window_ms: config.deduplicationWindowMs,
-        version: state.meta().version + 1,
-      };
-      this.#transaction(() => sql.setMeta(columns));
-      state.changed(columns);
-    }
-    const topic = this.#describe();
-    if (topic === null) {
-      throw new Error('A topic that was just made is not there.');
-    }
-    await ports.storage.sync();
-    return { outcome: before === null ? 'created' : 'replaced', topic };
+    const result = configureTopic(this.#parts, config, ifMatch);
+    await this.#parts.ports.storage.sync();
+    return result;
   }
 
   async remove(request: { force: boolean }): Promise<RemoveResult> {
-    const { state, sql, alarm, ports } = this.#parts;
-    if (!state.exists) {
-      return { outcome: 'unknown-topic' };
+    const result = removeTopic(this.#parts, request.force);
+    if (result.outcome !== 'removed') {
+      return result;
     }
-    const subscriptions = request.force ? [] : sql.exactSubscribers(NAMED_SUBSCRIBERS_MAX);
-    if (subscriptions.length > 0) {
-      return { outcome: 'topic-has-subscriptions', subscriptions };
-    }
-    const { lastSequence, recordedAt } = state.head();
-    const columns = {
-      created_at: null,
-      incarnation: state.meta().incarnation + 1,
-      removed_through: lastSequence,
-      removed_recorded_at: recordedAt,
-    };
-    this.#transaction(() => {
-      sql.setMeta(columns);
-      owe(this.#parts, 'millrace.topic.deleted', { topic: ports.topic, lastSequence });
-      alarm.need(ports.clock.now());
-    });
-    state.changed(columns);
-    await ports.storage.sync();
+    await this.#parts.ports.storage.sync();
     this.#waiting.wakeAll();
     this.#feeds.endAll();
     await this.#beside(this.#removing.run(), REMOVE_WAIT_MS);
-    return { outcome: 'removed' };
+    return result;
   }
 
   async resolve(position: Position, as: 'start' | 'end'): Promise<ResolveResult> {
@@ -262,19 +226,7 @@ export class TopicLog implements TopicLogApi {
   }
 
   async metrics(): Promise<TopicMetrics | null> {
-    const { state, sql, ports } = this.#parts;
-    if (!state.exists) {
-      return null;
-    }
-    const counters = sql.counters();
-    const counted = (name: string) => counters.get(name) ?? 0;
-    return {
-      published: state.lastSequence,
-      duplicates: counted('duplicates'),
-      bytes: ports.storage.sql.databaseSize,
-      healed: counted('healed'),
-      failures: counted('alarm-failures') + counted('sweep-failures'),
-    };
+    return topicMetrics(this.#parts);
   }
 
   async sweep(): Promise<void> {
@@ -381,28 +333,6 @@ export class TopicLog implements TopicLogApi {
     }
   }
 
-  #describe(): TopicDescription | null {
-    const { state, sql, ports } = this.#parts;
-    const { created_at, description, window_ms, version } = state.meta();
-    if (created_at === null) {
-      return null;
-    }
-    const { firstSequence, lastSequence } = state;
-    const events = lastSequence - firstSequence + 1;
-    const before = events === 0 ? 0 : (sql.segmentAt(firstSequence)?.bytes_before ?? 0);
-    return {
-      name: ports.topic,
-      config: { description, deduplicationWindowMs: window_ms },
-      etag: `v${version}`,
-      firstSequence,
-      lastSequence,
-      events,
-      bytes: events === 0 ? 0 : state.head().bytes - before,
-      subscriptions: sql.subscriberCount(),
-      createdAt: created_at,
-    };
-  }
-
   #transaction<T>(closure: () => T): T {
     try {
       return this.#parts.ports.storage.transactionSync(closure);
@@ -421,8 +351,4 @@ export class TopicLog implements TopicLogApi {
     this.#parts.keys.forget();
     this.#parts.alarm.forget();
   }
-}
-
-function isSameConfig(a: TopicConfig, b: TopicConfig): boolean {
-  return a.description === b.description && a.deduplicationWindowMs === b.deduplicationWindowMs;
 }
