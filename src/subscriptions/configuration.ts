@@ -5,15 +5,15 @@ import type { Core, Present } from './core.ts';
 import { decideFrom } from './decisions.ts';
 import { isSameTarget, withoutSecret } from './delivery-kinds.ts';
 import type { SubscriptionDocument } from './document.ts';
+import { freshRow, HEALTHY } from './fresh-row.ts';
 import type { Leases } from './leases.ts';
 import { ATTACH_AT_ONCE, TOPICS_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import type { Notices } from './notices.ts';
 import { inParallel } from './parallel.ts';
-import { NO_PRESSURE } from './pressure.ts';
 import type { PutRequest, PutResult } from './protocol.ts';
 import type { ConfigurationView, SubscriptionView } from './protocol-views.ts';
 import { cursorOf, effectiveRate } from './rate.ts';
-import type { LaneRow, SubscriptionRow } from './rows.ts';
+import type { LaneRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 
 /** Making, changing, pausing and deleting the subscription. */
@@ -276,18 +276,6 @@ export class Configuration {
   }
 }
 
-/** What is known of a receiver that nothing is known of. */
-const HEALTHY = {
-  streak: 0,
-  probe_at: null,
-  probe_delay: 0,
-  slow: 0,
-  failing_since: null,
-  obstacle: null,
-  obstacle_since: null,
-  ...NO_PRESSURE,
-};
-
 /** Of the configuration, without quotes: those are HTTP's. */
 export function etag(present: Present | null): string | null {
   return present ? `${present.row.incarnation}-${present.row.version}` : null;
@@ -322,38 +310,4 @@ function refused({ topic, result }: Attached): PutResult {
     case 'attached':
       throw new Error('An attachment that succeeded is no refusal.');
   }
-}
-
-/** The row of a subscription that is made now; counters that outlive a deletion go on. */
-function freshRow(old: SubscriptionRow | null, now: number): SubscriptionRow {
-  return {
-    document: null,
-    incarnation: (old?.incarnation ?? 0) + 1,
-    version: 0,
-    target_version: old?.target_version ?? 0,
-    paused: 0,
-    disabled_reason: null,
-    created_at: now,
-    updated_at: now,
-    secret: null,
-    previous_secret: null,
-    previous_expires_at: null,
-    ...HEALTHY,
-    mirror_version: old?.mirror_version ?? 0,
-    mirror_dirty: 0,
-    stalled_at: null,
-    attach_after: null,
-    healed: 0,
-    alarm_failures: old?.alarm_failures ?? 0,
-    letter_version: old?.letter_version ?? 0,
-    patterns_since: '{}',
-    told: null,
-    told_at: 0,
-    deaths: '{}',
-    ordering: 'none',
-    ...NO_CONSENT,
-    hub: old?.hub ?? null,
-    rate_cursor: old?.rate_cursor ?? 0,
-    rate_booked: old?.rate_booked ?? '[]',
-  };
 }

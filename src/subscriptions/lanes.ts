@@ -1,11 +1,10 @@
-import type { LogEvent, ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
+import type { ReadOrParkResult, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { Attaching } from './attaching.ts';
 import { CatchingUp } from './catching-up.ts';
 import { Company } from './company.ts';
 import type { Core } from './core.ts';
-import type { Death, Deaths } from './deaths.ts';
+import type { Deaths } from './deaths.ts';
 import { isBatch } from './delivery-kinds.ts';
-import { examine, filtersOf } from './filtering.ts';
 import type { Leases } from './leases.ts';
 import { HOLDS_MAX, LINGER_MS, LINGERING_MAX, PASS_EVENTS } from './limits.ts';
 import { lowNeeded } from './low.ts';
@@ -13,6 +12,7 @@ import type { Order } from './order.ts';
 import { rotated } from './rotation.ts';
 import type { LaneRow } from './rows.ts';
 import { areTooMany, type Reserved, Slots } from './slots.ts';
+import { Taking } from './taking.ts';
 import type { Throttle } from './throttle.ts';
 
 interface LanesParts {
@@ -35,11 +35,11 @@ interface Reading extends Reserved {
 export class Lanes {
   readonly #core: Core;
   readonly #leases: Leases;
-  readonly #deaths: Deaths;
   readonly #attaching: Attaching;
   readonly #order: Order;
   readonly #slots: Slots;
   readonly #company: Company;
+  readonly #taking: Taking;
   readonly #catchingUp: CatchingUp;
   readonly #reading = new Map<number, Reading>();
   /** The lanes read last: the next turn begins behind them, so that no busy topic starves the others. */
@@ -50,17 +50,15 @@ export class Lanes {
   #keysFirst = false;
   /** Told when it has looked for what can be started. */
   looked: () => void = () => undefined;
-  /** Which kind of lane took something last. */
-  #lastTaken: 'live' | 'replay' = 'replay';
 
   constructor(core: Core, { leases, deaths, order, attaching, throttle }: LanesParts) {
     this.#core = core;
     this.#leases = leases;
-    this.#deaths = deaths;
     this.#attaching = attaching;
     this.#order = order;
     this.#slots = new Slots(core, throttle, () => [...this.#reading.values(), ...this.#catchingUp.reading]);
     this.#company = new Company(core, leases, throttle);
+    this.#taking = new Taking(core, { leases, deaths, order, company: this.#company });
     this.#catchingUp = new CatchingUp(core, leases, deaths, order, this.#slots, () => this.pump());
   }
 
@@ -112,7 +110,7 @@ export class Lanes {
       this.#lastReplay = last ?? this.#lastReplay;
       return full;
     };
-    const [one, other] = ordering === 'topic' && this.#lastTaken === 'live' ? [replays, live] : [live, replays];
+    const [one, other] = ordering === 'topic' && this.#taking.last === 'live' ? [replays, live] : [live, replays];
     if (!one()) other();
   }
 
@@ -213,7 +211,7 @@ export class Lanes {
       this.#attaching.again(lane);
       return [];
     }
-    if (answer.outcome === 'events') return this.#take(lane, answer.events, answer.scannedTo, slots, null);
+    if (answer.outcome === 'events') return this.#taking.take(lane, answer.events, answer.scannedTo, slots, null);
     const filtered = answer.next - lane.next;
     // A wake that overtook this answer told of more: don't sleep. The log has cleared that park, or will.
     const asleep = reading.knownLast < answer.next;
@@ -242,7 +240,8 @@ export class Lanes {
     }
     const scannedTo = answer.next ?? until;
     const free = this.#slots.left(now, reading, slots);
-    this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), free, null)));
+    const taken = this.#core.tx(() => this.#taking.take(now, answer.events, Math.min(scannedTo, until), free, null));
+    this.#leases.send(taken);
   }
 
   /** Ends a read; false if it had been given up. */
@@ -256,46 +255,6 @@ export class Lanes {
     const lane = this.#core.sql.lane(before.id);
     const same = lane?.status === 'active' && lane.next === before.next && lane.attachment === before.attachment;
     return same && sameTypes(types, this.#core.document.filter.types) ? lane : null;
-  }
-
-  /**
-   * Leases what matches of what was read and moves `next`, in one. `events` are all that the log has up to `scannedTo` of the
-   * types that the subscription filters by. A lane that does not come so far stays in no park.
-   */
-  #take(lane: LaneRow, events: LogEvent[], scannedTo: number, slots: number, park: number | null): number[] {
-    const { sql } = this.#core;
-    const { matching, failed, cut } = examine(filtersOf(lane, this.#core.document), events);
-    const end = Math.min(cut ?? Number.POSITIVE_INFINITY, this.#firstDeathBehind(matching, failed), scannedTo + 1);
-    const within = end > scannedTo ? matching : matching.filter(({ sequence }) => sequence < end);
-    const page = { events: within, scannedTo: end - 1, slots };
-    const { runs, taken, held, holds, last } = this.#order.pick(lane, page, this.#leases.sizes.swift);
-    const examined = last - lane.next + 1;
-    const parked = last < scannedTo ? null : park;
-    for (const { key, first } of holds) sql.addHold(lane.id, key, first);
-    const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];
-    if (taken > 0) this.#lastTaken = lane.replay === null ? 'live' : 'replay';
-    if (lane.replay === null) this.#company.took(lane.id, taken);
-    const dead = failed.filter(({ sequence }) => sequence <= last);
-    for (const { sequence, error } of dead) this.#deaths.die(lane, sequence, 'invalid', 'waiting', neverTried(error));
-    sql.moveLane(
-      lane.id,
-      { in_flight: taken, held, filtered: examined - taken - held - dead.length },
-      { ...(examined > 0 ? { next: last + 1 } : {}), ...(parked === lane.parked ? {} : { parked }) },
-    );
-    if (examined <= 0) return [];
-    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
-    this.#core.progressAt = this.#core.now();
-    return leases;
-  }
-
-  /**
-   * Where a whole topic is in order, what a lease could not bring sends the cursor back over all that came behind: nothing that
-   * died may lie there, or it would die again.
-   */
-  #firstDeathBehind(matching: readonly LogEvent[], failed: readonly { sequence: number }[]): number {
-    const first = matching[0]?.sequence ?? Number.POSITIVE_INFINITY;
-    const death = this.#core.ordering === 'topic' ? failed.find(({ sequence }) => sequence > first) : undefined;
-    return death?.sequence ?? Number.POSITIVE_INFINITY;
   }
 
   /** A log tells a parked lane of events. The answer is given only once a lease or an alarm is committed. */
@@ -325,7 +284,7 @@ export class Lanes {
     const follows = request.events !== null && request.from <= lane.next;
     if (goesAtOnce && follows && room > 0 && fresh.length <= room) {
       this.#company.reads(lane.id);
-      const sent = this.#core.tx(() => this.#take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
+      const sent = this.#core.tx(() => this.#taking.take(lane, fresh, request.scannedTo, fresh.length, request.ticket));
       this.#leases.send(sent);
       const after = this.#core.sql.lane(lane.id);
       if (after?.parked === request.ticket)
@@ -361,9 +320,4 @@ export class Lanes {
 
 function sameTypes(a: string[], b: string[]): boolean {
   return a.length === b.length && a.every((type, index) => type === b[index]);
-}
-
-/** A death before the first attempt. */
-function neverTried(error: string): Death {
-  return { attempts: 0, lastStatus: null, lastError: error, firstAttemptAt: null, event: null };
 }

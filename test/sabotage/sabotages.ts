@@ -35,7 +35,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     breaks: ['books', 'counters', 'order'],
     patches: [
       {
-        file: 'src/subscriptions/lanes.ts',
+        file: 'src/subscriptions/taking.ts',
         find: 'const leases = taken > 0 ? this.#leases.leaseNew(lane, runs) : [];',
         replace: `const leases: number[] = [];
           const { background, clock } = this.#core.ports;
@@ -95,7 +95,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     breaks: ['sum', 'books'],
     patches: [
       {
-        file: 'src/subscriptions/lanes.ts',
+        file: 'src/subscriptions/taking.ts',
         find: 'for (const { sequence, error } of dead)',
         replace: 'for (const { sequence, error } of dead.slice(0, 0))',
       },

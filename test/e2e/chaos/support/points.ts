@@ -21,8 +21,6 @@ const LEASE_RUN = 'src/deliveries/lease-run.ts';
 const RUN_LEASE = 'leased = await new LeaseRun(';
 const DEATHS = 'src/subscriptions/letter-work.ts';
 const PUT_LETTERS = 'await this.#core.ports.letters.put(letters);';
-const TOOK_REPLAYED =
-  'this.#leases.send(this.#core.tx(() => this.#take(now, answer.events, Math.min(scannedTo, until), free, null)));';
 const NOTE_CONSENT = 'await subscription.consentAnswer({ token: request.token, consent });';
 const WEBHOOK = 'src/deliveries/webhook.ts';
 const OUTGOING = 'const { outgoing } = result;';
@@ -108,9 +106,8 @@ export const POINTS = {
     patches: [
       {
         file: 'src/subscriptions/lanes.ts',
-        find: TOOK_REPLAYED,
-        replace: `const leased = ${TOOK_REPLAYED.slice('this.#leases.send('.length, -2)};
-          ${call('replaying')} this.#leases.send(leased);`,
+        find: 'this.#leases.send(taken);',
+        replace: `${call('replaying')} this.#leases.send(taken);`,
       },
     ],
   },
