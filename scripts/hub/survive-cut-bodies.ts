@@ -42,7 +42,8 @@ const ANSWERS = `{
 }`;
 
 const PASSES_THE_WHOLE_ON = `(async () => {
-  if (request.body === null || Number(request.headers.get("content-length")) > ${WHOLE_BYTES_MAX}) return ${PASSES_ON};
+  const isRead = request.body !== null && request.method !== "GET" && request.method !== "HEAD";
+  if (!isRead || Number(request.headers.get("content-length")) > ${WHOLE_BYTES_MAX}) return ${PASSES_ON};
   const body = await request.arrayBuffer();
   return fetch(userWorkerUrl, new Request(request, { headers, body })).catch((error) => {
     throw Object.assign(error, { afterTheWhole: true });

@@ -6,13 +6,24 @@ export interface JsonSink {
   addString(text: string): void;
 }
 
+/** A number that a double does not hold: its digits and a power of ten. */
+export class LongNumber {
+  readonly decimal: string;
+
+  constructor(decimal: string) {
+    this.decimal = decimal;
+  }
+}
+
 /**
  * Writes a parsed value as RFC 8785 has it: as the engine writes JSON, with the names of each object in order. Strings in it
- * have no half surrogate pairs, and it is not deep.
+ * have no half surrogate pairs, and it is not deep. Long numbers,
+ * which the RFC rounds, are written out, each in its place.
  */
 export function writeCanonical(value: unknown, to: JsonSink): void {
   if (typeof value === 'string') to.addString(value);
   else if (Array.isArray(value)) writeElements(value, to);
+  else if (value instanceof LongNumber) to.add(value.decimal);
   else if (isObject(value)) writeMembers(value, to);
   else to.add(String(value));
 }

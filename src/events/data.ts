@@ -1,13 +1,13 @@
+import { LongNumber } from './canonical.ts';
+import { decimalOf, isHeld } from './decimal.ts';
 import { inspect } from './json-text.ts';
 
 /** What counts of an event's data when the same event comes again. */
 export type DataContent =
   | {
       kind: 'json';
-      /** Parsed; numbers above 2^53 are rounded, and half surrogate pairs are the six characters of their escapes. */
+      /** Parsed; numbers that a double does not hold are {@link LongNumber}s, half surrogate pairs the six characters of their escapes. */
       value: unknown;
-      /** The numbers that `value` does not hold exactly, as they are written. */
-      inexact: readonly string[];
     }
   | { kind: 'base64'; text: string };
 
@@ -27,11 +27,11 @@ export function jsonData(text: string, value: unknown): DataResult {
     return { ok: false, message: `has a number too large for JSON readers (${shown}); send it as a string` };
   }
   if (members !== countNames(value)) return { ok: false, message: 'has an object in it with the same name twice' };
-  return { ok: true, data: { kind: 'json', text, value: withoutLoneSurrogates(text, value), inexact } };
+  return { ok: true, data: { kind: 'json', text, value: countedValue(text, value, inexact) } };
 }
 
 export function textData(text: string): EventData {
-  return { kind: 'json', text: JSON.stringify(text), value: text, inexact: [] };
+  return { kind: 'json', text: JSON.stringify(text), value: text };
 }
 
 export function bytesData(bytes: Uint8Array): EventData {
@@ -48,10 +48,24 @@ export function mayHaveLoneSurrogate(json: string): boolean {
 const PAIR_OR_ESCAPE =
   /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
 
-/** Half a surrogate pair becomes the six characters of its escape, since RFC 8785 knows no text with halves in it. */
-function withoutLoneSurrogates(json: string, value: unknown): unknown {
-  if (!mayHaveLoneSurrogate(json)) return value;
-  return JSON.parse(json.replace(PAIR_OR_ESCAPE, (found) => (/^\\u[dD].{3}$/.test(found) ? `\\${found}` : found)));
+/**
+ * A value as it counts when the same event comes again: with nothing in it that RFC 8785 has no words for. Half a surrogate
+ * pair becomes the six characters of its escape; `inexact`: some numbers are not held by a double.
+ */
+function countedValue(json: string, value: unknown, inexact: boolean): unknown {
+  const mended = mayHaveLoneSurrogate(json)
+    ? json.replace(PAIR_OR_ESCAPE, (found) => (/^\\u[dD].{3}$/.test(found) ? `\\${found}` : found))
+    : json;
+  if (inexact) return JSON.parse(mended, withLongNumbers);
+  return mended === json ? value : JSON.parse(mended);
+}
+
+/** A reviver that sees how numbers are written (ECMA-262, 25.5.1, "JSON.parse source text access"). */
+function withLongNumbers(_name: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source;
+  return typeof value !== 'number' || source === undefined || isHeld(source)
+    ? value
+    : new LongNumber(decimalOf(source));
 }
 
 /** Base64 with the standard alphabet and padding (RFC 4648, section 4). */

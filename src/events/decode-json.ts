@@ -131,7 +131,7 @@ function decodeFaithful(reading: Reading, index: number, cursor: Cursor, value: 
   if (cursor.text.slice(cursor.at, end) !== json || mayHaveLoneSurrogate(json)) return false;
   cursor.at = end;
   const attributes = reading.traced(sent);
-  const content: DataContent | null = data === undefined ? null : { kind: 'json', value: data, inexact: [] };
+  const content: DataContent | null = data === undefined ? null : { kind: 'json', value: data };
   const written =
     asWritten(value, attributes, json) ??
     reading.write(index, attributes, content === null ? null : { ...content, text: JSON.stringify(data) });

@@ -69,7 +69,7 @@ function addExtensions(extensions: SentAttributes['extensions']): void {
   }
 }
 
-/** RFC 8785, and behind it the numbers which that would round, so that two of them never pass as one. */
+/** Canonical, but for numbers that RFC 8785 would round: two of them never pass as one. */
 function addData(data: DataContent): void {
   if (data.kind === 'base64') {
     message.add(data.text);
@@ -77,5 +77,4 @@ function addData(data: DataContent): void {
   }
   writeCanonical(data.value, message);
   message.add('\n');
-  if (data.inexact.length > 0) message.add(data.inexact.toSorted().join(' '));
 }

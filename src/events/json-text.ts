@@ -1,3 +1,5 @@
+import { isHeld } from './decimal.ts';
+
 /**
  * JSON kept as text. An event's data is stored as the producer wrote it, less white space, so that no number in it is
  * rounded on its way through the hub; these functions find their way in such a text without parsing it. None recurses.
@@ -85,15 +87,15 @@ export function readString(literal: string): string {
 export interface Inspection {
   /** Members of all objects in the text, repeated names counted each time. */
   members: number;
-  /** Numbers that a double does not hold exactly as they are written, in their order. */
-  inexact: string[];
+  /** There is a number that a double does not hold. */
+  inexact: boolean;
   /** A number too large for a double. */
   overflow: string | null;
 }
 
 /** What a parser would lose or drop in silence. `text` is valid compact JSON. */
 export function inspect(text: string): Inspection {
-  const found: Inspection = { members: 0, inexact: [], overflow: null };
+  const found: Inspection = { members: 0, inexact: false, overflow: null };
   let at = 0;
   while (at < text.length) {
     const code = text.charCodeAt(at);
@@ -111,14 +113,9 @@ export function inspect(text: string): Inspection {
   return found;
 }
 
-/** Shorter numbers without an exponent are exact in a double, or read back as they were written. */
-const EXACT_CHARACTERS = 15;
-
 function inspectNumber(literal: string, found: Inspection): void {
-  if (literal.length <= EXACT_CHARACTERS && !/[eE]/.test(literal)) return;
-  const value = Number(literal);
-  if (!Number.isFinite(value)) found.overflow ??= literal;
-  else if (String(value) !== literal) found.inexact.push(literal);
+  if (!Number.isFinite(Number(literal))) found.overflow ??= literal;
+  else if (!isHeld(literal)) found.inexact = true;
 }
 
 /** Where the value that begins at `at` ends. `text` is valid compact JSON. */

@@ -82,7 +82,7 @@ describe('content', () => {
     expect(content(sent)).toBe(
       of(
         '["a\\"é","s","p","x:y","a/b","2026-01-01T00:00:00Z",[["a","-5"],["b","true"]],"json"]\n' +
-          '{"10":0,"9":1.5,"a":"\\\\ud83d","z":12345678901234567000}\n12345678901234567890',
+          '{"10":0,"9":1.5,"a":"\\\\ud83d","z":1234567890123456789e1}\n',
       ),
     );
     expect(content({ type: 'a', data_base64: 'AAH/' })).toBe(of('["a",null,null,null,null,null,[],"base64"]\nAAH/'));
@@ -93,8 +93,17 @@ describe('content', () => {
     expect(content(event, 1)).toBe(content(event, 2));
   });
 
-  test('numbers and their texts are one: 1.0, 1e0 and 1', () => {
-    expect(content('{"type":"a","data":1.0}')).toBe(content('{"type":"a","data":1}'));
+  test.each([
+    ['1', '1.0', '1e0', '10E-1', '0.1e+1'],
+    ['100', '1e2', '1E+2', '100.00'],
+    ['1e-7', '0.0000001', '1E-07'],
+    ['1e21', '1e+21', '1000000000000000000000'],
+    ['-0.5', '-5e-1'],
+    ['0', '-0', '0.0', '0e9', '-0.0e-9'],
+    ['12345678901234567890', '12345678901234567890.0', '1.234567890123456789e19'],
+  ])('P3: a number is the same however it is written: %s', (number, ...others) => {
+    const of = (literal: string) => content(`{"type":"a","data":[${literal}]}`);
+    for (const other of others) expect(of(other), other).toBe(of(number));
   });
 
   test('long numbers that a double rounds to one are two', () => {
@@ -102,6 +111,16 @@ describe('content', () => {
     expect(of('9007199254740993')).not.toBe(of('9007199254740992'));
     expect(of('12345678901234567890')).not.toBe(of('12345678901234567891'));
     expect(of('9007199254740993')).toBe(of('9007199254740993'));
+  });
+
+  test('P3: long numbers that change places are others', () => {
+    const [low, high] = ['9007199254740992', '9007199254740993'];
+    const of = (data: string) => content(`{"type":"a","data":${data}}`);
+    expect(of(`[${low},${high}]`)).not.toBe(of(`[${high},${low}]`));
+    expect(of(`{"a":${low},"b":${high}}`)).not.toBe(of(`{"a":${high},"b":${low}}`));
+    expect(of(`{"a":${low},"b":${high}}`)).toBe(of(`{"b":${high},"a":${low}}`));
+    expect(of(`[${high}]`)).not.toBe(of(`["${high}"]`));
+    expect(of(`["\\ud83d",${high}]`)).not.toBe(of(`["\\ud83d",${low}]`));
   });
 
   test('half surrogate pairs in data hash, and differ', () => {

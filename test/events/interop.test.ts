@@ -177,9 +177,7 @@ describe('decoding anything', () => {
         }
         const found = [...members(JSON.stringify(object))].map(({ name, text }) => [name, text]);
         expect(found).toEqual(Object.entries(object).map(([name, value]) => [name, JSON.stringify(value)]));
-        expect(inspect(JSON.stringify(list)).inexact.every((literal) => String(Number(literal)) !== literal)).toBe(
-          true,
-        );
+        expect(inspect(JSON.stringify(list)).inexact).toBe(false);
       }),
     );
   });

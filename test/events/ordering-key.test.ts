@@ -33,7 +33,7 @@ describe('the key of a stored event', () => {
         (id, subject, partitionkey, extensions, data) => {
           const sent = { ...attributes, id, source: null, subject, partitionkey, extensions };
           const value: unknown = JSON.parse(data);
-          const content = { kind: 'json' as const, text: JSON.stringify(value), value, inexact: [] };
+          const content = { kind: 'json' as const, text: JSON.stringify(value), value };
           const written = writeEvent(sent, content, 0, defaults);
           const list = new EventList(1);
           list.add(sent, content, written);
