@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { isUtf8, parseMediaType } from '../events/media-type.ts';
 import type { Database, Log } from '../platform.ts';
 import { within } from '../within.ts';
 
@@ -50,11 +51,12 @@ interface Ports {
   log: Log;
 }
 
-/** Over all that says what is published: the content type, the `ce-` headers and the body. */
+/** Over all that says what is published: the content type, however it is written, the `ce-` headers and the body. */
 export function requestHash(headers: Iterable<readonly [string, string]>, body: Uint8Array): string {
   const telling = [...headers]
-    .map(([name, value]) => [name.toLowerCase(), value])
-    .filter(([name = '']) => name === 'content-type' || name.startsWith('ce-'))
+    .map(([name, value]) => [name.toLowerCase(), value] as const)
+    .filter(([name]) => name === 'content-type' || name.startsWith('ce-'))
+    .map(([name, value]) => [name, name === 'content-type' ? mediaOf(value) : value])
     .sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
   return bytesToHex(
     sha256
@@ -63,6 +65,12 @@ export function requestHash(headers: Iterable<readonly [string, string]>, body: 
       .update(sha256(body))
       .digest(),
   );
+}
+
+function mediaOf(contentType: string): string {
+  const media = parseMediaType(contentType);
+  if (media === null) return contentType;
+  return isUtf8(media) ? media.type : `${media.type};charset=${media.charset}`;
 }
 
 /**

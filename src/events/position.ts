@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { formatTime, parseTime } from './times.ts';
+import { formatTime, parseInstant, parseTime } from './times.ts';
 
 /** A place in a topic, the same everywhere. */
 export type Position =
   | { kind: 'earliest' }
   | { kind: 'latest' }
   | { kind: 'sequence'; sequence: number }
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, as {@link parseInstant} has them. */
   | { kind: 'time'; time: number };
 
 /** What a position looks like in JSON on its way out. */
@@ -21,7 +21,7 @@ export function parsePosition(text: string): Position | null {
     const sequence = Number(text);
     return Number.isSafeInteger(sequence) ? { kind: 'sequence', sequence } : null;
   }
-  const time = parseTime(text);
+  const time = parseInstant(text);
   return time === null ? null : { kind: 'time', time };
 }
 
@@ -66,6 +66,6 @@ export const positionSchema = z
 
 function fromObject(value: { sequence: number } | { time: string }): Position | null {
   if ('sequence' in value) return { kind: 'sequence', sequence: value.sequence };
-  const time = parseTime(value.time);
+  const time = parseInstant(value.time);
   return time === null ? null : { kind: 'time', time };
 }

@@ -43,6 +43,15 @@ export function parseTime(text: string): number | null {
   return inRange(time);
 }
 
+/**
+ * {@link parseTime}, and half a millisecond more where there are digits below the millisecond: so it lies between two
+ * times that the hub tells apart, which is all that counts of it.
+ */
+export function parseInstant(text: string): number | null {
+  const time = parseTime(text);
+  return time !== null && /\.\d{3}\d*[1-9]/.test(text) ? time + 0.5 : time;
+}
+
 /** Whether it is an RFC 3339 time. */
 export function isTime(text: string): boolean {
   return PLAIN_TIME.test(text) || parseTime(text) !== null;

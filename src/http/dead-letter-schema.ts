@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DEATH_REASONS, type DeadLetter, type LetterFilter, type LetterState } from '../dead-letters/letters.ts';
-import { nameField, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
+import { instantInput, nameField, timeField, timeOf, timeOrNull } from './fields.ts';
 import { invalid } from './problem.ts';
 
 /** Dead letters on the wire. */
@@ -12,8 +12,8 @@ export const letterFields = {
   subscription: nameField.optional(),
   topic: nameField.optional(),
   reason: z.enum(DEATH_REASONS).optional(),
-  since: timeInput.optional().describe('Of `diedAt`, inclusive.'),
-  until: timeInput.optional().describe('Of `diedAt`, inclusive.'),
+  since: instantInput.optional().describe('Of `diedAt`, inclusive.'),
+  until: instantInput.optional().describe('Of `diedAt`, inclusive.'),
 };
 
 export const stateField = z.enum(STATES).default('open');

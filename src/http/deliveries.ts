@@ -22,7 +22,7 @@ import { follow } from './follow.ts';
 import { acceptedTypes } from './headers.ts';
 import type { Hub } from './hub.ts';
 import { type Route, route } from './route.ts';
-import { sequenceField } from './sequence.ts';
+import { sequenceInPath } from './sequence.ts';
 import { watchCaller } from './watch.ts';
 
 /** What became of one event, for each subscription that has its topic. */
@@ -123,7 +123,7 @@ const list = route({
     'lasts for 15 minutes ends before that. A comment line every 15 s keeps it open. The last line of a stream that is ' +
     'done is `id: settled`; with `Last-Event-ID: settled` the answer is a 204, at which an EventSource comes back no more. ' +
     `Where the key or token expires or is revoked meanwhile, an event \`${TAIL_CLOSED}\` is the last.`,
-  params: { topic: nameField, sequence: sequenceField },
+  params: { topic: nameField, sequence: sequenceInPath },
   queryToken: true,
   query: {
     ...listQuery,
@@ -137,7 +137,7 @@ const list = route({
   needs: ({ topic }) => [{ scope: 'read', on: topic }],
   scopes: 'read:{topic}',
   responses: { 200: listOf(deliveryAnswer), 204: null },
-  produces: ['application/json', EVENT_STREAM],
+  streams: { [EVENT_STREAM]: deliveryAnswer },
   problems: ['unknown-topic', 'unknown-event', 'sequence-expired'],
   handler: async ({ params: { topic, sequence }, query }, context) => {
     const { hub, request, requestId } = context;

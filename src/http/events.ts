@@ -7,12 +7,12 @@ import type { EventResult, ReadRequest, ReadResult } from '../topics/protocol.ts
 import { noBody } from './body.ts';
 import { EVENT_STREAM } from './event-stream.ts';
 import { celField } from './expression-fields.ts';
-import { countField, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, timeInput, tokenField } from './fields.ts';
+import { countField, instantInput, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, tokenField } from './fields.ts';
 import { acceptedTypes, isWebSocket } from './headers.ts';
-import { Problem } from './problem.ts';
+import { invalid, Problem } from './problem.ts';
 import { filteredPage, type Page } from './read-filter.ts';
 import { type Route, route } from './route.ts';
-import { sequenceField } from './sequence.ts';
+import { sequenceInPath } from './sequence.ts';
 import { tailResponse } from './tails.ts';
 import { unknownTopic } from './topics.ts';
 import { requireStill } from './watch.ts';
@@ -82,7 +82,7 @@ export const eventsRoutes: Route[] = [
       token: tokenField,
       from: positionField.optional().meta({ description: 'A position; `earliest` by default.' }),
       after: afterField.optional().meta({ description: 'A sequence: start with the one after it.' }),
-      since: timeInput.transform((time): Position => ({ kind: 'time', time })).optional(),
+      since: instantInput.transform((time): Position => ({ kind: 'time', time })).optional(),
       until: positionField.optional().meta({ description: 'The end of the range, inclusive.' }),
       limit: countField.optional().meta({
         description:
@@ -107,7 +107,7 @@ export const eventsRoutes: Route[] = [
     scopes: 'read:{topic}',
     needs: ({ topic }) => [{ scope: 'read', on: topic }],
     responses: { 200: pageView, 101: null, 204: null },
-    produces: ['application/json', LINES, EVENT_STREAM],
+    streams: { [LINES]: eventView, [EVENT_STREAM]: eventView },
     problems: ['unknown-topic', 'invalid-range', 'sequence-expired'],
     handler: async ({ params: { topic }, query }, context) => {
       const { hub, request } = context;
@@ -131,9 +131,16 @@ export const eventsRoutes: Route[] = [
         const tail = { topic, asked, resumes, filter, limit, overSocket };
         return tailResponse(tail, (result) => pageOrRefuse(topic, result), context);
       }
-      const read = async (part: ReadRequest) =>
-        filteredPage(pageOrRefuse(topic, await log.read(part)), filter, part.order);
-      const page = await read(asked);
+      if (asked.order === 'desc' && asked.waitMs > 0) {
+        throw invalid([{ path: 'wait', message: 'must be left out with order=desc: what comes is behind its start' }]);
+      }
+      const read = async (part: ReadRequest): Promise<Page> => {
+        // A filter is to find as many as are asked for, wherever they lie.
+        const limit = filter === null ? part.limit : LIST_LIMIT_MAX;
+        const page = pageOrRefuse(topic, await log.read({ ...part, limit }));
+        return filteredPage(page, filter, part.order, part.limit);
+      };
+      const page = filter === null ? await read(asked) : await readUntilFound(read, asked, () => hub.now());
       if (asked.waitMs > 0) await requireStill(context);
       if (!streams) return pageResponse(page);
       const readOn = async (part: ReadRequest) => {
@@ -149,7 +156,7 @@ export const eventsRoutes: Route[] = [
     path: '/v1/topics/{topic}/events/{sequence}',
     tag: 'Events',
     summary: 'One event',
-    params: { topic: nameField, sequence: sequenceField },
+    params: { topic: nameField, sequence: sequenceInPath },
     query: {},
     body: noBody,
     scopes: 'read:{topic}',
@@ -163,6 +170,31 @@ export const eventsRoutes: Route[] = [
     },
   }),
 ];
+
+/** Reads of one call that waits for an event which a filter lets through; one that has made so many is answered as it is. */
+const READS_MAX = 500;
+
+/** Waits on while none of what has come gets through the filter. */
+async function readUntilFound(
+  read: (part: ReadRequest) => Promise<Page>,
+  asked: ReadRequest,
+  now: () => number,
+): Promise<Page> {
+  const deadline = now() + asked.waitMs;
+  let page = await read(asked);
+  for (let reads = 1; page.events.length === 0 && page.next === null && reads < READS_MAX; reads += 1) {
+    const waitMs = deadline - now();
+    const next = Math.max(page.from ?? 0, page.lastSequence + 1);
+    if (waitMs <= 0 || !mayCome(next, asked.until)) break;
+    page = await read({ ...asked, from: { kind: 'sequence', sequence: next }, waitMs });
+  }
+  return page;
+}
+
+/** Can the next event lie in a range with this end? Where that is a time, the clock of the log would have to say. */
+function mayCome(next: number, until: Position | null): boolean {
+  return until === null || (until.kind === 'sequence' && next <= until.sequence);
+}
 
 /** The event's JSON. @throws Problem `unknown-topic`, `unknown-event`, `sequence-expired` */
 export function foundOrRefuse(result: EventResult, topic: string, sequence: number): string {

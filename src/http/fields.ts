@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { fromBase64Url, toBase64Url } from '../access/key-tokens.ts';
 import { isName, isTopicPattern, NAME_RULE, TOPIC_PATTERN_RULE } from '../events/names.ts';
-import { parseTime } from '../events/times.ts';
+import { parseInstant, parseTime } from '../events/times.ts';
 import { invalid } from './problem.ts';
 
 /** The zod types that many resources' fields and parameters share. */
@@ -16,16 +16,23 @@ export const patternField = z
   .refine(isTopicPattern, TOPIC_PATTERN_RULE)
   .meta({ examples: ['orders', 'orders.*', 'orders.>'] });
 
+function timeText(parse: (text: string) => number | null) {
+  return z
+    .string()
+    .transform((text, context) => {
+      const time = parse(text);
+      if (time !== null) return time;
+      context.addIssue('must be an RFC 3339 time');
+      return z.NEVER;
+    })
+    .meta({ examples: ['2026-11-23T20:00:00Z'] });
+}
+
 /** A time in a request: RFC 3339. Gives milliseconds since the epoch. */
-export const timeInput = z
-  .string()
-  .transform((text, context) => {
-    const time = parseTime(text);
-    if (time !== null) return time;
-    context.addIssue('must be an RFC 3339 time');
-    return z.NEVER;
-  })
-  .meta({ examples: ['2026-11-23T20:00:00Z'] });
+export const timeInput = timeText(parseTime);
+
+/** A time that others are held against. Gives milliseconds since the epoch, as {@link parseInstant} has them. */
+export const instantInput = timeText(parseInstant);
 
 /** A time in an answer: RFC 3339, UTC. */
 export const timeField = z.iso.datetime();
@@ -45,7 +52,7 @@ export const LIST_LIMIT_MAX = 1000;
 /** How many of something to answer with. */
 export const countField = z
   .string()
-  .regex(/^[0-9]{1,6}$/, 'must be a number')
+  .regex(/^[0-9]+$/, 'must be a whole number')
   .transform(Number)
   .pipe(z.number().min(1).max(LIST_LIMIT_MAX));
 

@@ -164,14 +164,11 @@ function requestBodyOf(route: RouteDescription, schemas: Components): RequestBod
 function responsesOf(route: RouteDescription, schemas: Components): Operation['responses'] {
   const responses: Operation['responses'] = {};
   for (const [status, schema] of Object.entries(route.responses)) {
-    const types = route.produces ?? ['application/json'];
-    responses[status] =
-      schema === null
-        ? { description: 'Done.' }
-        : {
-            description: 'Done.',
-            content: Object.fromEntries(types.map((type) => [type, { schema: schemas.of(schema, 'output') }])),
-          };
+    const whole = (route.produces ?? ['application/json']).map((type) => [type, schema] as const);
+    const content = [...whole, ...Object.entries(route.streams ?? {})].flatMap(([type, of]) =>
+      of === null ? [] : [[type, { schema: schemas.of(of, 'output') }]],
+    );
+    responses[status] = { description: 'Done.', ...(schema !== null && { content: Object.fromEntries(content) }) };
   }
   const problems = problemsOf(route).map((problem) =>
     typeof problem === 'string' ? { code: problem, status: PROBLEMS[problem].status } : problem,

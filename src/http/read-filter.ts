@@ -6,20 +6,22 @@ import type { LogEvent, ReadRequest, ReadResult } from '../topics/protocol.ts';
 export type Page = Extract<ReadResult, { outcome: 'page' }>;
 
 /**
- * What of a page matches a CEL filter; an event that the filter fails on does not. A page that costs too much ends where it
- * did, and `next` goes on from there.
+ * What of a page matches a CEL filter, `limit` events at most; an event that the filter fails on does not. A page that costs
+ * too much, or has more, ends where it did, and `next` goes on from there.
  */
 export function filteredPage<Part extends { events: readonly LogEvent[]; next: number | null }>(
   page: Part,
   cel: string | null,
   order: ReadRequest['order'],
+  limit = Number.POSITIVE_INFINITY,
 ): Part {
   if (cel === null) return page;
   const events: Page['events'] = [];
   let spent = 0;
   let last: number | null = null;
   for (const event of page.events) {
-    if (spent >= CEL_PAGE_COST_MAX) return { ...page, events, next: order === 'asc' ? last : event.sequence };
+    if (spent >= CEL_PAGE_COST_MAX || events.length >= limit)
+      return { ...page, events, next: order === 'asc' ? last : event.sequence };
     const { verdict, cost } = judge({ types: [], cel }, event.json);
     if (verdict.kind === 'match') events.push(event);
     spent += cost;

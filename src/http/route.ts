@@ -76,6 +76,8 @@ export interface RouteDescription {
   responses: Responses;
   /** Media types of the answer, where it is not JSON alone. */
   produces?: readonly string[];
+  /** Media types of answers that are streams, and what each line, or the data of each event, is. */
+  streams?: Readonly<Record<string, z.ZodType>>;
   /** What it may refuse with, beyond what every route may. */
   problems?: readonly DeclaredProblem[];
 }

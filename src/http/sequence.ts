@@ -1,8 +1,14 @@
 import { z } from 'zod';
 
-/** A sequence number in a path or query: digits, from 1; zero-padded too, as an event's `sequence` attribute is. */
-export const sequenceField = z
-  .string()
-  .regex(/^0{0,15}[1-9]\d{0,14}$/, 'must be a sequence number')
-  .transform(Number)
-  .meta({ examples: ['42'] });
+const sequence = (digits: RegExp) =>
+  z
+    .string()
+    .regex(digits, 'must be a sequence number')
+    .transform(Number)
+    .meta({ examples: ['42'] });
+
+/** A sequence number in a query: digits, from 1; zero-padded too, as an event's `sequence` attribute is. */
+export const sequenceField = sequence(/^0{0,15}[1-9]\d{0,14}$/);
+
+/** The same in a path, where one that no event has is something that is not there. */
+export const sequenceInPath = sequence(/^\d{1,20}$/);

@@ -1,4 +1,4 @@
-import type { ClosingCode } from '../tails/closing.ts';
+import { CLOSE_CODES, type ClosingCode, lastWord } from '../tails/closing.ts';
 import { TAIL_LIFE_MS, TAIL_PAGE_EVENTS_MAX } from '../tails/limits.ts';
 import type { Page } from '../tails/ports.ts';
 import { startOf, tail } from '../tails/tail.ts';
@@ -28,7 +28,8 @@ export interface AskedTail {
 const NO_MORE = { status: 204, body: null } as const;
 
 /**
- * A range and then what comes, as a stream; 204 where a reader that comes back has seen all of its range.
+ * A range and then what comes, as a stream; where a reader that comes back has seen all of its range 204, or over a WebSocket
+ * the last word alone.
  *
  * @param pageOf the page of a result, or the Problem of it
  * @throws Problem
@@ -44,7 +45,11 @@ export async function tailResponse(
   const { until, match } = asked;
   const from = after === null ? asked.from : { kind: 'sequence' as const, sequence: after + 1 };
   const result = await hub.topic(topic).read({ ...asked, from, limit: TAIL_PAGE_EVENTS_MAX });
-  if (result.outcome === 'invalid-range' && (resumes || after !== null)) return NO_MORE;
+  if (result.outcome === 'invalid-range' && (resumes || after !== null)) {
+    if (!overSocket) return NO_MORE;
+    const seen = from.kind === 'sequence' ? from.sequence - 1 : 0;
+    return hub.upgrade((socket) => socket.close(CLOSE_CODES.done, lastWord('done', seen)));
+  }
   const first = pageOf(result);
 
   const stop = new AbortController();

@@ -26,7 +26,7 @@ export function resolvePosition(position: Position, as: 'start' | 'end', extent:
     case 'latest':
       return resolved(as === 'start' ? lastSequence + 1 : lastSequence);
     case 'time': {
-      if (as === 'end') return resolved(extent.firstSince(position.time + 1) - 1);
+      if (as === 'end') return resolved(extent.firstSince(Math.floor(position.time) + 1) - 1);
       const first = extent.firstSince(position.time);
       // What comes before then would have to be left out, and no sequence says so.
       return first > lastSequence && position.time > extent.now

@@ -126,6 +126,8 @@ describe('the hash of a request', () => {
     const base = hash({ 'content-type': 'text/plain', 'ce-id': '1' });
     expect(hash({ 'ce-id': '1', 'content-type': 'text/plain', 'x-request-id': 'r', 'user-agent': 'u' })).toBe(base);
     expect(hash({ 'content-type': 'text/plain', 'ce-id': '2' })).not.toBe(base);
+    expect(hash({ 'content-type': 'Text/Plain; charset=UTF-8', 'ce-id': '1' })).toBe(base);
+    expect(hash({ 'content-type': 'text/plain; charset=latin1', 'ce-id': '1' })).not.toBe(base);
     expect(hash({ 'content-type': 'text/html', 'ce-id': '1' })).not.toBe(base);
     expect(hash({ 'content-type': 'text/plain', 'ce-id': '1' }, new Uint8Array(1))).not.toBe(base);
   });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../src/events/duration-text.ts';
 import { durationSchema } from '../../src/events/durations.ts';
 import { formatPosition, parsePosition, positionSchema } from '../../src/events/position.ts';
-import { formatTime, parseTime } from '../../src/events/times.ts';
+import { formatTime, parseInstant, parseTime } from '../../src/events/times.ts';
 
 describe('times', () => {
   test.each([
@@ -45,6 +45,21 @@ describe('times', () => {
     '9999-12-31T23:59:59-01:00',
   ])('%j is none', (text) => {
     expect(parseTime(text)).toBeNull();
+  });
+
+  test.each([
+    ['2026-11-23T20:00:00.123Z', 123],
+    ['2026-11-23T20:00:00.123000Z', 123],
+    ['2026-11-23T20:00:00.1230001Z', 123.5],
+    ['2026-11-23T20:00:00.123999999+00:00', 123.5],
+    ['2026-11-23T20:00:00.9999Z', 999.5],
+    ['2026-11-23T20:00:00.1Z', 100],
+  ])('%s lies behind its millisecond if it has digits below that', (text, ms) => {
+    expect(parseInstant(text)).toBe(Date.UTC(2026, 10, 23, 20) + ms);
+  });
+
+  test('no instant that is no time', () => {
+    expect(parseInstant('2026-11-23T20:00:00.1239')).toBeNull();
   });
 
   test('what is formatted reads back', () => {

@@ -76,7 +76,7 @@ describe('GET /v1/topics/{topic}/events/{sequence}/deliveries', () => {
     });
     const blind = await hub.call('GET', PATH, undefined, { key: hub.keyWith('read:refunds', 'dead-letters') });
     expect(blind.status).toBe(403);
-    for (const bad of ['0', '-1', '1.5', 'x', '0000']) {
+    for (const bad of ['-1', '1.5', 'x', '1'.repeat(21)]) {
       expect((await hub.call('GET', `/v1/topics/orders/events/${bad}/deliveries`)).status).toBe(400);
     }
   });

@@ -220,10 +220,11 @@ describe('P2 a tail', () => {
     const until = new Date().toISOString();
     await pass(1_000);
     await publish('c');
+    const lastWord = { code: 1000, reason: '{"code":"done","after":2}' };
     for (const end of [until, '2', '1', 'earliest']) {
       expect([end, (await request(`?until=${end}`, { 'last-event-id': '2' })).status]).toEqual([end, 204]);
       expect([end, (await request(`?after=2&until=${end}`)).status]).toEqual([end, 204]);
-      expect([end, (await request(`?after=2&until=${end}`, { upgrade: 'websocket' })).status]).toEqual([end, 204]);
+      expect([end, (await openSocket(`?after=2&until=${end}`)).closed]).toEqual([end, lastWord]);
       expect([end, (await request(`?from=3&until=${end}`)).status]).toEqual([end, 400]);
     }
     expect((await open(`?until=${until}`, { 'last-event-id': '1' })).sequences).toEqual([2]);

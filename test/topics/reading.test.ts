@@ -97,6 +97,9 @@ describe('reading', () => {
       expect(await harness.log.resolve(time(recorded - 1), 'start')).toMatchObject({ sequence: n });
       expect(await harness.log.resolve(time(recorded), 'end')).toMatchObject({ sequence: n });
       expect(await harness.log.resolve(time(recorded - 1), 'end')).toMatchObject({ sequence: n - 1 });
+      // Between two milliseconds.
+      expect(await harness.log.resolve(time(recorded + 0.5), 'start')).toMatchObject({ sequence: n + 1 });
+      expect(await harness.log.resolve(time(recorded + 0.5), 'end')).toMatchObject({ sequence: n });
     }
     expect(await harness.log.resolve(time(harness.clock.now()), 'start')).toMatchObject({ sequence: 11 });
     expect(await harness.log.resolve(time(start + 60_000), 'start')).toEqual({

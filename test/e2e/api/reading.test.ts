@@ -208,6 +208,17 @@ describe('wait', () => {
     expect(Date.now() - before).toBeLessThan(10_000);
   });
 
+  it('is refused where what comes would lie behind the start', async () => {
+    (await get('?order=desc&wait=1s')).refused(400, null, 'wait');
+  });
+
+  it('waits for what a filter lets through, and is empty when nothing did in time', async () => {
+    const before = Date.now();
+    expect(await read('?after=0&filter=false&wait=500ms')).toEqual({ events: [], next: null, lastSequence: LAST });
+    expect(Date.now() - before).toBeGreaterThanOrEqual(450);
+    expect(await read('?until=12&filter=false&wait=60s')).toEqual({ events: [], next: null, lastSequence: LAST });
+  });
+
   it('is empty when nothing came in time', async () => {
     const before = Date.now();
     expect(await read('?after=30&wait=500ms')).toEqual({ events: [], next: null, lastSequence: LAST });
@@ -225,6 +236,7 @@ describe('wait', () => {
       read('?after=1&wait=60s', 'waited').then(count),
       read('?from=latest&wait=60s', 'waited').then(count),
       read('?after=1&type=wanted&wait=60s', 'waited').then(count),
+      read(`?after=1&filter=${encodeURIComponent('type == "wanted"')}&wait=60s`, 'waited').then(count),
     ]);
     // Whoever reads from `latest` may be there only after an event: so events come until both have one.
     await eventually('both who want any event have it', async () => {
@@ -233,10 +245,11 @@ describe('wait', () => {
     });
     expect(answered).toBe(2);
     await me.publish('waited', { type: 'wanted' });
-    const [any, latest, wanted] = await waiting;
+    const [any, latest, wanted, filtered] = await waiting;
     expect(any.events[0]).toMatchObject({ type: 'other' });
     expect(latest.events[0]).toMatchObject({ type: 'other' });
     expect(wanted.events).toEqual([expect.objectContaining({ type: 'wanted' })]);
+    expect(filtered).toEqual({ ...wanted, next: null });
   });
 });
 
@@ -290,7 +303,9 @@ describe('one event', () => {
   });
 
   it('is 404 beyond the end, and 400 where the sequence is none', async () => {
-    (await me.get('/v1/topics/read/events/31')).refused(404, null);
+    for (const sequence of ['31', '0', '99999999999999999999']) {
+      (await me.get(`/v1/topics/read/events/${sequence}`)).refused(404, 'unknown-event');
+    }
     for (const sequence of ['x', '-1', '1.5', '1e1']) {
       (await me.get(`/v1/topics/read/events/${sequence}`)).refused(400, null, 'sequence');
     }
