@@ -39,7 +39,7 @@ export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
   }
 
   const read = readJson(body, REQUEST_DEPTH_MAX, sent);
-  if (read.outcome === 'too-deep') return invalid([{ path: `[${read.index}]`, message: TOO_DEEP }]);
+  if (read.outcome === 'too-deep') return invalid([{ path: read.path, message: TOO_DEEP }]);
   if (read.outcome === 'invalid-json') return read;
   const list = listOf(read.value, form, reading.limits);
   if (list.outcome !== 'list') return list;
@@ -86,7 +86,7 @@ interface Cursor {
 }
 
 function begin(reading: Reading, cursor: Cursor, text: string, { events, inArray }: SentList): void {
-  reading.expect(events.length);
+  reading.expect(events.length, inArray);
   cursor.text = text;
   cursor.at = inArray ? 1 : 0;
 }

@@ -28,7 +28,10 @@ export interface DecodeInput {
   limits?: PublishLimits;
 }
 
-export type DecodeResult = ({ outcome: 'decoded' } & DecodedEvents) | DecodeRefusal;
+export type DecodeResult = ({ outcome: 'decoded' } & SentEvents) | DecodeRefusal;
+
+/** `inArray`: they were sent as an array, rather than one by itself. */
+export type SentEvents = DecodedEvents & { inArray: boolean };
 
 /** `detail` says what to change; `errors` name the events it is about, where it is about some. */
 export type DecodeRefusal =
@@ -120,7 +123,7 @@ function decodeBinary(reading: Reading, media: MediaType | null): DecodeResult {
   const body = decodeBody(reading.input.body, media);
   switch (body.outcome) {
     case 'data':
-      reading.expect(1);
+      reading.expect(1, false);
       reading.add(0, checked.attributes, body.data);
       return reading.result();
     case 'invalid':

@@ -23,8 +23,8 @@ const CLOSE_OBJECT = 125;
 
 export type CompactResult =
   | { outcome: 'compact'; text: string }
-  /** `index`: which element of the outermost array it is in. */
-  | { outcome: 'too-deep'; index: number };
+  /** `path`: which element of the outermost array it is in, `[2]`, or the name of the member of the outermost object. */
+  | { outcome: 'too-deep'; path: string };
 
 /**
  * The text without white space between tokens, on one line. Takes any text, JSON or not; what it gives for a text that is
@@ -35,10 +35,14 @@ export function compact(text: string, depthMax: number): CompactResult {
   let kept = 0;
   let depth = 0;
   let index = 0;
+  let inArray = false;
+  /** Where the name of the outermost object's last member begins. */
+  let name = -1;
   let at = 0;
   while (at < text.length) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
+      if (depth === 1 && name === -1) name = at;
       at = stringEnd(text, at);
       continue;
     }
@@ -47,17 +51,24 @@ export function compact(text: string, depthMax: number): CompactResult {
       kept = at + 1;
     } else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
       depth++;
-      if (depth > depthMax) return { outcome: 'too-deep', index };
+      if (depth === 1) inArray = code === OPEN_ARRAY;
+      if (depth > depthMax) return { outcome: 'too-deep', path: inArray ? `[${index}]` : nameAt(text, name) };
     } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) {
       depth--;
     } else if (code === COMMA && depth === 1) {
       index++;
+      name = -1;
     }
     at++;
   }
   if (parts.length === 0) return { outcome: 'compact', text: kept === 0 ? text : text.slice(kept) };
   parts.push(text.slice(kept));
   return { outcome: 'compact', text: parts.join('') };
+}
+
+/** The name that begins there, as it is written. */
+function nameAt(text: string, at: number): string {
+  return at === -1 ? '' : text.slice(at + 1, stringEnd(text, at) - 1);
 }
 
 /** A member of an object: its name, and its value as text. */

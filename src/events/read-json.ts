@@ -4,7 +4,7 @@ import { compact } from './json-text.ts';
 export type JsonResult =
   /** `text` is compact. */
   | { outcome: 'json'; text: string; value: unknown }
-  | { outcome: 'too-deep'; index: number }
+  | { outcome: 'too-deep'; path: string }
   | { outcome: 'invalid-json'; detail: string };
 
 /** JSON as it was sent: of any depth, and with its white space. */

@@ -16,6 +16,7 @@ export class Reading {
   readonly #trace: SentAttributes['extensions'];
   readonly #errors: EventError[] = [];
   #tooLarge: number | null = null;
+  #inArray = false;
   #decoded = new EventList(0);
 
   constructor(input: DecodeInput) {
@@ -25,8 +26,9 @@ export class Reading {
     this.#trace = trace === null ? [] : extensionsOf(trace);
   }
 
-  /** Makes room for the events of the request. */
-  expect(events: number): void {
+  /** Makes room for the events of the request, which come in an array or are one by itself. */
+  expect(events: number, inArray: boolean): void {
+    this.#inArray = inArray;
     this.#decoded = new EventList(events);
   }
 
@@ -65,15 +67,15 @@ export class Reading {
   result(): DecodeResult {
     if (this.#errors.length > 0) return invalid(this.#errors);
     if (this.#tooLarge !== null) return this.#refuseSize(this.#tooLarge);
-    return { outcome: 'decoded', ...this.#decoded.packed() };
+    return { outcome: 'decoded', ...this.#decoded.packed(), inArray: this.#inArray };
   }
 
   #refuseSize(index: number): DecodeRefusal {
     const { eventBytes } = this.limits;
     return {
       outcome: 'event-too-large',
-      detail: `Event ${index} is over the limit of ${eventBytes} bytes for one event.`,
-      errors: [{ path: `[${index}]`, message: `must be at most ${eventBytes} bytes` }],
+      detail: `${this.#inArray ? `Event ${index}` : 'The event'} is over the limit of ${eventBytes} bytes for one event.`,
+      errors: [{ path: this.#inArray ? `[${index}]` : '', message: `must be at most ${eventBytes} bytes` }],
     };
   }
 }

@@ -51,7 +51,9 @@ export class Context {
     if (this.may(need)) return;
     const needs = 'anyOf' in need ? need.anyOf : [need];
     const names = needs.map((one) => describeNeed(one)).join(' or ');
-    throw new Problem('forbidden', `The key "${this.caller.name}" lacks the scope ${names}.`);
+    // A token's holder need not know whose it is.
+    const who = this.caller.byToken ? 'This token' : `The key "${this.caller.name}"`;
+    throw new Problem('forbidden', `${who} lacks the scope ${names}.`);
   }
 }
 

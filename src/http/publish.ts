@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { beginIdempotent, IDEMPOTENCY_KEY, requestHash } from '../dedup/idempotency.ts';
-import { type DecodeRefusal, decodeRequest } from '../events/decode.ts';
+import { type DecodeRefusal, decodeRequest, type SentEvents } from '../events/decode.ts';
 import { derivedId, uuidMaker } from '../events/ids.ts';
 import { PUBLISH_LIMITS } from '../events/limits.ts';
 import { isReservedTopic } from '../events/names.ts';
-import type { DecodedEvents } from '../events/new-event.ts';
 import type { AppendResult } from '../topics/protocol.ts';
 import { noBody, readBytes } from './body.ts';
 import type { Context } from './context.ts';
@@ -196,7 +195,11 @@ async function publish(
 }
 
 /** @throws Problem for every outcome but `appended` */
-function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: AppendResult): Omit<Receipts, 'headers'> {
+function receiptsOf(
+  topic: string,
+  { ids, sources, inArray }: SentEvents,
+  result: AppendResult,
+): Omit<Receipts, 'headers'> {
   switch (result.outcome) {
     case 'appended': {
       const events = ids.map((id, index) => {
@@ -221,9 +224,9 @@ function receiptsOf(topic: string, { ids, sources }: DecodedEvents, result: Appe
       const other = sequence === null ? 'an earlier event of this request' : `the event at sequence ${sequence}`;
       throw new Problem(
         'event-id-conflict',
-        `Event ${index} has the source and id of ${other} and is a different one. Give it another id.`,
+        `${inArray ? `Event ${index}` : 'The event'} has the source and id of ${other} and is a different one. Give it another id.`,
         {
-          errors: [{ path: `[${index}].id`, message: `used for ${other}` }],
+          errors: [{ path: inArray ? `[${index}].id` : 'id', message: `used for ${other}` }],
           extra: { index, ...(sequence === null ? {} : { sequence }) },
         },
       );

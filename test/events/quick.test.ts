@@ -204,7 +204,10 @@ describe('the quick way and the thorough way', () => {
       const body = `[{"type":"a"},{"type":"a","${name}":${deep(60_000)}}]`;
       expect(errorsOf(decode(SHORT, body))).toEqual(['[1] must not be nested more than 128 levels deep']);
     }
-    expect(errorsOf(decode(SHORT, deep(60_000)))).toEqual(['[0] must not be nested more than 128 levels deep']);
+    const where = level === '[' ? '[0]' : 'a';
+    expect(errorsOf(decode(SHORT, deep(60_000)))).toEqual([`${where} must not be nested more than 128 levels deep`]);
+    const one = `{"type":"a", "data": {"b":1,"c":2}, "ext":${deep(60_000)}}`;
+    expect(errorsOf(decode(SHORT, one))).toEqual(['ext must not be nested more than 128 levels deep']);
     expect(decode(SHORT, `[{"type":"a","topic":${deep(120)}}]`).outcome).toBe('decoded');
   });
 

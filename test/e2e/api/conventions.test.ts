@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, type Receiver, startReceiver, type TestHub } from '../support/index.ts';
 import { all, type Page, type Stranger, startStranger } from './support/stranger.ts';
@@ -47,6 +49,18 @@ describe('who may come in (P7)', () => {
       null,
     );
     (await me.with(null).ask(method, path, { ...ask, headers: { authorization: 'Bearer' } })).refused(401, null);
+  });
+
+  it.each([
+    { headers: { 'content-length': '0' } },
+    { headers: { 'content-type': 'application/json' }, body: '{"a":1}' },
+  ])('a GET is answered whatever comes with it: %j', async ({ headers, body }) => {
+    const { hostname, port } = new URL(hub.url);
+    const sent = httpRequest({ hostname, port, path: '/healthz', headers: { ...headers, connection: 'close' } });
+    sent.end(body);
+    const [answer] = await once(sent, 'response');
+    answer.resume();
+    expect(answer.statusCode).toBe(200);
   });
 
   it.each(['/healthz', '/openapi.json', '/docs'])('%s needs no key', async (path) => {

@@ -72,8 +72,16 @@ describe('deduplication (P3)', () => {
   it.each(changes)('the same pair with different content (%s) is 409 event-id-conflict', async (_, change) => {
     await send('conflict', { ...event, time: '2026-01-01T00:00:00Z' });
     const before = await lastOf('conflict');
-    (await send('conflict', { ...event, time: '2026-01-01T00:00:00Z', ...change })).refused(409, 'event-id-conflict');
-    (await send('conflict', [{ type: 'innocent' }, { ...event, ...change }])).refused(409, 'event-id-conflict');
+    (await send('conflict', { ...event, time: '2026-01-01T00:00:00Z', ...change })).refused(
+      409,
+      'event-id-conflict',
+      'id',
+    );
+    (await send('conflict', [{ type: 'innocent' }, { ...event, ...change }])).refused(
+      409,
+      'event-id-conflict',
+      '[1].id',
+    );
     expect(await lastOf('conflict')).toBe(before);
   });
 
