@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
 import { base32 } from '../events/ids.ts';
-import { type Position, positionSchema } from '../events/position.ts';
+import { positionSchema } from '../events/position.ts';
 import type { StartReplayResult } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
@@ -94,15 +94,11 @@ const start = route({
       filter: toFilter(body.filter),
       rateLimit: toRateLimit(body.rateLimit),
     });
-    return { status: 202, body: replayOut(startedOrRefuse(result, topic, body)) };
+    return { status: 202, body: replayOut(startedOrRefuse(result, topic, body.subscription)) };
   },
 });
 
-function startedOrRefuse(
-  result: StartReplayResult,
-  topic: string,
-  { subscription, from }: { subscription: string; from: Position },
-) {
+function startedOrRefuse(result: StartReplayResult, topic: string, subscription: string) {
   switch (result.outcome) {
     case 'started':
       return result.replay;
@@ -115,10 +111,8 @@ function startedOrRefuse(
       );
     case 'invalid-range':
       throw invalid([{ path: 'to', message: 'lies before `from`' }], 'invalid-range');
-    case 'position-ahead': {
-      const starts = from.kind === 'sequence' && from.sequence > result.lastSequence;
-      throw positionProblem({ ...result, topic }, starts ? 'from' : 'to');
-    }
+    case 'position-ahead':
+      throw positionProblem({ ...result, topic }, result.end);
     case 'sequence-expired':
       throw positionProblem({ ...result, topic }, 'from');
   }

@@ -123,14 +123,16 @@ export class Configuration {
     const document = { ...given, delivery: withoutSecret(given.delivery) };
     const sameTarget = before !== null && isSameTarget(before.document.delivery, document.delivery);
     const base = before?.row ?? freshRow(this.#core.row, now);
+    const text = JSON.stringify(document);
+    const isAsBefore = text === base.document && secret === base.secret && (base.paused === 1 || !pause);
     this.#core.putRow({
       ...base,
       // One that can't be opened would go on to stand in the way.
       previous_secret: this.#core.locked === null && secret !== null ? base.previous_secret : null,
-      document: JSON.stringify(document),
-      version: base.version + 1,
+      document: text,
+      version: base.version + (isAsBefore ? 0 : 1),
       target_version: base.target_version + (sameTarget ? 0 : 1),
-      updated_at: now,
+      updated_at: isAsBefore ? base.updated_at : now,
       secret,
       ...(pause ? { paused: 1 } : {}),
       ordering: before ? base.ordering : document.ordering,

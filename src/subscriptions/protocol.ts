@@ -205,7 +205,8 @@ export type StartReplayResult =
   | { outcome: 'topic-not-subscribed' }
   | { outcome: 'invalid-range' }
   | { outcome: 'sequence-expired'; firstSequence: number }
-  | { outcome: 'position-ahead'; lastSequence: number };
+  /** `end`: which end of the range it is. */
+  | { outcome: 'position-ahead'; end: 'from' | 'to'; lastSequence: number };
 
 export interface LetterJob {
   id: string;

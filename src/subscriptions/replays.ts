@@ -30,9 +30,10 @@ export class Replays {
     const resolve = (position: Position, as: 'start' | 'end') =>
       this.#core.ask(request.topic, (log) => log.resolve(position, as));
     const from = await resolve(request.from, 'start');
-    if (from.outcome !== 'resolved') return from;
+    if (from.outcome === 'position-ahead') return { ...from, end: 'from' };
+    if (from.outcome === 'sequence-expired') return from;
     const to = await resolve(request.to ?? { kind: 'sequence', sequence: from.lastSequence }, 'end');
-    if (to.outcome === 'position-ahead') return to;
+    if (to.outcome === 'position-ahead') return { ...to, end: 'to' };
     // A range that ends before the first retained event is empty rather than expired only if nobody asked for it.
     if (to.outcome === 'sequence-expired' && request.to !== null) return { outcome: 'invalid-range' };
     const last = to.outcome === 'resolved' ? to.sequence : from.sequence - 1;

@@ -25,7 +25,8 @@ export class Secrets {
     if (delivery.kind !== 'webhook') return { plain: null, sealed: null };
     const { secret: given } = delivery;
     const stored = present?.row.secret ?? null;
-    if (given === null && stored !== null) return { plain: safe.open(stored), sealed: stored };
+    const kept = stored === null || this.#core.locked !== null ? null : safe.open(stored);
+    if (stored !== null && kept !== null && (given ?? kept) === kept) return { plain: kept, sealed: stored };
     const plain = given ?? makeSecret(ports.random);
     return { plain, sealed: safe.seal(plain) };
   }

@@ -276,7 +276,8 @@ describe('PUT /v1/config', () => {
     const put = billing.put.bind(billing);
     vi.spyOn(billing, 'put').mockImplementationOnce(async (request) => {
       const present = await billing.configuration();
-      if (present !== null) await put({ v: 1, name: 'billing', document: present.document, ifMatch: null });
+      const changed = present && { ...present.document, maxInFlight: 5 };
+      if (changed !== null) await put({ v: 1, name: 'billing', document: changed, ifMatch: null });
       return put(request);
     });
     const entry = { name: 'billing', ...BILLING, maxInFlight: 3 };

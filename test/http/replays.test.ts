@@ -156,7 +156,7 @@ describe('POST /v1/topics/{topic}/replays', () => {
     expect(await post()).toMatchObject({ status: 400, body: { code: 'invalid-range', errors: [{ path: 'to' }] } });
     startReplay.mockResolvedValueOnce({ outcome: 'sequence-expired', firstSequence: 5 });
     expect(await post()).toMatchObject({ status: 410, body: { code: 'sequence-expired', firstSequence: 5 } });
-    startReplay.mockResolvedValueOnce({ outcome: 'position-ahead', lastSequence: 5 });
+    startReplay.mockResolvedValueOnce({ outcome: 'position-ahead', end: 'to', lastSequence: 5 });
     expect(await post({ ...BODY, to: 6 })).toMatchObject({
       status: 400,
       body: { code: 'position-ahead', lastSequence: 5, errors: [{ path: 'to' }] },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
 import { type SignatureScheme, schemeOf } from '../../src/subscriptions/webhook-keys.ts';
 import { booked, Hub, typed, unlocked, WEBHOOK, webhookTarget } from './harness.ts';
 
@@ -142,12 +143,37 @@ describe('P4: a PUT', () => {
     const { etag, document } = await hub.subscribe('billing');
     await hub.publish('orders', 2);
     await hub.work('billing');
-    const put = (ifMatch: string) =>
-      hub.awaiting(hub.subscription('billing').put({ v: 1, name: 'billing', document, ifMatch }));
+    const put = (ifMatch: string, changes: Partial<SubscriptionDocument> = {}) =>
+      hub.awaiting(
+        hub.subscription('billing').put({ v: 1, name: 'billing', document: { ...document, ...changes }, ifMatch }),
+      );
     expect(etag).toMatch(/^[\w-]+$/);
     expect((await hub.view('billing')).etag).toBe(etag);
-    expect(await put(etag)).toMatchObject({ outcome: 'replaced' });
+    expect(await put(etag, { maxInFlight: 7 })).toMatchObject({ outcome: 'replaced' });
     expect(await put(etag)).toEqual({ outcome: 'precondition-failed' });
+  });
+
+  test('that changes nothing leaves the etag and the time of the last change as they are', async () => {
+    const hub = new Hub();
+    const { etag, document, updatedAt } = await hub.subscribe('billing');
+    const put = async (changes: Partial<WebhookDelivery>, paused?: true) => {
+      await hub.advance(1_000);
+      const changed = { ...document, delivery: { ...WEBHOOK, ...changes } };
+      const subscription = hub.subscription('billing');
+      await hub.awaiting(
+        subscription.put({ v: 1, name: 'billing', document: changed, ifMatch: null, ...(paused && { paused }) }),
+      );
+      return hub.view('billing');
+    };
+    const { secret } = unlocked(await hub.subscription('billing').secret());
+    expect(await put({})).toMatchObject({ etag, updatedAt });
+    expect(await put({ secret })).toMatchObject({ etag, updatedAt });
+    const other = await put({ secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' });
+    expect(other.etag).not.toBe(etag);
+    expect(other.updatedAt).toBeGreaterThan(updatedAt);
+    const paused = await put({}, true);
+    expect(paused.etag).not.toBe(other.etag);
+    expect(await put({}, true)).toMatchObject({ etag: paused.etag, updatedAt: paused.updatedAt });
   });
 });
 

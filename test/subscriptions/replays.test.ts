@@ -63,6 +63,12 @@ describe('P4: a replay', () => {
     expect(await replay(hub)).toMatchObject({ outcome: 'started', replay: { status: 'done', total: 0, remaining: 0 } });
     expect(await replay(hub, { id: 'rpl_2', to: { kind: 'sequence', sequence: 1 } })).toMatchObject({
       outcome: 'position-ahead',
+      end: 'to',
+    });
+    const from = { kind: 'time' as const, time: hub.clock.now() + 1_000 };
+    expect(await replay(hub, { id: 'rpl_3', from, to: { kind: 'sequence', sequence: 1 } })).toMatchObject({
+      outcome: 'position-ahead',
+      end: 'from',
     });
   });
 
