@@ -1481,19 +1481,22 @@ export interface Routes {
       name: string;
     };
     query: {};
-    body:
-      | {
-          event: {
-            [k: string]: unknown;
-          };
-        }
-      | {
-          /**
-           * A name.
-           */
-          topic: string;
-          sequence: number;
-        };
+    body: {
+      /**
+       * As it would be published.
+       */
+      event?: {
+        [k: string]: unknown;
+      };
+      /**
+       * Of an event that is stored.
+       */
+      topic?: string;
+      /**
+       * And this.
+       */
+      sequence?: number;
+    };
     answer: {
       /**
        * Whether the filter lets it through.

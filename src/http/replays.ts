@@ -12,7 +12,7 @@ import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
 import { rateLimitBody, replayAnswer, replayOut, toRateLimit } from './replay-schema.ts';
 import { type Route, route } from './route.ts';
-import { positionProblem, unknownSubscription } from './subscription-problems.ts';
+import { positionProblem, topicNotSubscribed, unknownSubscription } from './subscription-problems.ts';
 
 /** Replays: a range of a topic, once more, to one subscription. */
 
@@ -105,10 +105,7 @@ function startedOrRefuse(result: StartReplayResult, topic: string, subscription:
     case 'unknown-subscription':
       throw unknownSubscription(subscription);
     case 'topic-not-subscribed':
-      throw new Problem(
-        'topic-not-subscribed',
-        `The subscription "${subscription}" does not have the topic "${topic}".`,
-      );
+      throw topicNotSubscribed(subscription, topic);
     case 'invalid-range':
       throw invalid([{ path: 'to', message: 'lies before `from`' }], 'invalid-range');
     case 'position-ahead':

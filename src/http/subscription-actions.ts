@@ -9,10 +9,16 @@ import { noBody } from './body.ts';
 import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
 import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
-import { invalid, Problem } from './problem.ts';
+import { invalid } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { sequenceField } from './sequence.ts';
-import { ofWebhook, positionProblem, unknownSubscription, webhookTarget } from './subscription-problems.ts';
+import {
+  ofWebhook,
+  positionProblem,
+  topicNotSubscribed,
+  unknownSubscription,
+  webhookTarget,
+} from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
 import { webhookPorts } from './webhook-ports.ts';
 
@@ -95,7 +101,7 @@ function soughtOrRefuse(result: SeekResult, name: string, topic: string | undefi
     case 'unknown-subscription':
       throw unknownSubscription(name);
     case 'topic-not-subscribed':
-      throw new Problem('topic-not-subscribed', `The subscription "${name}" does not have the topic "${topic}".`);
+      throw topicNotSubscribed(name, topic ?? '');
     case 'topic-required':
       throw invalid([{ path: 'topic', message: 'say which: the subscription has several topics' }]);
     case 'position-ahead':

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { preview } from '../deliveries/preview.ts';
 import { decodeRequest } from '../events/decode.ts';
 import { uuidMaker } from '../events/ids.ts';
-import { isTopicName } from '../events/names.ts';
+import { isTopicName, topicMatches } from '../events/names.ts';
 import { withHubAttributes } from '../events/stored.ts';
 import { formatTime } from '../events/times.ts';
 import type { ClaimedEvent } from '../subscriptions/protocol-claims.ts';
@@ -12,18 +12,30 @@ import { foundOrRefuse } from './events.ts';
 import { nameField } from './fields.ts';
 import { invalid } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { unknownSubscription, webhookTarget } from './subscription-problems.ts';
+import { topicNotSubscribed, unknownSubscription, webhookTarget } from './subscription-problems.ts';
 import { clockOf, urlGuardOf } from './webhook-guard.ts';
 
 /** What would go out for an event, unsent. */
 
-const previewBody = z.union(
-  [
-    z.strictObject({ event: z.record(z.string(), z.unknown()) }),
-    z.strictObject({ topic: nameField, sequence: z.int().min(1) }),
-  ],
-  'must be { "event" }, as it would be published, or { "topic", "sequence" } of one that is stored',
-);
+const EXPECTED = 'must be { "event" }, as it would be published, or { "topic", "sequence" } of one that is stored';
+
+/** An event as it would be published, or where one is stored. */
+type Previewed = { event: Record<string, unknown> } | { topic: string; sequence: number };
+
+const previewBody = z
+  .strictObject({
+    event: z.record(z.string(), z.unknown()).optional().describe('As it would be published.'),
+    topic: nameField.optional().describe('Of an event that is stored.'),
+    sequence: z.int().min(1).optional().describe('And this.'),
+  })
+  .transform(({ event, topic, sequence }, context): Previewed => {
+    if (event === undefined && topic !== undefined && sequence !== undefined) return { topic, sequence };
+    if (event !== undefined && topic === undefined && sequence === undefined) return { event };
+    const missing = topic === undefined ? 'topic' : 'sequence';
+    const isHalf = event === undefined && (topic !== undefined || sequence !== undefined);
+    context.addIssue({ code: 'custom', path: isHalf ? [missing] : [], message: isHalf ? 'is missing' : EXPECTED });
+    return z.NEVER;
+  });
 
 const previewAnswer = z.object({
   matches: z.boolean().describe('Whether the filter lets it through.'),
@@ -61,6 +73,7 @@ export const subscriptionPreviewRoutes: Route[] = [
       'unknown-subscription',
       'no-webhook',
       'secret-unreadable',
+      'topic-not-subscribed',
       'unknown-topic',
       'unknown-event',
       'sequence-expired',
@@ -70,6 +83,9 @@ export const subscriptionPreviewRoutes: Route[] = [
       const [view, target] = await Promise.all([subscription.describe(), subscription.target()]);
       if (view === null) throw unknownSubscription(name);
       const { topics, filter } = view.document;
+      if ('topic' in body && !topics.some((pattern) => topicMatches(pattern, body.topic))) {
+        throw topicNotSubscribed(name, body.topic);
+      }
       const event = 'event' in body ? given(body.event, topics, context) : await stored(body, context);
       return {
         status: 200,

@@ -49,6 +49,10 @@ export function subscriptionGone(name: string): Problem {
   return new Problem('unknown-subscription', `The subscription "${name}" is gone.`, { status: 409 });
 }
 
+export function topicNotSubscribed(subscription: string, topic: string): Problem {
+  return new Problem('topic-not-subscribed', `The subscription "${subscription}" does not have the topic "${topic}".`);
+}
+
 /** A position that the topic does not have (any more, or yet); `path` is the field it was given in. */
 export function positionProblem(
   refusal:

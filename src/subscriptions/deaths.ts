@@ -84,8 +84,8 @@ export class Deaths {
     return JSON.stringify({ ...deaths, [reason]: (deaths[reason] ?? 0) + 1 });
   }
 
-  /** A delivery succeeded: the letter that it answers, if there is one, is resolved. */
-  delivered(lane: LaneRow, sequence: number): void {
+  /** A delivery succeeded at this attempt: the letter that it answers, if there is one, is resolved. */
+  delivered(lane: LaneRow, sequence: number, attempt: number): void {
     const { sql } = this.#core;
     const letter = sql.letter(lane.topic, sequence);
     if (!letter || letter.state === 'resolved' || letter.state === 'discarded') return;
@@ -95,7 +95,9 @@ export class Deaths {
     if (!answered && books === null) return;
     if (books !== null) sql.moveLane(books, { dead: -1, delivered: 1 });
     const version = this.#core.letterVersion();
-    sql.putLetter({ ...letter, state: 'resolved', lane: null, resolved_at: this.#core.now(), version, dirty: 1 });
+    const attempts = Math.max(letter.attempts, attempt);
+    const resolved = { state: 'resolved', lane: null, resolved_at: this.#core.now() } as const;
+    sql.putLetter({ ...letter, ...resolved, attempts, version, dirty: 1 });
   }
 
   /** A replay whose range is examined and settled is done. */

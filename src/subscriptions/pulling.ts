@@ -70,11 +70,8 @@ export class Pulling {
 
   /** Hands out what there is; waits for the first delivery if there is none. @throws only if storage fails */
   async pull({ puller: name, max, waitMs, mayRead }: PullRequest): Promise<PullResult> {
-    const { present } = this.#core;
-    if (present === null) return { outcome: 'unknown-subscription' };
-    const terms = termsOf(present.document);
-    if (terms === null) return { outcome: 'not-pulled', kind: present.document.delivery.kind };
-    if (!this.#mayHave(mayRead)) return { outcome: 'unreadable', topics: present.document.topics };
+    const terms = this.#termsFor(mayRead);
+    if ('outcome' in terms) return terms;
     const events = terms.target.transform?.data == null ? max : Math.min(max, PULL_TRANSFORMED_MAX);
     const puller: Puller = {
       wanted: { events, bytes: LEASE_BYTES_MAX, isFirst: true },
@@ -92,9 +89,22 @@ export class Pulling {
     } finally {
       this.#leave(name);
     }
-    const topics = this.#core.present?.document.topics ?? [];
-    if (puller.deliveries.length === 0 && !this.#mayHave(mayRead)) return { outcome: 'unreadable', topics };
+    if (puller.deliveries.length === 0) {
+      // He waited in vain: it may have been deleted or changed meanwhile.
+      const now = this.#termsFor(mayRead);
+      if ('outcome' in now) return now;
+    }
     return { outcome: 'pulled', deliveries: packed(puller.deliveries), ...puller.terms };
+  }
+
+  /** How deliveries are given out to who may read this, or why they are not. */
+  #termsFor(mayRead: readonly string[] | null): Terms | Exclude<PullResult, { outcome: 'pulled' }> {
+    const { present } = this.#core;
+    if (present === null) return { outcome: 'unknown-subscription' };
+    const { topics, delivery } = present.document;
+    const terms = termsOf(present.document);
+    if (terms === null) return { outcome: 'not-pulled', kind: delivery.kind };
+    return this.#mayHave(mayRead) ? terms : { outcome: 'unreadable', topics };
   }
 
   async #wait(puller: Puller, waitMs: number): Promise<void> {

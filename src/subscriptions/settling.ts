@@ -193,7 +193,7 @@ export class Settling {
       if (exception) sql.deleteException(lane.id, sequence);
       add(change, 'in_flight', -1);
       add(change, 'delivered', 1);
-      if (lettered) this.#deaths.delivered(lane, sequence);
+      if (lettered) this.#deaths.delivered(lane, sequence, attempts);
       return attempts;
     }
     const gone = outcome.status === 410 && lease.target_version === this.#core.row?.target_version;
@@ -265,7 +265,7 @@ export class Settling {
     sql.deleteException(lane.id, exception.sequence);
     sql.moveLane(lane.id, { retrying: -1, delivered: 1 });
     if (sql.hasLetters(lane.topic, exception.sequence, exception.sequence))
-      this.#deaths.delivered(lane, exception.sequence);
+      this.#deaths.delivered(lane, exception.sequence, exception.attempts);
     this.#attempts.record(lane, [{ outcome, number: exception.attempts }], null);
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
     this.#core.progressAt = this.#core.now();

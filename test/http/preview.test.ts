@@ -127,6 +127,13 @@ describe('POST /v1/subscriptions/{name}/preview', () => {
     });
   });
 
+  it('shows nothing of a topic that the subscription does not have', async () => {
+    expect(await preview({ topic: 'invoices', sequence: 1 })).toMatchObject({
+      status: 409,
+      body: { code: 'topic-not-subscribed' },
+    });
+  });
+
   it('needs the subscription, and the scope for it', async () => {
     expect((await preview({ event: EVENT }, hub.keyWith('subscriptions:other'))).status).toBe(403);
     hub.subscription('billing').describe.mockResolvedValue(null);
@@ -136,10 +143,14 @@ describe('POST /v1/subscriptions/{name}/preview', () => {
   it.each([
     ['nothing', {}, ''],
     ['both', { event: EVENT, topic: 'orders', sequence: 1 }, ''],
-    ['half a place', { topic: 'orders' }, ''],
+    ['half a place', { topic: 'orders' }, 'sequence'],
+    ['the other half', { sequence: 1 }, 'topic'],
+    ['a sequence that is none', { topic: 'orders', sequence: '1' }, 'sequence'],
+    ['an event that is none', { event: null }, 'event'],
+    ['something else beside', { event: EVENT, foo: 1 }, 'foo'],
     ['an event without a type', { event: { data: 1 } }, 'event.type'],
     ['an event with a bad name', { event: { ...EVENT, Bad_Name: 1 } }, 'event.Bad_Name'],
-    ['a list', { event: [EVENT] }, ''],
+    ['a list', { event: [EVENT] }, 'event'],
   ])('refuses %s', async (_, body, path) => {
     const refused = await preview(body);
     expect(refused.status).toBe(400);

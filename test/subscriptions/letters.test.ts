@@ -112,7 +112,7 @@ describe('P4: a dead letter', () => {
     await hub.subscription('billing').redrive(letter);
     await hub.work('billing');
     await hub.advance(1_000);
-    expect(await hub.lettersOf('billing', 'resolved')).toHaveLength(1);
+    expect(await hub.lettersOf('billing', 'resolved')).toMatchObject([{ attempts: 2 }]);
     await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'earliest' } }));
     await hub.work('billing', (event) => hub.failed(event));
     await hub.advance(1_000);

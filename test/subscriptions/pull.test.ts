@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { PullDelivery, SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { unpacked } from '../../src/subscriptions/packed-deliveries.ts';
-import type { AckResult, NackRequest, PulledDelivery, PullRequest } from '../../src/subscriptions/protocol-acks.ts';
+import type {
+  AckResult,
+  NackRequest,
+  PulledDelivery,
+  PullRequest,
+  PullResult,
+} from '../../src/subscriptions/protocol-acks.ts';
 import { booked, Hub, WEBHOOK } from './harness.ts';
 
 const PULL: PullDelivery = { kind: 'pull', ackDeadlineMs: 30_000, maxDeliveries: 3 };
@@ -220,16 +226,17 @@ describe('P4: a pull', () => {
 
   test('answers who waits when the subscription goes, or becomes one of another kind', async () => {
     const hub = await pulled();
-    for (const change of [
-      () => hub.subscribe('billing', { delivery: WEBHOOK }),
-      () => hub.awaiting(hub.subscription('billing').remove()),
-    ]) {
+    const changes: [() => Promise<unknown>, PullResult][] = [
+      [() => hub.subscribe('billing', { delivery: WEBHOOK }), { outcome: 'not-pulled', kind: 'webhook' }],
+      [() => hub.awaiting(hub.subscription('billing').remove()), { outcome: 'unknown-subscription' }],
+    ];
+    for (const [change, answer] of changes) {
       await hub.subscribe('billing', { delivery: PULL });
       const waiting = ask(hub, { max: 1, waitMs: 60_000 });
       await hub.clock.advance(1_000);
       const since = hub.clock.now();
       await change();
-      expect(await hub.awaiting(waiting)).toMatchObject({ deliveries: [] });
+      expect(await hub.awaiting(waiting)).toEqual(answer);
       expect(hub.clock.now() - since).toBeLessThan(1_000);
     }
     expect(await ask(hub, { max: 1, waitMs: 0 })).toEqual({
