@@ -61,8 +61,8 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
   return state;
 }
 
-function send(url: string, timeoutMs = TIMEOUT_MS) {
-  return sendWebhook('billing', target({ url, timeoutMs }), event(1), ports);
+function send(url: string, timeoutMs = TIMEOUT_MS, clock = ports.clock) {
+  return sendWebhook('billing', target({ url, timeoutMs }), event(1), { ...ports, clock });
 }
 
 const isClosed = (one: Receiver) => vi.waitFor(() => expect(one.closed).toBe(1), TIMEOUT_MS);
@@ -121,12 +121,20 @@ describe('a real receiver', () => {
   });
 
   it('whose body drips is delivered at the timeout, and its connection is closed', async () => {
+    const dripped = Promise.withResolvers<void>();
     const dripping = await receiver((_request, response) => {
       response.flushHeaders();
-      const drip = setInterval(() => response.write('x'), 50);
+      let drops = 0;
+      const drip = setInterval(() => {
+        response.write('x');
+        drops += 1;
+        if (drops === 10) dripped.resolve();
+      }, 50);
       response.on('close', () => clearInterval(drip));
     });
-    expect(await send(dripping.url, SHORT_TIMEOUT_MS)).toMatchObject({
+    // The time is over when so much has come.
+    const clock = { ...ports.clock, sleep: () => dripped.promise };
+    expect(await send(dripping.url, SHORT_TIMEOUT_MS, clock)).toMatchObject({
       kind: 'delivered',
       status: 200,
       response: expect.stringMatching(/^x+$/),

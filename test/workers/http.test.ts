@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 /** The interface over the real objects, D1 and queues in workerd. */
 
+const PATIENCE_MS = 20_000;
 const ADMIN = { authorization: `Bearer ${env.ADMIN_KEY}` };
 
 interface Options {
@@ -144,8 +145,9 @@ describe('topics', () => {
     });
     await call('POST', '/v1/topics/t1/events', { body: { type: 't' } });
     await expect
-      .poll(async () =>
-        (await call('GET', '/v1/topics?limit=1000')).json.items.map(({ name }: { name: string }) => name),
+      .poll(
+        async () => (await call('GET', '/v1/topics?limit=1000')).json.items.map(({ name }: { name: string }) => name),
+        { timeout: PATIENCE_MS },
       )
       .toContain('t1');
     expect((await call('DELETE', '/v1/topics/t1')).status).toBe(204);

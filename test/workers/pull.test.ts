@@ -34,7 +34,7 @@ describe('P4: a long poll, in workerd', () => {
   });
 
   it('is answered by the alarm, when the time of another is over', async () => {
-    await subscribe('poll-b', { ackDeadline: '1s' });
+    await subscribe('poll-b', { ackDeadline: '5s' });
     await publish('poll-b', 1);
     expect((await pull('poll-b', {})).deliveries).toMatchObject([{ attempt: 1 }]);
     const { deliveries } = await pull('poll-b', { wait: '60s' });

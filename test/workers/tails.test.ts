@@ -106,9 +106,11 @@ describe('tails in workerd', () => {
     const { socket, frames, closed } = await openSocket('ws');
     await expect.poll(() => frames.length, { timeout: PATIENCE_MS }).toBe(2);
     await publish('ws', 'c');
-    await expect.poll(() => frames.map((frame) => JSON.parse(frame).type)).toEqual(['a', 'b', 'c']);
+    await expect
+      .poll(() => frames.map((frame) => JSON.parse(frame).type), { timeout: PATIENCE_MS })
+      .toEqual(['a', 'b', 'c']);
     socket.send('ping');
-    await expect.poll(() => frames.at(-1)).toBe('pong');
+    await expect.poll(() => frames.at(-1), { timeout: PATIENCE_MS }).toBe('pong');
     socket.close(1000, 'enough');
     await closed;
   });

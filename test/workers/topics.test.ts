@@ -10,7 +10,7 @@ import { packed, type TestEvent } from '../support/new-events.ts';
 /** The log in workerd: real storage, real calls between objects, and what it costs in rows. */
 
 /** The alarm fires by itself. */
-const PATIENCE = { timeout: 5000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let made = 0;
 

@@ -132,7 +132,8 @@ describe('a webhook', () => {
 describe('a batch', () => {
   it('is read by the CloudEvents SDK, verified as one, and the same over its attempts', async () => {
     const { secret } = await subscribe('batch', { format: 'batch', maxBatch: 3 });
-    statuses.set('/batch', [500, 500, 500]);
+    // Fewer than each of the two may have.
+    statuses.set('/batch', [500, 500]);
     await me.publish(
       'batch',
       Array.from({ length: 6 }, (_, index) => ({ type: 'a', data: { index } })),

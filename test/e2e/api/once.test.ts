@@ -106,9 +106,10 @@ describe('deduplication (P3)', () => {
   });
 
   it('lasts for the window of the topic', async () => {
-    (await me.put('/v1/topics/window', { deduplicationWindow: '1s' })).is(201);
+    (await me.put('/v1/topics/window', { deduplicationWindow: '1h' })).is(201);
     (await send('window', event)).is(201);
     (await send('window', event)).is(200);
+    (await me.put('/v1/topics/window', { deduplicationWindow: '1s' })).is(200);
     const [receipt] = await eventually('the window is over', async () => {
       const answer = await send('window', event);
       return answer.status === 201 && answer.as<{ events: Receipt[] }>().events;

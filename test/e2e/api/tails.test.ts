@@ -128,7 +128,7 @@ describe('P2 tails', () => {
 describe('P7 tokens', () => {
   it('that expire in the middle of a stream end it, and open none any more', async () => {
     await publish('brief', 'a');
-    const token = await tokenFor('read:brief', '8s');
+    const token = await tokenFor('read:brief', '15s');
     const { source, told } = openPage('brief', `?token=${token}`, ['a']);
     const { closes } = openSocket('brief', `?token=${token}`);
     await eventually('both have ended', () => told.lastWords.length === 1 && closes.length === 1);

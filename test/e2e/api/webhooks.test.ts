@@ -194,9 +194,9 @@ describe('2xx within the timeout is success, anything else a failure', () => {
 
 describe('Retry-After', () => {
   const cases: [string, number, () => string, number][] = [
-    ['429 in seconds', 429, () => '2', 2_000],
-    ['503 in seconds', 503, () => '2', 2_000],
-    ['429 as a date', 429, () => new Date(Date.now() + 3_000).toUTCString(), 1_900],
+    ['429 in seconds', 429, () => '6', 6_000],
+    ['503 in seconds', 503, () => '6', 6_000],
+    ['429 as a date', 429, () => new Date(Date.now() + 7_000).toUTCString(), 5_900],
   ];
   it.each(cases)('of %s is waited for, though the schedule says sooner', async (kind, status, value, atLeastMs) => {
     const name = `after-${kind.replaceAll(' ', '-')}`;

@@ -207,6 +207,7 @@ describe("the shop's Worker", () => {
     expect((await asked('/topics/checkout/events', { method: 'POST', body: '{"type":"order.paid"}' })).status).toBe(
       403,
     );
+    await eventually('its mail is out', async () => (await typesOf(order.id)).includes('mail.sent'), WITHIN_MS);
   });
 
   it('P5: takes the money and tells of it once, though both consumers are given everything again', async () => {

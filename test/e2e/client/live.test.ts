@@ -104,7 +104,7 @@ describe('workers that pull from the real hub', () => {
     await client.subscriptions.put('difficult', {
       topics: ['difficulties'],
       from: 'earliest',
-      delivery: { kind: 'pull', ackDeadline: '4s' },
+      delivery: { kind: 'pull', ackDeadline: '12s' },
     });
     await publish('difficulties', 1, 3);
     const attempts: string[] = [];
@@ -116,14 +116,18 @@ describe('workers that pull from the real hub', () => {
         attempts.push(`${number}.${attempt}`);
         if (number === 1 && attempt === 1) throw new Retry('later', '100ms');
         if (number === 2) throw new Reject('no such customer');
-        if (number === 3) await new Promise((resolve) => setTimeout(resolve, 9_000));
+        if (number === 3) await new Promise((resolve) => setTimeout(resolve, 15_000));
       },
       { signal: stop.signal, wait: '1s', onError: () => undefined },
     );
-    await eventually('it is done', async () => {
-      const { delivered, dead } = await client.subscriptions.get('difficult');
-      return delivered === 2 && dead === 1;
-    });
+    await eventually(
+      'it is done',
+      async () => {
+        const { delivered, dead } = await client.subscriptions.get('difficult');
+        return delivered === 2 && dead === 1;
+      },
+      60_000,
+    );
     stop.abort();
     await working;
     expect(attempts.sort()).toEqual(['1.1', '1.2', '2.1', '3.1']);

@@ -5,8 +5,10 @@ import { Stage } from '../support/stage.ts';
 
 /** Receivers that misbehave, each in its way, over real HTTP: what becomes of the event, and what the hub says of it. */
 
-const TIMEOUT_MS = 500;
-const RETRY_AFTER_SECONDS = 2;
+/** Of a receiver that is to keep to it, on a machine with other things to do, and of one that has to run into it. */
+const TIMEOUT_MS = 20_000;
+const SHORT_TIMEOUT_MS = 2_000;
+const RETRY_AFTER_SECONDS = 6;
 /** A date in HTTP has whole seconds. */
 const SECOND_MS = 1_000;
 const FIRST_KIB = 1_024;
@@ -29,8 +31,8 @@ beforeAll(async () => {
 
 afterAll(() => stage.stop());
 
-const subscribed = (answer: (arrival: Arrival) => Answer) =>
-  stage.subscribed(answer, { retry: { schedule: ['100ms'], jitter: 0 } }, { timeout: `${TIMEOUT_MS}ms` });
+const subscribed = (answer: (arrival: Arrival) => Answer, timeoutMs = TIMEOUT_MS) =>
+  stage.subscribed(answer, { retry: { schedule: ['100ms'], jitter: 0 } }, { timeout: `${timeoutMs}ms` });
 
 async function deliveryOf(topic: string, sequence = 1): Promise<DeliveryRow | undefined> {
   const path = `/v1/topics/${topic}/events/${sequence}/deliveries`;
@@ -65,10 +67,10 @@ async function expectExhausted(topic: string, name: string, attempt: { outcome: 
 
 describe.concurrent('P4 P5: a receiver that', () => {
   it('hangs is given up on after the timeout', async () => {
-    const { topic, name, receiver } = await subscribed(() => 'hang');
+    const { topic, name, receiver } = await subscribed(() => 'hang', SHORT_TIMEOUT_MS);
     await stage.publish(topic);
     const letter = await expectExhausted(topic, name, { outcome: 'timeout', status: null });
-    expect(letter.lastError).toContain(String(TIMEOUT_MS));
+    expect(letter.lastError).toContain(String(SHORT_TIMEOUT_MS));
     expect(receiver.book.map(({ attempt }) => attempt)).toEqual([1, 2]);
     expect(new Set(receiver.book.map(({ webhookId }) => webhookId)).size).toBe(1);
   });
@@ -169,8 +171,9 @@ describe.concurrent('P4 P5: a receiver that', () => {
   });
 
   it('answers 200 after the timeout gets the event again, recognisably', async () => {
-    const { topic, name, receiver } = await subscribed(({ attempt }) =>
-      attempt === 1 ? { status: 200, afterMs: TIMEOUT_MS * 2 } : 200,
+    const { topic, name, receiver } = await subscribed(
+      ({ attempt }) => (attempt === 1 ? { status: 200, afterMs: SHORT_TIMEOUT_MS * 2 } : 200),
+      SHORT_TIMEOUT_MS,
     );
     await stage.publish(topic);
     await stage.settled(name, { delivered: 1, dead: 0 });

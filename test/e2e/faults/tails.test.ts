@@ -207,8 +207,8 @@ describe('tails', () => {
     for (let n = 0; n < count; n += 1) await publish(topic, [{ type: 'big', data }]);
     const reader = await StreamReader.open(topic, '', 0);
     reader.response.pause();
-    // Nobody sees from outside when the hub has given up: it has, once it has been 30 s.
-    await new Promise((resolve) => setTimeout(resolve, 35_000));
+    // Nobody sees from outside when the hub has given up: it has, once nothing more went out for 30 s.
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
     reader.response.resume();
     await eventually('the stream is closed', () => reader.ended, 30_000);
     expect(reader.lastWord).toEqual({ code: 'too-slow', after: reader.seen.last });

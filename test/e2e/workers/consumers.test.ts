@@ -83,6 +83,7 @@ describe.each(['rpc', 'fetch'])('a consumer Worker called by %s', (call) => {
     await subscribe({ kind: 'service', binding: 'CONSUMER', call });
     await publish(12);
     expect(await settledSums(12)).toEqual({ delivered: 11, dead: 1, failed: 2 });
+    await eventually('the dead letter', async () => (await letters()).length === 1, WITHIN_MS);
     expect(await letters()).toEqual([[`${name}-3`, 'rejected', 1]]);
     expect(await errors()).toEqual(new Set([null, 'busy', 'no such customer']));
   });
@@ -124,7 +125,8 @@ describe('a consumer Worker that misbehaves', () => {
 
   it('P6 hangs: the call is given up after its timeout, and no other subscription waits', async () => {
     bench.tell = ({ sequences }) => (sequences === undefined ? { do: 'ack' } : { do: 'hang' });
-    await subscribe({ kind: 'service', binding: 'CONSUMER_RAW', timeout: '12s' });
+    const retry = { schedule: ['200ms'], jitter: 0 };
+    await subscribe({ kind: 'service', binding: 'CONSUMER_RAW', timeout: '12s' }, { retry });
     await bench.api.putSubscription(`${name}-other`, {
       topics: [name],
       delivery: { kind: 'service', binding: 'CONSUMER' },
@@ -209,6 +211,7 @@ describe('a consumer Worker behind its own queue', () => {
     await publish(5);
     await bench.api.publish(name, { id: 'large', type: 'order.paid', data: 'x'.repeat(600_000) });
     expect(await settledSums(6)).toEqual({ delivered: 5, dead: 1, failed: 3 });
+    await eventually('the dead letter', async () => (await letters()).length === 1, WITHIN_MS);
     expect(await letters()).toEqual([[`${name}-1`, 'rejected', 1]]);
   });
 
