@@ -77,7 +77,12 @@ export class Connection {
   readonly #timeoutMs: number;
 
   constructor({ url, key, fetch, retry, timeoutMs }: ConnectionOptions) {
-    this.#url = new URL(url).href.replace(/\/+$/, '');
+    const { protocol, href } = new URL(url);
+    if (protocol !== 'http:' && protocol !== 'https:')
+      throw new TypeError(`"${url}" is no address of a hub: https://…`);
+    this.#url = href.replace(/\/+$/, '');
+    // Throws for what is no header.
+    if (typeof key === 'string') new Headers(bearer(key));
     this.#key = key;
     this.#fetch = fetch ?? ((address, init) => globalThis.fetch(address, init));
     this.#timeoutMs = timeoutMs ?? TIMEOUT_MS;
@@ -87,6 +92,11 @@ export class Connection {
   /** Calls a route, and again where that can help. @throws MillraceError, or the signal's reason */
   call<R extends Route>(route: R, sent: Sent = {}): Promise<Answer<R>> {
     return this.#repeated(route, sent, parsedBody<Answer<R>>);
+  }
+
+  /** {@link call} of a route that answers in plain text. */
+  text<R extends Route>(route: R, sent: Sent): Promise<Answer<R>> {
+    return this.#repeated(route, sent, async (response) => (await response.text()) as Answer<R>);
   }
 
   /** {@link call} of a route whose answer has an etag: the etag is put into it. */
@@ -126,11 +136,12 @@ export class Connection {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), this.#timeoutMs + (sent.waitMs ?? 0));
     const signal = sent.signal === undefined ? late.signal : AbortSignal.any([sent.signal, late.signal]);
+    const { address, init } = requestOf(this.#url, route, sent);
     try {
       // What gives the key may be out of reach for a while as the hub may.
       const key = typeof this.#key === 'function' ? await this.#key() : this.#key;
-      const { address, init } = requestOf(this.#url, route, sent, key);
-      const response = await this.#fetch(address, { ...init, signal });
+      const headers = key === undefined ? init.headers : { ...init.headers, ...bearer(key) };
+      const response = await this.#fetch(address, { ...init, headers, signal });
       if (!response.ok) throw await errorOf(response, Date.now());
       return await read(response);
     } catch (error) {
@@ -144,29 +155,34 @@ export class Connection {
   }
 }
 
-function requestOf(url: string, route: Route, sent: Sent, key: string | undefined) {
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+/** @throws TypeError where what the caller gave can't be written: another try would not help. */
+function requestOf(url: string, route: Route, sent: Sent) {
   const [method = '', template = ''] = route.split(' ');
   const body = sent.text ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body));
   const headers: Record<string, string> = {
     accept: 'application/json',
-    ...(key !== undefined && { authorization: `Bearer ${key}` }),
     ...(body !== undefined && { 'content-type': 'application/json' }),
     ...sent.headers,
   };
-  const init: RequestInit = {
+  // Throws for what is no header.
+  new Headers(headers);
+  const init = {
     method,
     headers,
     ...(body !== undefined && { body }),
     // Not followed: the key would go to wherever it leads.
-    redirect: 'manual',
+    redirect: 'manual' as const,
   };
   return { address: url + pathOf(template, sent.params ?? {}) + searchOf(sent.query ?? {}), init };
 }
 
-/** @throws MillraceError `unexpected-answer` for what says that it is JSON and is none */
+/** @throws MillraceError `unexpected-answer` for what is no JSON */
 async function parsedBody<T>(response: Response): Promise<T> {
   const text = await response.text();
-  if (text === '' || !/json/.test(response.headers.get('content-type') ?? '')) return (text === '' ? null : text) as T;
+  if (text === '') return null as T;
+  checkMediaType(response, /json/, 'JSON');
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -175,6 +191,14 @@ async function parsedBody<T>(response: Response): Promise<T> {
       cause,
     });
   }
+}
+
+/** @throws MillraceError `unexpected-answer` where it is something else, as a page that asks for a login is */
+export function checkMediaType({ status, headers }: Response, expected: RegExp, name: string): void {
+  const type = headers.get('content-type') ?? '';
+  if (expected.test(type)) return;
+  const detail = `The answer is ${type === '' ? 'of no type' : type} instead of ${name}: is a hub at this address?`;
+  throw new MillraceError('unexpected-answer', detail, { status });
 }
 
 export function networkError(cause: unknown): MillraceError {

@@ -142,7 +142,7 @@ export class Millrace {
 
   /** The hub's numbers, in the text format of Prometheus. */
   metrics({ signal }: CallOptions = {}): Promise<string> {
-    return this.#connection.call('GET /metrics', { signal });
+    return this.#connection.text('GET /metrics', { signal });
   }
 
   /** Whether it runs; needs no key. */

@@ -5,6 +5,7 @@ import { type Delivery, type EventOf, placeOf } from './delivery.ts';
 import { MillraceError } from './errors.ts';
 import { Reject, Retry } from './results.ts';
 import { type Settlement, Settling } from './settling.ts';
+import { atLeastOne } from './whole.ts';
 
 /** The loop of a program that pulls: takes events, has them handled, and settles each. */
 
@@ -15,7 +16,10 @@ export interface SubscribeOptions {
   wait?: string;
   /** Stops taking events; the promise resolves once those that are being handled are settled. */
   signal?: AbortSignal;
-  /** Told of each handler that threw, and of what could not be settled. By default it goes to `console.error`. */
+  /**
+   * Told of each handler that threw, and of what could not be settled. By default it goes to `console.error`. What it throws
+   * ends the loop, once what is being handled is settled.
+   */
   onError?: (error: unknown, delivery: Delivery) => void;
 }
 
@@ -41,7 +45,7 @@ const REASON_CHARACTERS_MAX = 1024;
  * Handles a pull subscription's events until `signal` aborts. While a handler works its event is extended. What passes (a hub
  * that can't be reached) is waited for; any other refusal ends it.
  *
- * @throws MillraceError
+ * @throws MillraceError, and what `onError` throws
  */
 export async function handlePulled<Data>(
   connection: Connection,
@@ -49,13 +53,22 @@ export async function handlePulled<Data>(
   handler: Handler<Data>,
   options: SubscribeOptions,
 ): Promise<void> {
-  const { wait = WAIT, signal } = options;
-  const concurrency = Math.min(options.concurrency ?? CONCURRENCY, PULL_MAX);
+  const { wait = WAIT, onError = report } = options;
+  /** Ends it all where whoever is told of errors throws one. */
+  const broken = new AbortController();
+  const signal = options.signal === undefined ? broken.signal : AbortSignal.any([options.signal, broken.signal]);
+  const concurrency = Math.min(atLeastOne('concurrency', options.concurrency ?? CONCURRENCY), PULL_MAX);
   const waitMs = parseDuration(wait);
   if (waitMs === null) throw new TypeError(`"${wait}" is no duration such as "20s".`);
-  const workshop = new Workshop(connection, name, handler, options);
+  const workshop = new Workshop(connection, name, handler, (error, delivery) => {
+    try {
+      onError(error, delivery);
+    } catch (thrown) {
+      broken.abort(thrown);
+    }
+  });
   try {
-    for (let failures = 0; !signal?.aborted; ) {
+    for (let failures = 0; !signal.aborted; ) {
       try {
         const { deliveries, ackDeadline } = await connection.call('POST /v1/subscriptions/{name}/pull', {
           params: { name },
@@ -69,7 +82,7 @@ export async function handlePulled<Data>(
         for (const pulled of deliveries) workshop.take(pulled);
         await workshop.below(concurrency);
       } catch (error) {
-        if (signal?.aborted) break;
+        if (signal.aborted) break;
         if (!(error instanceof MillraceError) || !isPassing(error, true)) throw error;
         failures += 1;
         await sleep(connection.backoff.delayMs(failures, error.retryAfterMs), signal).catch(() => undefined);
@@ -79,6 +92,7 @@ export async function handlePulled<Data>(
     await workshop.below(1);
     workshop.close();
   }
+  broken.signal.throwIfAborted();
 }
 
 /** The events that are being handled. */
@@ -95,7 +109,12 @@ class Workshop<Data> {
   readonly #working = new Map<string, { lost: AbortController; done: Promise<void> }>();
   #extending = false;
 
-  constructor(connection: Connection, name: string, handler: Handler<Data>, { onError = report }: SubscribeOptions) {
+  constructor(
+    connection: Connection,
+    name: string,
+    handler: Handler<Data>,
+    onError: NonNullable<SubscribeOptions['onError']>,
+  ) {
     this.#connection = connection;
     this.#name = name;
     this.#handler = handler;

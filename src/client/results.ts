@@ -20,7 +20,10 @@ export class Retry extends Error {
   }
 }
 
-/** The event can't be dealt with, and comes no more until a person redrives it. */
+/**
+ * The event can't be dealt with, and comes no more until a person redrives it. Behind a queue without `confirm` that is the
+ * queue's to decide: it comes again, as often as `max_retries` says.
+ */
 export class Reject extends Error {
   override readonly name = 'Reject';
 }

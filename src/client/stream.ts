@@ -1,5 +1,5 @@
 import { within } from './backoff.ts';
-import { type Connection, networkError, type Route, type Sent } from './connection.ts';
+import { type Connection, checkMediaType, networkError, type Route, type Sent } from './connection.ts';
 import { MillraceError } from './errors.ts';
 import { type ServerSentEvent, serverSentEvents } from './sse.ts';
 
@@ -23,7 +23,8 @@ export async function* streamOf(
       headers: { accept: 'text/event-stream', ...headers },
       signal: signal === undefined ? hangUp.signal : AbortSignal.any([signal, hangUp.signal]),
     });
-    if (response.body === null) return;
+    if (response.body === null || response.status === 204) return;
+    checkMediaType(response, /^text\/event-stream/, 'a stream of events');
     const events = serverSentEvents(response.body);
     for (;;) {
       const next = await within(events.next(), SILENCE_MS, signal);

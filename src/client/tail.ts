@@ -27,6 +27,8 @@ export async function* tailEvents<Data>(
   { signal, ...asked }: TailOptions,
 ): AsyncGenerator<EventOf<Data>, void, undefined> {
   const { from, after, since, ...filters } = asked;
+  const starts = [from, after, since].filter((start) => start !== undefined);
+  if (starts.length > 1) throw new TypeError('Give one of from, after and since.');
   let start: Query<ReadRoute> = { from, after, since };
   let lastId = '';
   let failures = 0;

@@ -55,6 +55,10 @@ export async function verify<Data = unknown>(
   keys: string | readonly string[],
   { toleranceSeconds = TOLERANCE_SECONDS }: VerifyOptions = {},
 ): Promise<ReceivedWebhook<Data>> {
+  // Where types are not checked: a secret that is not set.
+  if (typeof keys !== 'string' && !Array.isArray(keys)) {
+    throw new VerificationError('invalid-key', 'There is no key: is the secret set?');
+  }
   const headers = headersOf(request.headers);
   const id = required(headers, 'webhook-id');
   const timestamp = required(headers, 'webhook-timestamp');

@@ -1,5 +1,6 @@
 import { parseDuration } from '../events/duration-text.ts';
 import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handed.ts';
+import { MillraceError } from './errors.ts';
 import type { Settlement } from './settling.ts';
 import type { HubLink } from './worker-hub.ts';
 import { thrown } from './worker-result.ts';
@@ -21,6 +22,8 @@ interface Dealt {
   result: HandlingResult;
 }
 
+/** The subscription is gone, or is no longer one of this kind: what was leased of it is somebody else's, or nobody's. */
+const NOT_WAITED_FOR: readonly string[] = ['unknown-subscription', 'wrong-delivery-kind'];
 /** The delay of a message whose event was dealt with while the hub could not be told, seconds. */
 const UNTOLD_DELAY_S = 5;
 
@@ -93,6 +96,11 @@ export class QueueConsumer {
         console.warn(`${late.length} deliveries of ${subscription} were settled too late: ${late[0]?.code}`);
       for (const { message } of members) message.ack();
     } catch (error) {
+      if (error instanceof MillraceError && NOT_WAITED_FOR.includes(error.code)) {
+        console.warn(`Nobody waits for ${members.length} deliveries of ${subscription} any more: ${error.code}`);
+        for (const { message } of members) message.ack();
+        return;
+      }
       console.error(`The hub could not be told of ${members.length} deliveries of ${subscription}.`, error);
       for (const { message } of members) message.retry({ delaySeconds: UNTOLD_DELAY_S });
     }

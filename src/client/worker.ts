@@ -1,6 +1,7 @@
 import type { HandedEvent, HandlingResult } from '../events/handed.ts';
 import { DELIVERIES_PATH } from '../events/handing-limits.ts';
 import type { Delivery, EventOf } from './delivery.ts';
+import { atLeastOne } from './whole.ts';
 import { type HubAccess, HubLink } from './worker-hub.ts';
 import { QueueConsumer, type QueueMessage } from './worker-queue.ts';
 import { resultOf } from './worker-result.ts';
@@ -51,7 +52,7 @@ export interface Consumer<Env> {
  * ```
  */
 export function consumer<Env, Data = unknown>(options: ConsumerOptions<Env, Data>): Consumer<Env> {
-  const { concurrency = 1 } = options;
+  const concurrency = atLeastOne('concurrency', options.concurrency ?? 1);
   const one = (handed: HandedEvent, env: Env, context: ConsumerContext): Promise<HandlingResult> =>
     resultOf(() => options.handle(deliveryOf<Data>(handed), env, context));
   const handle: Consumer<Env>['handle'] = (deliveries, env, context) =>
@@ -100,6 +101,6 @@ async function inTurn<Item, Result>(
   const worker = async () => {
     for (const [index, item] of rest) results[index] = await work(item);
   };
-  await Promise.all(Array.from({ length: Math.max(1, atOnce) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   return results;
 }

@@ -105,6 +105,26 @@ describe('a worker that pulls', () => {
     expect(['720m', '43200001ms', '12h'].map((delay) => new Retry('x', delay).delay)).toEqual(['720m', '12h', '12h']);
   });
 
+  it('ends with what onError throws, once what it had is settled', async () => {
+    const hub = new FakePull();
+    hub.add(1, 1);
+    const fatal = new Error('the log is full');
+    const { done } = working(
+      hub,
+      ({ attempt }) => {
+        if (attempt === 1) throw new Error('not yet');
+      },
+      {
+        onError: () => {
+          throw fatal;
+        },
+      },
+    );
+    await expect(done).rejects.toBe(fatal);
+    expect(hub.nacks).toEqual([{ sequence: 1, reason: 'not yet' }]);
+    await expect(hub.client.subscribe('billing', () => {}, { concurrency: Number.NaN })).rejects.toThrow(TypeError);
+  });
+
   it('extends what takes long, for as long as it takes', async () => {
     const hub = new FakePull();
     hub.deadlineMs = 1_500;

@@ -81,11 +81,37 @@ describe('reading', () => {
     expect(tries).toBe(4);
   });
 
+  it('does not try again what can not be sent', async () => {
+    let tries = 0;
+    const { client } = wired(() => {
+      tries += 1;
+      return 'refused';
+    }, 100);
+    const options = { idempotencyKey: 'a key with €' };
+    await expect(client.publish('numbers', { type: 'a' }, options)).rejects.toThrow(TypeError);
+    await expect(client.topics.put('numbers', { description: 1n as unknown as string })).rejects.toThrow(TypeError);
+    expect(tries).toBe(0);
+    expect(() => new Millrace({ url: 'localhost:8787' })).toThrow('"localhost:8787" is no address of a hub');
+    expect(() => new Millrace({ url: 'http://hub.test', key: 'a key with €' })).toThrow(TypeError);
+  });
+
   it('says what is not the hub, and stops where it is told to', async () => {
     const { client } = wired(() => new Response('<html>', { status: 404 }));
     await expect(client.topics.get('numbers')).rejects.toMatchObject({ code: 'unexpected-answer', status: 404 });
     const { client: garbled } = wired(() => new Response('{', { headers: { 'content-type': 'application/json' } }));
     await expect(garbled.topics.get('numbers')).rejects.toMatchObject({ code: 'unexpected-answer', status: 200 });
+    const login = () => new Response('<html>', { headers: { 'content-type': 'text/html' } });
+    const { client: elsewhere } = wired(login);
+    for (const call of [
+      () => elsewhere.topics.get('numbers'),
+      () => elsewhere.topics.put('numbers', {}),
+      () => elsewhere.topics.delete('numbers'),
+      () => elsewhere.event('numbers', 1),
+      () => elsewhere.health(),
+      () => elsewhere.publish('numbers', { type: 'a' }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'unexpected-answer', status: 200 });
+    }
     const { client: away } = wired(() => 'refused', 100);
     const stop = new AbortController();
     const asked = away.topics.get('numbers', { signal: stop.signal });

@@ -139,6 +139,13 @@ describe('a tail', () => {
     await events.return();
   });
 
+  it('has one start, and takes no page for a stream', async () => {
+    const page = new Response('<html>', { headers: { 'content-type': 'text/html' } });
+    const elsewhere = new Millrace({ url: 'http://hub.test', fetch: async () => page });
+    await expect(all(elsewhere.tail('orders', { after: 0 }))).rejects.toMatchObject({ code: 'unexpected-answer' });
+    await expect(all(elsewhere.tail('orders', { from: 'latest', after: 2 }))).rejects.toThrow(TypeError);
+  });
+
   it('takes a stream that has been silent for 45 s for dead', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
@@ -152,7 +159,8 @@ describe('a tail', () => {
           signal?.addEventListener('abort', () => {
             hungUp[number] = true;
           });
-          return new Response(new ReadableStream({ start: (c) => c.enqueue(new TextEncoder().encode(':\n\n')) }));
+          const body = new ReadableStream({ start: (c) => c.enqueue(new TextEncoder().encode(':\n\n')) });
+          return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
         },
       });
       const stop = new AbortController();

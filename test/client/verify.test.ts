@@ -196,6 +196,8 @@ describe('P7: refusing', () => {
     for (const key of ['', 'secret', 'whsec_', 'whsec_%%', 'whpk_AAAA', 'whsk_AAAA', ...SECRET.split('_')]) {
       expect(await code(verify(sent(stored(1)), key)), key).toBe('invalid-key');
     }
+    const unset = undefined as unknown as string;
+    expect(await code(verify(sent(stored(1)), unset))).toBe('invalid-key');
     expect(await code(verify(sent(stored(1)), []))).toBe('no-matching-signature');
   });
 

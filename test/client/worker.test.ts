@@ -47,6 +47,10 @@ describe('handle, called by the hub', () => {
     expect(seen).toEqual([[delivery, 'the env']]);
   });
 
+  it.each([Number.NaN, 0, -1, 1.5, Number.POSITIVE_INFINITY])('takes no concurrency of %d', (concurrency) => {
+    expect(() => made(() => {}, { concurrency })).toThrow('concurrency must be a whole number, at least 1');
+  });
+
   it('deals with one event after the other, or with as many at a time as it is told', async () => {
     const most = async (concurrency?: number) => {
       let now = 0;
@@ -225,6 +229,18 @@ describe('queue, confirming', () => {
     const one = sent(1);
     await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
     expect(one.did).toBe('ack');
+  });
+
+  it.each([
+    [404, 'unknown-subscription'],
+    [409, 'wrong-delivery-kind'],
+  ])('is done with a message that nobody waits for any more: %i %s', async (status, code) => {
+    const problem = { type: 'x', title: 'x', status, detail: 'x', instance: '/', code, requestId: 'r' };
+    const hub = hubBy(() => Response.json(problem, { status }));
+    const one = sent(1);
+    await made(() => {}, { hub: hub.access }).queue({ messages: [one] }, {}, CONTEXT);
+    expect(one.did).toBe('ack');
+    expect(hub.asked).toHaveLength(1);
   });
 
   it.each([
