@@ -64,10 +64,12 @@ function httpDate(text: string): number {
 export function describeFailure(error: unknown, sensitive: string[]): string {
   const words = causes(error).map(({ message, code }) => (code === null ? message : `${message} (${code})`));
   const told = words.filter((word) => word !== '').join(': ') || 'The request failed.';
-  // Workers' word for a name that does not resolve, which helps nobody.
-  const text = told.startsWith('internal error') ? `The host can't be reached; does its name exist? (${told})` : told;
+  // Workers' word for a name that does not resolve, and for an answer that is none, which helps nobody.
+  const text = told.startsWith('internal error') ? `${UNTOLD} (${told})` : told;
   return withoutSecrets(text, sensitive).slice(0, ERROR_LENGTH_MAX);
 }
+
+const UNTOLD = 'The host could not be reached, or what it answered is no HTTP; does its name exist?';
 
 function withoutSecrets(text: string, sensitive: string[]): string {
   const secrets = sensitive

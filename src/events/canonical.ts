@@ -16,9 +16,9 @@ export class LongNumber {
 }
 
 /**
- * Writes a parsed value as RFC 8785 has it: as the engine writes JSON, with the names of each object in order. Strings in it
- * have no half surrogate pairs, and it is not deep. Long numbers,
- * which the RFC rounds, are written out, each in its place.
+ * Writes a parsed value as RFC 8785 has it: as the engine writes JSON, with the names of each object in order. It is
+ * not deep. What the RFC has no words for is written out, each in its place: long numbers, and half surrogate pairs as their
+ * escapes.
  */
 export function writeCanonical(value: unknown, to: JsonSink): void {
   if (typeof value === 'string') to.addString(value);

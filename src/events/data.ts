@@ -1,12 +1,13 @@
 import { LongNumber } from './canonical.ts';
 import { decimalOf, isHeld } from './decimal.ts';
 import { inspect } from './json-text.ts';
+import { parseWith } from './parse-json.ts';
 
 /** What counts of an event's data when the same event comes again. */
 export type DataContent =
   | {
       kind: 'json';
-      /** Parsed; numbers that a double does not hold are {@link LongNumber}s, half surrogate pairs the six characters of their escapes. */
+      /** Parsed; numbers that a double does not hold are {@link LongNumber}s. */
       value: unknown;
     }
   | { kind: 'base64'; text: string };
@@ -38,39 +39,30 @@ export function bytesData(bytes: Uint8Array): EventData {
   return { kind: 'base64', text: toBase64(bytes) };
 }
 
-const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
-
-/** Whether JSON from valid UTF-8 may have half a surrogate pair in it, which can only be written as an escape. */
-export function mayHaveLoneSurrogate(json: string): boolean {
-  return json.includes('\\') && SURROGATE_ESCAPE.test(json);
-}
-
-const PAIR_OR_ESCAPE =
-  /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
-
-/**
- * A value as it counts when the same event comes again: with nothing in it that RFC 8785 has no words for. Half a surrogate
- * pair becomes the six characters of its escape; `inexact`: some numbers are not held by a double.
- */
+/** A value as it counts when the same event comes again; `inexact`: some of its numbers are not held by a double. */
 function countedValue(json: string, value: unknown, inexact: boolean): unknown {
-  const mended = mayHaveLoneSurrogate(json)
-    ? json.replace(PAIR_OR_ESCAPE, (found) => (/^\\u[dD].{3}$/.test(found) ? `\\${found}` : found))
-    : json;
-  if (inexact) return JSON.parse(mended, withLongNumbers);
-  return mended === json ? value : JSON.parse(mended);
+  return inexact ? parseWith(json, countedNumber) : value;
 }
 
-/** A reviver that sees how numbers are written (ECMA-262, 25.5.1, "JSON.parse source text access"). */
-function withLongNumbers(_name: string, value: unknown, context?: { source?: string }): unknown {
-  const source = context?.source;
-  return typeof value !== 'number' || source === undefined || isHeld(source)
-    ? value
-    : new LongNumber(decimalOf(source));
+function countedNumber(literal: string): number | LongNumber {
+  return isHeld(literal) ? Number(literal) : new LongNumber(decimalOf(literal));
 }
 
 /** Base64 with the standard alphabet and padding (RFC 4648, section 4). */
 export function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** The one way to write the bytes of what {@link isBase64} takes: the bits behind the last byte are zero (RFC 4648, section 3.5). */
+export function canonicalBase64(text: string): string {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  if (padding === 0) return text;
+  const last = text.length - padding - 1;
+  const bits = padding === 2 ? 0b110000 : 0b111100;
+  const digit = BASE64[BASE64.indexOf(text[last] ?? 'A') & bits] ?? 'A';
+  return text.slice(0, last) + digit + text.slice(last + 1);
 }
 
 /** The bytes of what {@link isBase64} takes. */

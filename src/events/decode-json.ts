@@ -1,6 +1,6 @@
 import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
 import { checkAttributes } from './cloudevent.ts';
-import { type DataContent, type EventData, jsonData, mayHaveLoneSurrogate } from './data.ts';
+import { canonicalBase64, type DataContent, type EventData, jsonData } from './data.ts';
 import type { DecodeRefusal, DecodeResult } from './decode.ts';
 import type { EventError } from './event-error.ts';
 import { members, valueEnd } from './json-text.ts';
@@ -128,7 +128,7 @@ function decodeFaithful(reading: Reading, index: number, cursor: Cursor, value: 
   const json = JSON.stringify(value);
   const end = cursor.at + json.length;
   // Of all ways to compare them this one is by far the fastest.
-  if (cursor.text.slice(cursor.at, end) !== json || mayHaveLoneSurrogate(json)) return false;
+  if (cursor.text.slice(cursor.at, end) !== json) return false;
   cursor.at = end;
   const attributes = reading.traced(sent);
   const content: DataContent | null = data === undefined ? null : { kind: 'json', value: data };
@@ -176,7 +176,7 @@ function decodeObject(reading: Reading, index: number, at: string, text: string,
     reading.refuse(errors);
     return;
   }
-  if (typeof sent.data_base64 === 'string') data = { kind: 'base64', text: sent.data_base64 };
+  if (typeof sent.data_base64 === 'string') data = { kind: 'base64', text: canonicalBase64(sent.data_base64) };
   reading.add(index, checked.attributes, data);
 }
 

@@ -153,7 +153,7 @@ export function valueEnd(text: string, at: number): number {
 }
 
 /** Where the string whose opening quote is at `at` ends: after its closing quote, or at the end of the text. */
-function stringEnd(text: string, at: number): number {
+export function stringEnd(text: string, at: number): number {
   let quote = at;
   for (;;) {
     quote = text.indexOf('"', quote + 1);
@@ -165,7 +165,7 @@ function stringEnd(text: string, at: number): number {
 }
 
 /** Where the number, `true`, `false` or `null` at `at` ends. */
-function scalarEnd(text: string, at: number): number {
+export function scalarEnd(text: string, at: number): number {
   let end = at + 1;
   while (end < text.length) {
     const code = text.charCodeAt(end);

@@ -1,5 +1,6 @@
 import { jsonFaultIn } from '../json-fault.ts';
 import { compact } from './json-text.ts';
+import { hasEscapedName, parseCompact } from './parse-json.ts';
 
 export type JsonResult =
   /** `text` is compact. */
@@ -43,7 +44,8 @@ export function readJson(body: Uint8Array, depthMax: number, parsed: UnboundedJs
   const short = compact(text, depthMax);
   if (short.outcome === 'too-deep') return short;
   try {
-    return { outcome: 'json', text: short.text, value: parsed === null ? JSON.parse(text) : parsed.value };
+    const value: unknown = parsed === null ? JSON.parse(text) : parsed.value;
+    return { outcome: 'json', text: short.text, value: hasEscapedName(short.text) ? parseCompact(short.text) : value };
   } catch {
     return { outcome: 'invalid-json', detail: `The body is not JSON: ${jsonFaultIn(text)}.` };
   }

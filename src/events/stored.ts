@@ -1,3 +1,5 @@
+import { parseCompact } from './parse-json.ts';
+
 /** Digits of a sequence in the event: padded, because the Sequence extension of CloudEvents wants strings that sort. */
 const SEQUENCE_DIGITS = 16;
 
@@ -37,6 +39,5 @@ export function recordedAt(json: string): number {
 
 /** An event that the hub itself stored, which is trusted to have the shape it was given. Numbers above 2^53 are rounded. */
 export function parseStored(json: string): StoredEvent {
-  const event: StoredEvent = JSON.parse(json);
-  return event;
+  return parseCompact(json) as StoredEvent;
 }

@@ -38,7 +38,7 @@ export function celVariables(event: StoredEvent, names: ReadonlySet<string>): Re
     whole.set(name, cel);
     variables[name] = cel;
   }
-  if (all) variables[EVENT] = celMap(whole);
+  if (all) variables[EVENT] = mapWith(whole);
   return variables;
 }
 
@@ -55,5 +55,10 @@ function celOf(value: unknown): CelInput {
 }
 
 function mapOf(value: object): CelMap {
-  return celMap(new Map(Object.entries(value).map(([name, item]) => [name, celOf(item)])));
+  return mapWith(new Map(Object.entries(value).map(([name, item]) => [name, celOf(item)])));
+}
+
+/** A map that has what is null, too: the library takes that for missing. */
+function mapWith(members: ReadonlyMap<string, CelInput>): CelMap {
+  return Object.assign(celMap(members), { has: (key: unknown) => typeof key === 'string' && members.has(key) });
 }

@@ -82,7 +82,7 @@ describe('content', () => {
     expect(content(sent)).toBe(
       of(
         '["a\\"é","s","p","x:y","a/b","2026-01-01T00:00:00Z",[["a","-5"],["b","true"]],"json"]\n' +
-          '{"10":0,"9":1.5,"a":"\\\\ud83d","z":1234567890123456789e1}\n',
+          '{"10":0,"9":1.5,"a":"\\ud83d","z":1234567890123456789e1}\n',
       ),
     );
     expect(content({ type: 'a', data_base64: 'AAH/' })).toBe(of('["a",null,null,null,null,null,[],"base64"]\nAAH/'));
@@ -126,9 +126,18 @@ describe('content', () => {
   test('half surrogate pairs in data hash, and differ', () => {
     const of = (text: string) => content(`{"type":"a","data":{"n":"${text}"}}`);
     expect(of('\\ud83d')).not.toBe(of('\\ud83e'));
+    expect(of('\\ud83d')).toBe(of('\\uD83D'));
+    expect(of('\\ud83d')).not.toBe(of('\\\\ud83d'));
     expect(of('\\ud83d\\ude00')).toBe(of('😀'));
     expect(of('\\\\ud83d')).not.toBe(of('x'));
     expect(of('\\ud83d\\ud83d\\ude00')).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  test('bytes are the same however their base64 ends', () => {
+    const of = (text: string) => content({ type: 'a', data_base64: text });
+    expect(of('AB==')).toBe(of('AA=='));
+    expect(of('AAB=')).toBe(of('AAA='));
+    expect(of('AQ==')).not.toBe(of('AA=='));
   });
 
   test('binary mode and structured mode of the same event are the same', () => {
