@@ -1,6 +1,6 @@
 import { jsonFaultIn } from '../json-fault.ts';
 import { compact } from './json-text.ts';
-import { hasEscapedName, parseCompact } from './parse-json.ts';
+import { hasEscapedName, parseWith } from './parse-json.ts';
 
 export type JsonResult =
   /** `text` is compact. */
@@ -45,7 +45,11 @@ export function readJson(body: Uint8Array, depthMax: number, parsed: UnboundedJs
   if (short.outcome === 'too-deep') return short;
   try {
     const value: unknown = parsed === null ? JSON.parse(text) : parsed.value;
-    return { outcome: 'json', text: short.text, value: hasEscapedName(short.text) ? parseCompact(short.text) : value };
+    return {
+      outcome: 'json',
+      text: short.text,
+      value: hasEscapedName(short.text) ? parseWith(short.text, Number) : value,
+    };
   } catch {
     return { outcome: 'invalid-json', detail: `The body is not JSON: ${jsonFaultIn(text)}.` };
   }
