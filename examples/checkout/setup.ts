@@ -2,7 +2,7 @@
  * What the shop needs of a hub: a topic, a key, and a subscription for each of its two consumers. Run it once, with an
  * admin key in MILLRACE_KEY, where the hub and the shop are: it prints the shop's secrets.
  *
- *     npx node examples/checkout/setup.ts http://localhost:8787 http://localhost:8788 > examples/checkout/.dev.vars
+ *     npx node examples/checkout/setup.ts http://localhost:8787 http://localhost:8788 > shop.vars && mv shop.vars examples/checkout/.dev.vars
  */
 import { Millrace } from '../../src/client/index.ts';
 
