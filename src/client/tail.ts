@@ -34,7 +34,7 @@ export async function* tailEvents<Data>(
   let failures = 0;
   try {
     // `latest` means another place each time: where it is now is where a broken stream has to go on.
-    if ((from ?? after ?? since) === undefined || from === 'latest') {
+    if (starts.length === 0 || from === 'latest') {
       const { lastSequence } = await readPage(connection, topic, { from: 'latest', limit: 1 }, { signal });
       start = { after: lastSequence };
     }

@@ -53,16 +53,11 @@ export function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 }
 
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
 /** The one way to write the bytes of what {@link isBase64} takes: the bits behind the last byte are zero (RFC 4648, section 3.5). */
 export function canonicalBase64(text: string): string {
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  if (padding === 0) return text;
-  const last = text.length - padding - 1;
-  const bits = padding === 2 ? 0b110000 : 0b111100;
-  const digit = BASE64[BASE64.indexOf(text[last] ?? 'A') & bits] ?? 'A';
-  return text.slice(0, last) + digit + text.slice(last + 1);
+  // Only the last four characters can be written in another way.
+  const last = Math.max(0, text.length - 4);
+  return text.slice(0, last) + btoa(atob(text.slice(last)));
 }
 
 /** The bytes of what {@link isBase64} takes. */

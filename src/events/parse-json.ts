@@ -1,18 +1,21 @@
-import { readString, scalarEnd, stringEnd } from './json-text.ts';
+import {
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+  readString,
+  scalarEnd,
+  stringEnd,
+} from './json-text.ts';
 
 /*
  * JSON whose names are read as they are. V8's own parser compares a name with the one that it saw last in that place, and does so
  * by the characters as they are written: `"\u00e9"` passes for a name that is a backslash, if another text, whoever sent it, had
  * that there before. Only names with escapes in them can be taken for others, so that only texts with such names are read here.
  */
-
-const QUOTE = 34;
-const COMMA = 44;
-const COLON = 58;
-const OPEN_ARRAY = 91;
-const CLOSE_ARRAY = 93;
-const OPEN_OBJECT = 123;
-const CLOSE_OBJECT = 125;
 
 /** The value of valid compact JSON, of a depth that is bounded. */
 export function parseCompact(text: string): unknown {

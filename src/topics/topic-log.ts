@@ -172,7 +172,9 @@ export class TopicLog implements TopicLogApi {
 
   async configure(config: TopicConfig, ifMatch: string | null): Promise<ConfigureResult> {
     const result = configureTopic(this.#parts, config, ifMatch);
-    await this.#parts.ports.storage.sync();
+    if (result.outcome !== 'precondition-failed') {
+      await this.#parts.ports.storage.sync();
+    }
     return result;
   }
 
