@@ -1,74 +1,27 @@
-/** What JSON is written to. */
-export interface JsonSink {
-  /** Appends JSON. */
-  add(text: string): void;
-  /** Appends the text as a string of JSON. */
-  addString(text: string): void;
-}
+import { decimalOf } from './decimal.ts';
+import { parseWith } from './parse-json.ts';
 
-/** A number that a double does not hold: its digits and a power of ten. */
-export class LongNumber {
-  readonly decimal: string;
+/** A number as its digits and a power of ten. */
+class Decimal {
+  readonly text: string;
 
-  constructor(decimal: string) {
-    this.decimal = decimal;
+  constructor(literal: string) {
+    this.text = decimalOf(literal);
   }
 }
 
 /**
- * Writes a parsed value as RFC 8785 has it: as the engine writes JSON, with the names of each object in order. It is
- * not deep. What the RFC has no words for is written out, each in its place: long numbers, and half surrogate pairs as their
- * escapes.
+ * A JSON value as one text for all ways to write it: names in order (by UTF-16 code units, as RFC 8785 has it), strings as the
+ * engine writes them, numbers by what they are, though no double may hold them. Takes valid compact JSON of bounded depth.
  */
-export function writeCanonical(value: unknown, to: JsonSink): void {
-  if (typeof value === 'string') to.addString(value);
-  else if (Array.isArray(value)) writeElements(value, to);
-  else if (value instanceof LongNumber) to.add(value.decimal);
-  else if (isObject(value)) writeMembers(value, to);
-  else to.add(String(value));
+export function canonical(json: string): string {
+  return written(parseWith(json, (literal) => new Decimal(literal)));
 }
 
-function writeElements(elements: readonly unknown[], to: JsonSink): void {
-  let before = '[';
-  for (const element of elements) {
-    to.add(before);
-    writeCanonical(element, to);
-    before = ',';
-  }
-  to.add(before === '[' ? '[]' : ']');
-}
-
-function writeMembers(object: Record<string, unknown>, to: JsonSink): void {
-  let before = '{';
-  for (const name of inOrder(Object.keys(object))) {
-    to.add(before);
-    to.addString(name);
-    to.add(':');
-    writeCanonical(object[name], to);
-    before = ',';
-  }
-  to.add(before === '{' ? '{}' : '}');
-}
-
-/** Up to so many names are faster put in order one by one than by a call of `sort`. */
-const FEW_NAMES = 16;
-
-/** Sorts the names by their UTF-16 code units, which is how both RFC 8785 and the engine compare them. */
-function inOrder(names: string[]): string[] {
-  if (names.length > FEW_NAMES) return names.sort();
-  for (let next = 1; next < names.length; next++) {
-    const name = names[next] ?? '';
-    let at = next;
-    for (; at > 0; at--) {
-      const other = names[at - 1] ?? '';
-      if (other <= name) break;
-      names[at] = other;
-    }
-    names[at] = name;
-  }
-  return names;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+function written(value: unknown): string {
+  if (value instanceof Decimal) return value.text;
+  if (Array.isArray(value)) return `[${value.map(written).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, own]) => `${JSON.stringify(name)}:${written(own)}`).join(',')}}`;
 }

@@ -1,19 +1,10 @@
-import { LongNumber } from './canonical.ts';
-import { decimalOf, isHeld } from './decimal.ts';
 import { inspect } from './json-text.ts';
-import { parseWith } from './parse-json.ts';
 
-/** What counts of an event's data when the same event comes again. */
-export type DataContent =
-  | {
-      kind: 'json';
-      /** Parsed; numbers that a double does not hold are {@link LongNumber}s. */
-      value: unknown;
-    }
-  | { kind: 'base64'; text: string };
-
-/** An event's data. JSON stays as it was sent, less white space (`text`); text is a JSON string; anything else is base64. */
-export type EventData = DataContent & { text: string };
+/** An event's data. JSON stays as it was sent, less white space; text is a JSON string; anything else is base64. */
+export interface EventData {
+  kind: 'json' | 'base64';
+  text: string;
+}
 
 export type DataResult = { ok: true; data: EventData } | { ok: false; message: string };
 
@@ -22,30 +13,21 @@ export type DataResult = { ok: true; data: EventData } | { ok: false; message: s
  * object, and a number beyond the range of a double. Long numbers are kept as they are written.
  */
 export function jsonData(text: string, value: unknown): DataResult {
-  const { members, inexact, overflow } = inspect(text);
+  const { members, overflow } = inspect(text);
   if (overflow !== null) {
     const shown = overflow.length > 40 ? `${overflow.slice(0, 40)}…` : overflow;
     return { ok: false, message: `has a number too large for JSON readers (${shown}); send it as a string` };
   }
   if (members !== countNames(value)) return { ok: false, message: 'has an object in it with the same name twice' };
-  return { ok: true, data: { kind: 'json', text, value: countedValue(text, value, inexact) } };
+  return { ok: true, data: { kind: 'json', text } };
 }
 
 export function textData(text: string): EventData {
-  return { kind: 'json', text: JSON.stringify(text), value: text };
+  return { kind: 'json', text: JSON.stringify(text) };
 }
 
 export function bytesData(bytes: Uint8Array): EventData {
   return { kind: 'base64', text: toBase64(bytes) };
-}
-
-/** A value as it counts when the same event comes again; `inexact`: some of its numbers are not held by a double. */
-function countedValue(json: string, value: unknown, inexact: boolean): unknown {
-  return inexact ? parseWith(json, countedNumber) : value;
-}
-
-function countedNumber(literal: string): number | LongNumber {
-  return isHeld(literal) ? Number(literal) : new LongNumber(decimalOf(literal));
 }
 
 /** Base64 with the standard alphabet and padding (RFC 4648, section 4). */

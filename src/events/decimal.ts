@@ -15,12 +15,3 @@ export function decimalOf(literal: string): string {
   if (start === end) return '0';
   return `${sign}${digits.slice(start, end)}e${Number(power) - fraction.length + digits.length - end}`;
 }
-
-/** So many characters without an exponent are always held by a double. */
-const HELD_CHARACTERS = 15;
-
-/** Whether a double holds a number of JSON: it is written again as the same number. */
-export function isHeld(literal: string): boolean {
-  if (literal.length <= HELD_CHARACTERS && !/[eE]/.test(literal)) return true;
-  return decimalOf(String(Number(literal))) === decimalOf(literal);
-}

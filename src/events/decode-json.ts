@@ -1,8 +1,9 @@
 import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
 import { checkAttributes } from './cloudevent.ts';
-import { canonicalBase64, type DataContent, type EventData, jsonData } from './data.ts';
+import { canonicalBase64, type EventData, jsonData } from './data.ts';
 import type { DecodeRefusal, DecodeResult } from './decode.ts';
 import type { EventError } from './event-error.ts';
+import { bytesOf } from './fingerprint.ts';
 import { members, valueEnd } from './json-text.ts';
 import { DATA_DEPTH_MAX, type PublishLimits } from './limits.ts';
 import { asWritten } from './new-event.ts';
@@ -27,13 +28,15 @@ const REQUEST_DEPTH_MAX = DATA_DEPTH_MAX + 2;
 export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
   const { body } = reading.input;
   const short = form === 'short';
-  const cursor: Cursor = { text: '', at: 0 };
+  const cursor: Cursor = { text: '', at: 0, bytes: null };
   let done = 0;
 
   const sent = parseUnbounded(body);
   const quick = sent === null ? null : listOf(sent.value, form, reading.limits);
   if (sent !== null && quick?.outcome === 'list') {
     begin(reading, cursor, sent.text, quick);
+    if (sent.text.length === body.byteLength)
+      cursor.bytes = new DataView(body.buffer, body.byteOffset, body.byteLength);
     done = decodeWhileFaithful(reading, cursor, quick.events, short);
     if (done === quick.events.length) return reading.result();
   }
@@ -46,6 +49,7 @@ export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
   // What was decoded has no white space in it, so that the cursor is where it was in the compact text too.
   if (done === 0) begin(reading, cursor, read.text, list);
   else cursor.text = read.text;
+  cursor.bytes = null;
   for (let index = done; index < list.events.length; index++) {
     decodeNext(reading, index, list.inArray ? `[${index}]` : '', cursor, list.events[index], short);
     cursor.at++;
@@ -83,6 +87,8 @@ function listOf(value: unknown, form: JsonForm, { requestEvents }: PublishLimits
 interface Cursor {
   text: string;
   at: number;
+  /** The text in UTF-8, if each character of it is one byte. */
+  bytes: DataView | null;
 }
 
 function begin(reading: Reading, cursor: Cursor, text: string, { events, inArray }: SentList): void {
@@ -126,16 +132,16 @@ function decodeFaithful(reading: Reading, index: number, cursor: Cursor, value: 
   // Before anything is written: the engine does that by recursion.
   if (!isWithin(data, DATA_DEPTH_MAX)) return false;
   const json = JSON.stringify(value);
-  const end = cursor.at + json.length;
+  const { at, bytes } = cursor;
+  const end = at + json.length;
   // Of all ways to compare them this one is by far the fastest.
-  if (cursor.text.slice(cursor.at, end) !== json) return false;
+  if (cursor.text.slice(at, end) !== json) return false;
   cursor.at = end;
   const attributes = reading.traced(sent);
-  const content: DataContent | null = data === undefined ? null : { kind: 'json', value: data };
   const written =
     asWritten(value, attributes, json) ??
-    reading.write(index, attributes, content === null ? null : { ...content, text: JSON.stringify(data) });
-  reading.take(index, attributes, content, written);
+    reading.write(index, attributes, data === undefined ? null : { kind: 'json', text: JSON.stringify(data) });
+  reading.take(index, attributes, written, bytes === null ? bytesOf(json) : { bytes, start: at, end });
   return true;
 }
 
@@ -177,7 +183,7 @@ function decodeObject(reading: Reading, index: number, at: string, text: string,
     return;
   }
   if (typeof sent.data_base64 === 'string') data = { kind: 'base64', text: canonicalBase64(sent.data_base64) };
-  reading.add(index, checked.attributes, data);
+  reading.add(index, checked.attributes, data, bytesOf(text));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -3,6 +3,7 @@ import { checkAttributes } from './cloudevent.ts';
 import { bytesData, type EventData, jsonData, textData } from './data.ts';
 import { BATCH, decodeJson, type JsonForm } from './decode-json.ts';
 import type { EventError } from './event-error.ts';
+import { bytesOf } from './fingerprint.ts';
 import { DATA_DEPTH_MAX, type PublishLimits } from './limits.ts';
 import { isJson, isText, isUtf8, type MediaType, parseMediaType } from './media-type.ts';
 import type { DecodedEvents } from './new-event.ts';
@@ -124,7 +125,7 @@ function decodeBinary(reading: Reading, media: MediaType | null): DecodeResult {
   switch (body.outcome) {
     case 'data':
       reading.expect(1, false);
-      reading.add(0, checked.attributes, body.data);
+      reading.add(0, checked.attributes, body.data, bytesOf(JSON.stringify([checked.attributes, body.data])));
       return reading.result();
     case 'invalid':
       return invalid([{ path: 'data', message: body.message }]);

@@ -1,5 +1,3 @@
-import { isHeld } from './decimal.ts';
-
 /**
  * JSON kept as text. An event's data is stored as the producer wrote it, less white space, so that no number in it is
  * rounded on its way through the hub; these functions find their way in such a text without parsing it. None recurses.
@@ -98,15 +96,13 @@ export function readString(literal: string): string {
 export interface Inspection {
   /** Members of all objects in the text, repeated names counted each time. */
   members: number;
-  /** There is a number that a double does not hold. */
-  inexact: boolean;
   /** A number too large for a double. */
   overflow: string | null;
 }
 
 /** What a parser would lose or drop in silence. `text` is valid compact JSON. */
 export function inspect(text: string): Inspection {
-  const found: Inspection = { members: 0, inexact: false, overflow: null };
+  const found: Inspection = { members: 0, overflow: null };
   let at = 0;
   while (at < text.length) {
     const code = text.charCodeAt(at);
@@ -114,7 +110,7 @@ export function inspect(text: string): Inspection {
       at = stringEnd(text, at);
     } else if (code === MINUS || (code >= ZERO && code <= NINE)) {
       const end = scalarEnd(text, at);
-      inspectNumber(text.slice(at, end), found);
+      if (!Number.isFinite(Number(text.slice(at, end)))) found.overflow ??= text.slice(at, end);
       at = end;
     } else {
       if (code === COLON) found.members++;
@@ -122,11 +118,6 @@ export function inspect(text: string): Inspection {
     }
   }
   return found;
-}
-
-function inspectNumber(literal: string, found: Inspection): void {
-  if (!Number.isFinite(Number(literal))) found.overflow ??= literal;
-  else if (!isHeld(literal)) found.inexact = true;
 }
 
 /** Where the value that begins at `at` ends. `text` is valid compact JSON. */

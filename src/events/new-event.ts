@@ -1,8 +1,9 @@
 import type { NewEvents } from '../topics/protocol.ts';
 import { type SentAttributes, WRITTEN_ORDER } from './attribute-rules.ts';
-import type { DataContent, EventData } from './data.ts';
-import { contentHash, EVENT_HASHES_BYTES, HASH_BYTES, identityHash } from './hashes.ts';
-import { orderingKeyOf } from './ordering-key.ts';
+import { writeMark } from './content.ts';
+import type { EventData } from './data.ts';
+import { type ByteRange, bytesOf } from './fingerprint.ts';
+import { EVENT_HASHES_BYTES, IDENTITY_BYTES, identityHash } from './hashes.ts';
 
 /** What an event gets where its producer left it out. `time` is RFC 3339. */
 export interface EventDefaults {
@@ -90,25 +91,26 @@ export interface DecodedEvents {
 export class EventList {
   readonly #json: string[] = [];
   readonly #keys: (string | null)[] = [];
-  readonly #hashes: Uint8Array;
+  readonly #hashes: Uint8Array<ArrayBuffer>;
+  readonly #marks: DataView;
   readonly #ids: string[] = [];
   readonly #sources: string[] = [];
 
   /** @param room for so many events */
   constructor(room: number) {
     this.#hashes = new Uint8Array(room * EVENT_HASHES_BYTES);
+    this.#marks = new DataView(this.#hashes.buffer);
   }
 
-  /** Adds one that a producer sent; content counts as {@link contentHash} has it. */
-  add(attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
-    const at = this.#put(written, orderingKeyOf(attributes));
-    contentHash(attributes, data, this.#hashes, at + HASH_BYTES);
-  }
-
-  /** Adds one that the hub makes itself: sent again, it is the same to the letter. */
-  addOwn(event: MadeEvent): void {
-    const at = this.#put(event, event.key);
-    identityHash(event.source, event.json, this.#hashes, at + HASH_BYTES);
+  /** Adds an event with its ordering key. `sent` and `timeSent` as {@link writeMark} has them. */
+  add(event: WrittenEvent, key: string | null, sent: ByteRange, timeSent: boolean): void {
+    const at = this.#json.length * EVENT_HASHES_BYTES;
+    identityHash(event.source, event.id, this.#hashes, at);
+    writeMark(sent, timeSent, this.#marks, at + IDENTITY_BYTES);
+    this.#json.push(event.json);
+    this.#keys.push(key);
+    this.#ids.push(event.id);
+    this.#sources.push(event.source);
   }
 
   /** All of them; there have to be as many as there was room for. */
@@ -123,16 +125,6 @@ export class EventList {
       ids: this.#ids,
       sources: this.#sources,
     };
-  }
-
-  #put({ id, source, json }: WrittenEvent, key: string | null): number {
-    const at = this.#json.length * EVENT_HASHES_BYTES;
-    identityHash(source, id, this.#hashes, at);
-    this.#json.push(json);
-    this.#keys.push(key);
-    this.#ids.push(id);
-    this.#sources.push(source);
-    return at;
   }
 }
 
@@ -149,6 +141,6 @@ export interface MadeEvent extends WrittenEvent {
 /** Events that the hub makes itself, packed for the log. */
 export function packEvents(made: readonly MadeEvent[]): NewEvents {
   const list = new EventList(made.length);
-  for (const event of made) list.addOwn(event);
+  for (const event of made) list.add(event, event.key, bytesOf(event.json), true);
   return list.packed().events;
 }

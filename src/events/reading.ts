@@ -1,9 +1,11 @@
 import type { SentAttributes } from './attribute-rules.ts';
-import type { DataContent, EventData } from './data.ts';
+import type { EventData } from './data.ts';
 import type { DecodeInput, DecodeRefusal, DecodeResult } from './decode.ts';
 import type { EventError } from './event-error.ts';
+import type { ByteRange } from './fingerprint.ts';
 import { DATA_DEPTH_MAX, ERRORS_MAX, PUBLISH_LIMITS, type PublishLimits } from './limits.ts';
 import { type EventDefaults, EventList, type WrittenEvent, writeEvent } from './new-event.ts';
+import { orderingKeyOf } from './ordering-key.ts';
 import { formatTime } from './times.ts';
 import { TRACEPARENT, TRACESTATE, type Trace } from './trace.ts';
 
@@ -45,17 +47,16 @@ export class Reading {
     return writeEvent(attributes, data, index, this.#defaults);
   }
 
-  /** Takes the event at this index of the request, if it is not too large. */
-  take(index: number, attributes: SentAttributes, data: DataContent | null, written: WrittenEvent): void {
-    const { eventBytes } = this.limits;
-    if (!isLongerThan(written.json, eventBytes)) this.#decoded.add(attributes, data, written);
-    else this.#tooLarge ??= index;
+  /** Takes the event at this index of the request, of which `sent` was sent, if it is not too large. */
+  take(index: number, attributes: SentAttributes, written: WrittenEvent, sent: ByteRange): void {
+    if (isLongerThan(written.json, this.limits.eventBytes)) this.#tooLarge ??= index;
+    else this.#decoded.add(written, orderingKeyOf(attributes), sent, attributes.time !== null);
   }
 
   /** Writes out and takes a checked event. */
-  add(index: number, sent: SentAttributes, data: EventData | null): void {
-    const attributes = this.traced(sent);
-    this.take(index, attributes, data, this.write(index, attributes, data));
+  add(index: number, checked: SentAttributes, data: EventData | null, sent: ByteRange): void {
+    const attributes = this.traced(checked);
+    this.take(index, attributes, this.write(index, attributes, data), sent);
   }
 
   /** Takes what is wrong with an event. */

@@ -1,5 +1,5 @@
 /**
- * SHA-256 (FIPS 180-4) of texts, for the two hashes of each event that is published and the id of each delivery. @noble/hashes, which hashes everything
+ * SHA-256 (FIPS 180-4) of texts, for the identity of each event that is published and the id of each delivery. @noble/hashes, which hashes everything
  * else, takes more than twice as long for the few hundred bytes of one: it makes an object, views and a copy for each.
  * Nothing here is secret, so that nothing has to be wiped.
  */

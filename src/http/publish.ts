@@ -5,6 +5,7 @@ import { derivedId, uuidMaker } from '../events/ids.ts';
 import { PUBLISH_LIMITS } from '../events/limits.ts';
 import { isReservedTopic } from '../events/names.ts';
 import type { AppendResult } from '../topics/protocol.ts';
+import { receiptsOf } from '../topics/receipts.ts';
 import { noBody, readBytes } from './body.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
@@ -187,7 +188,7 @@ async function publish(
       expectedLastSequence: expected,
       create: context.may({ scope: 'topics', on: topic }),
     });
-    return { ...receiptsOf(topic, decoded, result), headers: admission.headers };
+    return { ...answerOf(topic, decoded, result), headers: admission.headers };
   } catch (error) {
     admission.giveBack();
     throw error;
@@ -195,23 +196,22 @@ async function publish(
 }
 
 /** @throws Problem for every outcome but `appended` */
-function receiptsOf(
+function answerOf(
   topic: string,
   { ids, sources, inArray }: SentEvents,
   result: AppendResult,
 ): Omit<Receipts, 'headers'> {
   switch (result.outcome) {
     case 'appended': {
-      const events = ids.map((id, index) => {
-        const receipt = result.receipts[index];
-        const source = sources[index];
-        if (receipt === undefined || source === undefined) {
-          throw new Error(`The log of ${topic} gave no receipt for event ${index}.`);
-        }
-        return { id, source, topic, sequence: receipt.sequence, duplicate: receipt.duplicate };
-      });
+      const events = receiptsOf(result, ids.length).map(({ sequence, duplicate }, index) => ({
+        id: ids[index] ?? '',
+        source: sources[index] ?? '',
+        topic,
+        sequence,
+        duplicate,
+      }));
       const body = JSON.stringify({ events } satisfies z.output<typeof receiptsView>);
-      return { status: events.every(({ duplicate }) => duplicate) ? 200 : 201, body };
+      return { status: result.duplicates.length === ids.length ? 200 : 201, body };
     }
     case 'unknown-topic':
       throw unknownTopic(topic);

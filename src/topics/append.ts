@@ -1,37 +1,29 @@
-import { EVENT_HASHES_BYTES } from '../events/hashes.ts';
-import { hashesAt, type Taken } from './batch.ts';
-import { textOf } from './identity-pages.ts';
-import type { AppendRequest, AppendResult, Receipt } from './protocol.ts';
-
-/** Where a pair of source and id was recorded before, and with what content. */
-export interface Recorded {
-  sequence: number;
-  content: string;
-}
+import { contentOf, isTimeSent } from '../events/content.ts';
+import { EVENT_HASHES_BYTES, IDENTITY_BYTES } from '../events/hashes.ts';
+import { lineAt, linesOf, type Taken } from './batch.ts';
+import type { Recorded } from './identity-pages.ts';
+import type { AppendRequest, AppendResult, Duplicate, NewEvents } from './protocol.ts';
 
 /** What a group of appends is decided on. */
 export interface AppendState {
   exists: boolean;
   lastSequence: number;
   full: boolean;
-  /** What was recorded under an identity inside the window. */
-  recorded: (identity: string) => Recorded | undefined;
-}
-
-/** A new event with its place in the log. Hashes are 16 characters that stand for a byte each. */
-export interface SequencedEvent {
-  sequence: number;
-  identity: string;
-  content: string;
+  /** Records an event under its identity, or answers what was recorded under that before (identities.ts). */
+  record: (hashes: Uint8Array, at: number, sequence: number) => Recorded | null;
+  /** Takes back what was recorded behind a sequence. */
+  takeBack: (sequence: number) => void;
+  /** The JSON of a stored event; null if it is not there any more. */
+  stored: (sequence: number) => string | null;
 }
 
 export interface AppendPlan {
   /** One for each request, in order. */
   results: AppendResult[];
-  /** What to record, with sequences from `lastSequence + 1` on without gaps. */
-  inserts: SequencedEvent[];
-  /** The events of the inserts, request by request. */
+  /** The events to store, request by request, with sequences from `lastSequence + 1` on without gaps. */
   taken: Taken[];
+  /** How many those are. */
+  count: number;
   /** The topic has to be made. */
   creates: boolean;
   /** Events that were recorded before, of requests that weren't refused. */
@@ -43,85 +35,81 @@ export interface AppendPlan {
  * what the earlier ones insert.
  */
 export function decideAppends(requests: readonly AppendRequest[], state: AppendState): AppendPlan {
-  const inserts: SequencedEvent[] = [];
-  const taken: Taken[] = [];
-  const pending = new Map<string, Recorded>();
-  let exists = state.exists;
-  let duplicates = 0;
-  const results = requests.map((request): AppendResult => {
-    if (!exists && !request.create) {
-      return { outcome: 'unknown-topic' };
+  const plan: AppendPlan = { results: [], taken: [], count: 0, creates: false, duplicates: 0 };
+  for (const request of requests) {
+    if (!state.exists && !plan.creates && !request.create) {
+      plan.results.push({ outcome: 'unknown-topic' });
+      continue;
     }
-    const lastSequence = state.lastSequence + inserts.length;
-    const decided = decideOne(
-      request,
-      lastSequence,
-      state.full,
-      (identity) => pending.get(identity) ?? state.recorded(identity),
-    );
-    if (decided.result.outcome === 'appended') duplicates += request.events.count - decided.inserts.length;
-    if (decided.result.outcome === 'appended' && decided.inserts.length > 0) {
-      exists = true;
-      const { events } = request;
-      taken.push({ events, indexes: decided.indexes.length === events.count ? null : decided.indexes });
-      for (const insert of decided.inserts) {
-        inserts.push(insert);
-        pending.set(insert.identity, insert);
-      }
+    const result = decideOne(request, plan, state);
+    plan.results.push(result);
+    if (result.outcome !== 'appended') {
+      state.takeBack(state.lastSequence + plan.count);
+      continue;
     }
-    return decided.result;
-  });
-  return { results, inserts, taken, creates: exists && !state.exists, duplicates };
+    const { duplicates } = result;
+    plan.duplicates += duplicates.length;
+    const count = request.events.count - duplicates.length;
+    if (count === 0) continue;
+    plan.taken.push(takenOf(request.events, duplicates));
+    plan.count += count;
+    plan.creates ||= !state.exists;
+  }
+  return plan;
 }
 
-interface Decision {
-  result: AppendResult;
-  inserts: SequencedEvent[];
-  /** Which of the request's events those are. */
-  indexes: number[];
-}
-
-function decideOne(
-  request: AppendRequest,
-  lastSequence: number,
-  full: boolean,
-  recorded: (identity: string) => Recorded | undefined,
-): Decision {
-  const { count, hashes } = request.events;
-  const hashText = textOf(hashes);
-  const receipts: Receipt[] = [];
-  const inserts: SequencedEvent[] = [];
-  const indexes: number[] = [];
-  const own = new Map<string, Recorded>();
-  for (let index = 0; index < count; index += 1) {
-    const { identity, content } = hashesAt(hashText, index);
-    const before = recorded(identity) ?? own.get(identity);
-    if (before === undefined) {
-      const insert = { sequence: lastSequence + inserts.length + 1, identity, content };
-      inserts.push(insert);
-      indexes.push(index);
-      own.set(identity, insert);
-      receipts.push({ sequence: insert.sequence, duplicate: false });
-    } else if (before.content === content) {
-      receipts.push({ sequence: before.sequence, duplicate: true });
-    } else {
-      return refused({ outcome: 'event-id-conflict', index, sequence: own.has(identity) ? null : before.sequence });
+/** What it refuses may have been recorded in part. */
+function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: AppendState): AppendResult {
+  const { events } = request;
+  const lastSequence = state.lastSequence + count;
+  const duplicates: Duplicate[] = [];
+  let next = lastSequence + 1;
+  for (let index = 0; index < events.count; index += 1) {
+    const before = state.record(events.hashes, index * EVENT_HASHES_BYTES, next);
+    if (before === null) {
+      next += 1;
+      continue;
     }
+    const { sequence } = before;
+    const known = () =>
+      sequence <= state.lastSequence
+        ? state.stored(sequence)
+        : lineAt([...taken, takenOf(events, duplicates)], sequence - state.lastSequence - 1);
+    if (!isSame(events, index, before, known)) {
+      return { outcome: 'event-id-conflict', index, sequence: sequence > lastSequence ? null : sequence };
+    }
+    duplicates.push({ index, sequence });
   }
   // A retry finds all its events recorded: it is told so whatever it expects, for its first try may have won.
-  if (inserts.length > 0) {
+  if (duplicates.length < events.count) {
     if (request.expectedLastSequence !== null && request.expectedLastSequence !== lastSequence) {
-      return refused({ outcome: 'wrong-expected-sequence', lastSequence });
+      return { outcome: 'wrong-expected-sequence', lastSequence };
     }
-    if (full) {
-      return refused({ outcome: 'topic-full' });
+    if (state.full) {
+      return { outcome: 'topic-full' };
     }
   }
-  return { result: { outcome: 'appended', receipts }, inserts, indexes };
+  return { outcome: 'appended', first: lastSequence + 1, duplicates };
 }
 
-function refused(result: AppendResult): Decision {
-  return { result, inserts: [], indexes: [] };
+/** Whether an event is the one that was recorded before under its identity. `known` reads that one's JSON. */
+function isSame(events: NewEvents, index: number, { mark }: Recorded, known: () => string | null): boolean {
+  const at = index * EVENT_HASHES_BYTES;
+  const own = events.hashes.subarray(at + IDENTITY_BYTES, at + EVENT_HASHES_BYTES);
+  if (own.every((byte, place) => byte === mark[place])) return true;
+  const json = known();
+  if (json === null) return false;
+  return contentOf(json, isTimeSent(mark)) === contentOf(linesOf(events.lines)[index] ?? '', isTimeSent(own));
+}
+
+/** The events of a request without those that were recorded before. */
+function takenOf(events: NewEvents, duplicates: readonly Duplicate[]): Taken {
+  if (duplicates.length === 0) return { events, indexes: null };
+  const known = new Set(duplicates.map(({ index }) => index));
+  return {
+    events,
+    indexes: Array.from({ length: events.count }, (_, index) => index).filter((index) => !known.has(index)),
+  };
 }
 
 /**

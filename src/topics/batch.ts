@@ -1,4 +1,4 @@
-import { EVENT_HASHES_BYTES, HASH_BYTES } from '../events/hashes.ts';
+import { EVENT_HASHES_BYTES } from '../events/hashes.ts';
 import { keysText } from '../events/new-event.ts';
 import type { NewEvents } from './protocol.ts';
 
@@ -30,13 +30,16 @@ export function linesOf(lines: string): string[] {
   return lines.split('\n');
 }
 
-/** The two hashes of the event at an index; `hashes` are those of all of them, as text (identity-pages.ts). */
-export function hashesAt(hashes: string, index: number): { identity: string; content: string } {
-  const at = index * EVENT_HASHES_BYTES;
-  return {
-    identity: hashes.slice(at, at + HASH_BYTES),
-    content: hashes.slice(at + HASH_BYTES, at + EVENT_HASHES_BYTES),
-  };
+/** Of all that was taken, in its order, the JSON of the event behind so many others. */
+export function lineAt(taken: readonly Taken[], others: number): string {
+  let before = 0;
+  for (const { events, indexes } of taken) {
+    const count = indexes?.length ?? events.count;
+    const place = others - before;
+    if (place < count) return linesOf(events.lines)[indexes?.[place] ?? place] ?? '';
+    before += count;
+  }
+  throw new Error(`There are ${before} events, and none behind ${others} of them.`);
 }
 
 /** Cuts events in order into groups of these sizes, which have to come to all of them. */

@@ -1,5 +1,6 @@
+import { EVENT_HASHES_BYTES, IDENTITY_BYTES } from '../events/hashes.ts';
 import type { ObjectStorage } from '../platform.ts';
-import { textOf } from './identity-pages.ts';
+import { ENTRY_BYTES, writeEntry } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { YOUNG_EVENTS_MAX } from './limits.ts';
 import { LogState } from './log-state.ts';
@@ -21,14 +22,14 @@ export function carryIdentitiesOver(storage: ObjectStorage): void {
           after,
         )
         .toArray();
-      runs.add(
-        rows.map(({ identity, content, sequence, recorded_at }) => ({
-          identity: textOf(new Uint8Array(identity)),
-          content: textOf(new Uint8Array(content)),
-          sequence,
-          recordedAt: recorded_at,
-        })),
-      );
+      const entries = new Uint8Array(rows.length * ENTRY_BYTES);
+      const hashes = new Uint8Array(EVENT_HASHES_BYTES);
+      for (const [index, { identity, content, sequence, recorded_at }] of rows.entries()) {
+        hashes.set(new Uint8Array(identity));
+        hashes.set(new Uint8Array(content), IDENTITY_BYTES);
+        writeEntry(entries, index * ENTRY_BYTES, hashes, 0, sequence, recorded_at);
+      }
+      runs.add(entries);
       const last = rows.at(-1);
       if (last === undefined) break;
       after = last.identity;

@@ -1,10 +1,10 @@
-import type { Recorded, SequencedEvent } from './append.ts';
-import { hashesAt } from './batch.ts';
-import { type IdentityEntry, textOf } from './identity-pages.ts';
+import { EVENT_HASHES_BYTES } from '../events/hashes.ts';
+import { type Probe, probeAt, type Recorded } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { EVENTS_A_RUN_WORK } from './limits.ts';
 import type { LogState } from './log-state.ts';
 import type { MetaRow, Statements } from './sql.ts';
+import { YoungIdentities } from './young-identities.ts';
 
 /**
  * Which pairs of source and id were recorded in the deduplication window. The youngest events are looked up in memory, which
@@ -16,8 +16,7 @@ export class Identities {
   readonly #state: LogState;
   readonly #runs: IdentityRuns;
   readonly #youngMax: number;
-  /** By identity, of each the last. */
-  #young: Map<string, IdentityEntry> | null = null;
+  #young: YoungIdentities | null = null;
 
   constructor(sql: Statements, state: LogState, youngMax: number) {
     this.#sql = sql;
@@ -26,14 +25,20 @@ export class Identities {
     this.#youngMax = youngMax;
   }
 
-  /** What was recorded last under an identity; undefined if nothing was inside the window. */
-  find(identity: string, now: number): Recorded | undefined {
-    const { created_at, window_ms, removed_through } = this.#state.meta();
-    if (created_at === null) return undefined;
-    const entry = this.#loaded().get(identity) ?? this.#runs.find(identity, now, window_ms);
-    // What went with a deleted topic is forgotten with it.
-    const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < window_ms;
-    return counts ? entry : undefined;
+  /**
+   * Records an event, whose hashes stand in `hashes` from `at` on, unless its identity was recorded inside the window: then it
+   * answers as what. Whoever does not store the event takes it back.
+   */
+  record(hashes: Uint8Array, at: number, sequence: number, now: number): Recorded | null {
+    const probe = probeAt(hashes, at, this.#secret);
+    const before = this.#find(probe, now);
+    if (before === null) this.#loaded().add(probe, hashes, at, sequence, now);
+    return before;
+  }
+
+  /** Takes back what was recorded behind a sequence. */
+  takeBack(sequence: number): void {
+    this.#loaded().takeBack(sequence);
   }
 
   /**
@@ -49,18 +54,6 @@ export class Identities {
     return sealed;
   }
 
-  /** These were committed. */
-  committed(events: readonly SequencedEvent[], recordedAt: number): void {
-    const [first] = events;
-    if (first === undefined) return;
-    // Everything before them may have been sealed on this occasion.
-    if (this.#state.meta().sealed_through === first.sequence - 1) this.#young = new Map();
-    const young = this.#loaded();
-    for (const { sequence, identity, content } of events) {
-      young.set(identity, { identity, content, sequence, recordedAt });
-    }
-  }
-
   /** Forgets everything, where the topic does not exist. Part of a transaction. */
   clear(): void {
     this.#sql.clearRuns();
@@ -73,30 +66,43 @@ export class Identities {
     this.#runs.forget();
   }
 
+  #find(probe: Probe, now: number): Recorded | null {
+    const { created_at, window_ms, removed_through } = this.#state.meta();
+    // Of a topic that is being made there is nothing but what comes with it.
+    const windowMs = created_at === null ? Infinity : window_ms;
+    const entry = this.#loaded().find(probe) ?? this.#runs.find(probe, now, windowMs);
+    // What went with a deleted topic is forgotten with it.
+    const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < windowMs;
+    return counts ? entry : null;
+  }
+
   #seal(lastSequence: number): Partial<MetaRow> {
-    const { removed_through } = this.#state.meta();
-    const young = [...this.#loaded().values()];
-    this.#runs.add(young.filter(({ sequence }) => sequence > removed_through));
+    const young = this.#loaded();
+    young.removeThrough(this.#state.meta().removed_through);
+    this.#runs.add(young.removeThrough(lastSequence));
     const columns = { sealed_through: lastSequence };
     this.#sql.setMeta(columns);
     return columns;
   }
 
-  #loaded(): Map<string, IdentityEntry> {
+  #loaded(): YoungIdentities {
     this.#young ??= this.#load();
     return this.#young;
   }
 
-  #load(): Map<string, IdentityEntry> {
-    const young = new Map<string, IdentityEntry>();
+  #load(): YoungIdentities {
+    const young = new YoungIdentities(this.#secret);
     for (const segment of this.#sql.hashesAfter(this.#state.meta().sealed_through)) {
-      const hashes = textOf(new Uint8Array(segment.hashes));
+      const hashes = new Uint8Array(segment.hashes);
       for (let index = 0; index < segment.count; index += 1) {
-        const sequence = segment.first + index;
-        const { identity, content } = hashesAt(hashes, index);
-        young.set(identity, { identity, content, sequence, recordedAt: segment.recorded_at });
+        const at = index * EVENT_HASHES_BYTES;
+        young.add(probeAt(hashes, at, this.#secret), hashes, at, segment.first + index, segment.recorded_at);
       }
     }
     return young;
+  }
+
+  get #secret(): number {
+    return this.#state.meta().index_secret;
   }
 }

@@ -1,4 +1,4 @@
-import { HASH_BYTES } from '../events/hashes.ts';
+import { EVENT_HASHES_BYTES, IDENTITY_BYTES } from '../events/hashes.ts';
 
 /**
  * Identities packed into sorted pages, each with a filter that tells which it surely does not hold. Pure: bytes in, bytes out.
@@ -7,61 +7,69 @@ import { HASH_BYTES } from '../events/hashes.ts';
  * producers choose, and one who knew the places could choose ids that all fall on one page.
  */
 
-/** An identity and what is known of it. Hashes are 16 characters that stand for a byte each (ISO 8859-1). */
-export interface IdentityEntry {
-  identity: string;
-  content: string;
+/** What is known of an identity. */
+export interface Recorded {
   sequence: number;
   /** Milliseconds since the epoch. */
   recordedAt: number;
+  /** The mark of its content. */
+  mark: Uint8Array;
 }
 
-/** Two hashes, the sequence and the time; numbers are 64-bit floats, little-endian. */
-const ENTRY_BYTES = 48;
-const SEQUENCE_AT = 32;
-const RECORDED_AT = 40;
+/** An entry: identity and mark as `NewEvents` has them, the sequence and the time; numbers are 64-bit floats, little-endian. */
+export const ENTRY_BYTES = EVENT_HASHES_BYTES + 16;
+const ENTRY_WORDS = ENTRY_BYTES / 4;
+const SEQUENCE_AT = EVENT_HASHES_BYTES;
+const RECORDED_AT = EVENT_HASHES_BYTES + 8;
 
 /** Bits of a page's filter: about 16 for each of the 512 identities that a page is made for, so that one in a thousand that it does not hold gets past it. */
 const FILTER_BITS = 8192;
 const FILTER_PROBES = 6;
-/** The filter of a page that holds nothing. */
-export const EMPTY_FILTER = new Uint8Array(FILTER_BITS / 8);
+export const FILTER_BYTES = FILTER_BITS / 8;
 
 const PLACE_BITS = 32;
 const HIGH_WORD = 2 ** 32;
 /** Entries whose numbers fit into a double beside their places. */
 const SORTED_MAX = 2 ** (53 - PLACE_BITS);
-/** Arguments of one call. */
-const ARGUMENTS_MAX = 8192;
 
-/** Bytes as a text with a character for each. */
-export function textOf(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += ARGUMENTS_MAX) {
-    const part: string = Reflect.apply(String.fromCharCode, null, bytes.subarray(at, at + ARGUMENTS_MAX));
-    text += part;
-  }
-  return text;
+/** Writes an entry into `entries` from `at` on; `hashes`: of its event, from `from` on. */
+export function writeEntry(
+  entries: Uint8Array,
+  at: number,
+  hashes: Uint8Array,
+  from: number,
+  sequence: number,
+  recordedAt: number,
+): void {
+  for (let byte = 0; byte < EVENT_HASHES_BYTES; byte += 1) entries[at + byte] = hashes[from + byte] ?? 0;
+  const view = new DataView(entries.buffer, entries.byteOffset);
+  view.setFloat64(at + SEQUENCE_AT, sequence, true);
+  view.setFloat64(at + RECORDED_AT, recordedAt, true);
 }
 
-/** Writes a text of characters that stand for a byte each. */
-export function writeText(text: string, bytes: Uint8Array, at: number): void {
-  for (let index = 0; index < text.length; index += 1) bytes[at + index] = text.charCodeAt(index);
+/** The sequence in the entry at `at`. */
+export function sequenceAt(entries: Uint8Array, at: number): number {
+  return new DataView(entries.buffer, entries.byteOffset).getFloat64(at + SEQUENCE_AT, true);
 }
 
-/** Entries as a page would have them, in the order given. */
-export function packEntries(entries: readonly IdentityEntry[]): Uint8Array<ArrayBuffer> {
-  const packed = new Uint8Array(entries.length * ENTRY_BYTES);
-  const view = new DataView(packed.buffer);
-  let at = 0;
-  for (const { identity, content, sequence, recordedAt } of entries) {
-    writeText(identity, packed, at);
-    writeText(content, packed, at + HASH_BYTES);
-    view.setFloat64(at + SEQUENCE_AT, sequence, true);
-    view.setFloat64(at + RECORDED_AT, recordedAt, true);
-    at += ENTRY_BYTES;
-  }
-  return packed;
+/** The latest time in some entries, 0 if there are none. */
+export function newestIn(entries: Uint8Array): number {
+  let newest = 0;
+  for (let at = 0; at < entries.length; at += ENTRY_BYTES) newest = Math.max(newest, timeAt(entries, at));
+  return newest;
+}
+
+function timeAt(entries: Uint8Array, at: number): number {
+  return new DataView(entries.buffer, entries.byteOffset).getFloat64(at + RECORDED_AT, true);
+}
+
+/** What the entry at `at` says. */
+export function readEntry(entries: Uint8Array, at: number): Recorded {
+  return {
+    sequence: sequenceAt(entries, at),
+    recordedAt: timeAt(entries, at),
+    mark: entries.slice(at + IDENTITY_BYTES, at + EVENT_HASHES_BYTES),
+  };
 }
 
 /** A page and its filter, and which of the pages it is. */
@@ -71,7 +79,10 @@ export interface Page {
   entries: Uint8Array<ArrayBuffer>;
 }
 
-/** Sorts packed entries into pages by the first `bits` of their places; pages that would be empty are left out. */
+/**
+ * Sorts packed entries, which begin at a word of memory, into pages by the first `bits` of their places; pages that would be
+ * empty are left out.
+ */
 export function pagesOf(packed: Uint8Array, bits: number, secret: number): Page[] {
   const { places, entries } = sorted(packed, secret);
   const pages: Page[] = [];
@@ -97,18 +108,33 @@ export function joined(pages: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** What a look-up of an identity needs of it, taken out of the text once for all pages. */
+/** What a look-up of an identity needs of it, taken out of its bytes once for all pages. */
 export interface Probe {
-  identity: string;
+  /** The identity's words. */
+  a: number;
+  b: number;
+  c: number;
+  d: number;
   place: number;
-  /** Where its bits in a filter begin, and how they go on. */
-  start: number;
-  step: number;
 }
 
-export function probeOf(identity: string, secret: number): Probe {
-  const [a, b, c, d] = [wordOf(identity, 0), wordOf(identity, 4), wordOf(identity, 8), wordOf(identity, 12)];
-  return { identity, place: placeOf(a, b, c, d, secret), start: b, step: c | 1 };
+/** Of the identity that stands in `bytes` at `at`. */
+export function probeAt(bytes: Uint8Array, at: number, secret: number): Probe {
+  const a = wordAt(bytes, at);
+  const b = wordAt(bytes, at + 4);
+  const c = wordAt(bytes, at + 8);
+  const d = wordAt(bytes, at + 12);
+  return { a, b, c, d, place: placeOf(a, b, c, d, secret) };
+}
+
+/** Whether the identity is the one that stands in `bytes` at `at`. */
+export function isAt(bytes: Uint8Array, at: number, { a, b, c, d }: Probe): boolean {
+  return (
+    wordAt(bytes, at) === a &&
+    wordAt(bytes, at + 4) === b &&
+    wordAt(bytes, at + 8) === c &&
+    wordAt(bytes, at + 12) === d
+  );
 }
 
 /** Which of 2 ** `bits` pages an identity belongs to. */
@@ -116,31 +142,36 @@ export function pageOf({ place }: Probe, bits: number): number {
   return pageIndex(place, bits);
 }
 
-/** False: the page of this filter does not hold the identity. */
-export function mayHold(filter: Uint8Array, { start, step }: Probe): boolean {
-  for (let probe = 0, bit = start; probe < FILTER_PROBES; probe += 1, bit = (bit + step) | 0) {
+/** The first of the bits that are all set in the filter at `at` if its page holds the identity: 0 or 1. */
+export function firstBit(filters: Uint8Array, at: number, { b }: Probe): number {
+  const place = b & (FILTER_BITS - 1);
+  return ((filters[at + (place >>> 3)] ?? 0) >>> (place & 7)) & 1;
+}
+
+/** False: the page whose filter is at `at` does not hold the identity. */
+export function mayHold(filters: Uint8Array, at: number, { b, c }: Probe): boolean {
+  const step = c | 1;
+  for (let probe = 0, bit = b; probe < FILTER_PROBES; probe += 1, bit = (bit + step) | 0) {
     const place = bit & (FILTER_BITS - 1);
-    if (((filter[place >>> 3] ?? 0) & (1 << (place & 7))) === 0) return false;
+    if (((filters[at + (place >>> 3)] ?? 0) & (1 << (place & 7))) === 0) return false;
   }
   return true;
 }
 
 /** The entry of an identity, the one with the highest sequence where there are several; null: the page has none. */
-export function findIn(page: Uint8Array, { identity, place }: Probe, secret: number): IdentityEntry | null {
+export function findIn(page: Uint8Array, probe: Probe, secret: number): Recorded | null {
+  const { place } = probe;
   let low = 0;
   for (let high = page.length / ENTRY_BYTES; low < high; ) {
     const middle = (low + high) >>> 1;
     if (placeAt(page, middle * ENTRY_BYTES, secret) < place) low = middle + 1;
     else high = middle;
   }
-  const view = new DataView(page.buffer, page.byteOffset);
-  let found: IdentityEntry | null = null;
+  let found: Recorded | null = null;
   for (let at = low * ENTRY_BYTES; at < page.length && placeAt(page, at, secret) === place; at += ENTRY_BYTES) {
-    if (textOf(page.subarray(at, at + HASH_BYTES)) !== identity) continue;
-    const sequence = view.getFloat64(at + SEQUENCE_AT, true);
-    if (found !== null && found.sequence > sequence) continue;
-    const content = textOf(page.subarray(at + HASH_BYTES, at + SEQUENCE_AT));
-    found = { identity, content, sequence, recordedAt: view.getFloat64(at + RECORDED_AT, true) };
+    if (!isAt(page, at, probe)) continue;
+    const entry = readEntry(page, at);
+    if (found === null || entry.sequence > found.sequence) found = entry;
   }
   return found;
 }
@@ -154,17 +185,21 @@ function sorted(packed: Uint8Array, secret: number): { places: Float64Array; ent
     places[number] = placeAt(packed, number * ENTRY_BYTES, secret) * SORTED_MAX + number;
   }
   places.sort();
-  const entries = new Uint8Array(packed.length);
-  for (const [rank, both] of places.entries()) {
-    const from = (both % SORTED_MAX) * ENTRY_BYTES;
-    entries.set(packed.subarray(from, from + ENTRY_BYTES), rank * ENTRY_BYTES);
-    places[rank] = Math.floor(both / SORTED_MAX);
+  const from = new Int32Array(packed.buffer, packed.byteOffset, count * ENTRY_WORDS);
+  const to = new Int32Array(count * ENTRY_WORDS);
+  for (let rank = 0; rank < count; rank += 1) {
+    const both = places[rank] ?? 0;
+    const place = Math.floor(both / SORTED_MAX);
+    const number = both - place * SORTED_MAX;
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      to[rank * ENTRY_WORDS + word] = from[number * ENTRY_WORDS + word] ?? 0;
+    places[rank] = place;
   }
-  return { places, entries };
+  return { places, entries: new Uint8Array(to.buffer) };
 }
 
 function filterOf(page: Uint8Array): Uint8Array<ArrayBuffer> {
-  const filter = new Uint8Array(EMPTY_FILTER);
+  const filter = new Uint8Array(FILTER_BYTES);
   for (let at = 0; at < page.length; at += ENTRY_BYTES) {
     const step = wordAt(page, at + 8) | 1;
     let bit = wordAt(page, at + 4);
@@ -205,13 +240,4 @@ function mixed(hash: number, word: number): number {
 
 function wordAt(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
-}
-
-function wordOf(text: string, at: number): number {
-  return (
-    (text.charCodeAt(at) << 24) |
-    (text.charCodeAt(at + 1) << 16) |
-    (text.charCodeAt(at + 2) << 8) |
-    text.charCodeAt(at + 3)
-  );
 }

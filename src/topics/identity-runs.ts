@@ -1,18 +1,19 @@
 import {
-  EMPTY_FILTER,
+  FILTER_BYTES,
   findIn,
-  type IdentityEntry,
   joined,
   mayHold,
+  newestIn,
   type Page,
-  packEntries,
+  type Probe,
   pageOf,
   pagesOf,
-  probeOf,
+  type Recorded,
 } from './identity-pages.ts';
-import { FILTERS_KEPT, RUN_PAGES_CLEARED } from './limits.ts';
+import { KeptFilters } from './kept-filters.ts';
+import { RUN_PAGES_CLEARED } from './limits.ts';
 import type { LogState } from './log-state.ts';
-import { nextWork, pageBits } from './run-work.ts';
+import { nextWork, pageBits, pagesIn } from './run-work.ts';
 import type { RunRow, Statements } from './sql.ts';
 
 /**
@@ -28,8 +29,8 @@ export class IdentityRuns {
   readonly #sql: Statements;
   readonly #state: LogState;
   #runs: RunRow[] | null = null;
-  /** Of the pages looked into last. */
-  readonly #filters = new Map<number, Uint8Array>();
+  readonly #filters = new KeptFilters();
+  readonly #candidates: RunRow[] = [];
 
   constructor(sql: Statements, state: LogState) {
     this.#sql = sql;
@@ -37,27 +38,23 @@ export class IdentityRuns {
   }
 
   /** The latest entry of an identity; null if there is none younger than the window. */
-  find(identity: string, now: number, windowMs: number): IdentityEntry | null {
-    const secret = this.#secret;
-    const probe = probeOf(identity, secret);
-    let found: IdentityEntry | null = null;
-    for (const run of this.#loaded()) {
-      if (now - run.newest_at >= windowMs) continue;
-      const page = idOfPage(run.id, pageOf(probe, pageBits(run.level)));
-      if (!mayHold(this.#filter(page), probe)) continue;
-      const entries = this.#sql.entriesOfPage(page);
-      const entry = entries === null ? null : findIn(new Uint8Array(entries), probe, secret);
+  find(probe: Probe, now: number, windowMs: number): Recorded | null {
+    let found: Recorded | null = null;
+    for (const run of this.#candidatesFor(probe)) {
+      const page = pageOf(probe, pageBits(run.level));
+      if (now - run.newest_at >= windowMs || !this.#mayHold(run, page, probe)) continue;
+      const entries = this.#sql.entriesOfPage(idOfPage(run.id, page));
+      const entry = entries === null ? null : findIn(new Uint8Array(entries), probe, this.#secret);
       if (entry !== null && entry.sequence > (found?.sequence ?? 0)) found = entry;
     }
     return found;
   }
 
   /** Makes a run of entries. Part of a transaction. */
-  add(entries: readonly IdentityEntry[]): void {
+  add(entries: Uint8Array): void {
     if (entries.length === 0) return;
-    const newestAt = entries.reduce((newest, { recordedAt }) => Math.max(newest, recordedAt), 0);
-    const run = this.#put({ level: 0, newest_at: newestAt, merges_into: null, merged: null });
-    this.#write(run.id, pagesOf(packEntries(entries), pageBits(0), this.#secret));
+    const run = this.#put({ level: 0, newest_at: newestIn(entries), merges_into: null, merged: null });
+    this.#write(run, pagesOf(entries, pageBits(0), this.#secret));
   }
 
   /** Does a bounded piece of what there is to do, merging or clearing away; false: there is nothing. Part of a transaction. */
@@ -90,17 +87,16 @@ export class IdentityRuns {
   /** Moves the next page of each source, and so the next eight of the target. */
   #merge(target: RunRow, sources: RunRow[]): void {
     const index = target.merged ?? 0;
-    const pages = sources.map(({ id }) => idOfPage(id, index));
-    const entries = pages.flatMap((page) => {
-      const found = this.#sql.entriesOfPage(page);
+    const entries = sources.flatMap(({ id }) => {
+      const found = this.#sql.entriesOfPage(idOfPage(id, index));
       return found === null ? [] : [new Uint8Array(found)];
     });
-    this.#write(target.id, pagesOf(joined(entries), pageBits(target.level), this.#secret));
-    for (const page of pages) {
-      this.#sql.deletePage(page);
-      this.#filters.delete(page);
+    this.#write(target, pagesOf(joined(entries), pageBits(target.level), this.#secret));
+    for (const { id, level } of sources) {
+      this.#sql.deletePage(idOfPage(id, index));
+      this.#filters.set(id, pagesIn(level), index, EMPTY_FILTER);
     }
-    const isLast = index + 1 === 2 ** pageBits(target.level - 1);
+    const isLast = index + 1 === pagesIn(target.level - 1);
     this.#change({ ...target, merged: isLast ? null : index + 1 });
     if (isLast) for (const source of sources) this.#delete(source);
   }
@@ -110,25 +106,34 @@ export class IdentityRuns {
     if (this.#sql.deletePages(first, last) < RUN_PAGES_CLEARED) this.#delete(run);
   }
 
-  #write(run: number, pages: Page[]): void {
+  #write({ id, level }: RunRow, pages: Page[]): void {
     for (const { index, filter, entries } of pages) {
-      const id = idOfPage(run, index);
-      this.#sql.addPage(id, filter.buffer, entries.buffer);
-      this.#filters.delete(id);
+      this.#sql.addPage(idOfPage(id, index), filter.buffer, entries.buffer);
+      this.#filters.set(id, pagesIn(level), index, filter);
     }
   }
 
-  #filter(page: number): Uint8Array {
-    const known = this.#filters.get(page);
-    if (known !== undefined) return known;
-    const stored = this.#sql.filterOfPage(page);
-    const filter = stored === null ? EMPTY_FILTER : new Uint8Array(stored);
-    for (const oldest of this.#filters.keys()) {
-      if (this.#filters.size < FILTERS_KEPT) break;
-      this.#filters.delete(oldest);
+  /**
+   * The runs whose filters have the first bit of a probe. That is asked without a branch, so that the processor fetches the bits
+   * of all runs at once from wherever they are.
+   */
+  #candidatesFor(probe: Probe): RunRow[] {
+    const candidates = this.#candidates;
+    let count = 0;
+    for (const run of this.#loaded()) {
+      candidates[count] = run;
+      count += this.#filters.mayHaveFirst(run.id, pageOf(probe, pageBits(run.level)), probe);
     }
-    this.#filters.set(page, filter);
-    return filter;
+    return count === 0 ? NONE : candidates.slice(0, count);
+  }
+
+  #mayHold({ id, level }: RunRow, page: number, probe: Probe): boolean {
+    const known = this.#filters.mayHold(id, page, probe);
+    if (known !== null) return known;
+    const stored = this.#sql.filterOfPage(idOfPage(id, page));
+    const filter = stored === null ? EMPTY_FILTER : new Uint8Array(stored);
+    this.#filters.set(id, pagesIn(level), page, filter);
+    return mayHold(filter, 0, probe);
   }
 
   get #secret(): number {
@@ -154,9 +159,14 @@ export class IdentityRuns {
 
   #delete(run: RunRow): void {
     this.#sql.deleteRun(run.id);
+    this.#filters.forget(run.id);
     this.#runs = this.#loaded().filter(({ id }) => id !== run.id);
   }
 }
+
+const NONE: RunRow[] = [];
+/** The filter of a page that holds nothing. */
+const EMPTY_FILTER = new Uint8Array(FILTER_BYTES);
 
 /** Pages that a run can have: more than a log can hold identities for. */
 const PAGES_MAX = 2 ** 24;

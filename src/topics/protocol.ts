@@ -69,7 +69,7 @@ export interface NewEvents {
    * them has one.
    */
   keys: string | null;
-  /** 32 bytes of each: 16 of SHA-256 over source and id, and 16 of that over what counts as content when the same pair comes again. */
+  /** 32 bytes of each: 16 of SHA-256 over source and id, and the mark of its content (events/content.ts). */
   hashes: Uint8Array;
 }
 
@@ -81,13 +81,15 @@ export interface AppendRequest {
   create: boolean;
 }
 
-export interface Receipt {
+/** An event of a request that was recorded before, at this sequence. */
+export interface Duplicate {
+  index: number;
   sequence: number;
-  duplicate: boolean;
 }
 
 export type AppendResult =
-  | { outcome: 'appended'; receipts: Receipt[] }
+  /** The events that are no duplicates follow each other without gaps from `first` on; `duplicates` by index. */
+  | { outcome: 'appended'; first: number; duplicates: Duplicate[] }
   | { outcome: 'unknown-topic' }
   | { outcome: 'wrong-expected-sequence'; lastSequence: number }
   /** `sequence` null: the other event is an earlier one of the same request. */

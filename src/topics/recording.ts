@@ -28,7 +28,7 @@ export interface Commit {
  * @throws if nothing was committed
  */
 export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit {
-  const { ports, sql, state, size, identities, parks, transaction } = parts;
+  const { ports, sql, state, size, identities, parks, scanner, transaction } = parts;
   const head = state.head();
   const recordedAt = Math.max(head.recordedAt, ports.clock.now());
   const committed = transaction(() => {
@@ -37,17 +37,18 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       exists: state.exists,
       lastSequence: head.lastSequence,
       full: bytes >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
-      recorded: (identity) => identities.find(identity, recordedAt),
+      record: (hashes, at, sequence) => identities.record(hashes, at, sequence, recordedAt),
+      takeBack: (sequence) => identities.takeBack(sequence),
+      stored: (sequence) => scanner.line(sequence),
     });
     // No row for what goes well: `published` is the last sequence.
     if (plan.duplicates > 0) sql.count('duplicates', plan.duplicates);
-    return plan.inserts.length === 0
+    return plan.count === 0
       ? { plan, head, changed: {}, arrivals: null, concerned: [] }
       : store(parts, plan, head, recordedAt, bytes);
   });
   state.moved(committed.head);
   state.changed(committed.changed);
-  identities.committed(committed.plan.inserts, recordedAt);
   for (const { park, sequence } of committed.concerned) {
     parks.put({ ...park, owed: sequence });
   }
@@ -62,7 +63,7 @@ function store(parts: TopicLogParts, plan: AppendPlan, head: Head, recordedAt: n
   const watched = watchSize(parts, bytes);
   const windowMs = created.window_ms ?? state.meta().window_ms;
   // Before the new events are stored, which are none of those to be sealed.
-  const sealed = identities.makeRoom(plan.inserts.length, head.lastSequence, recordedAt, windowMs);
+  const sealed = identities.makeRoom(plan.count, head.lastSequence, recordedAt, windowMs);
   const keyed = keys.work(head.lastSequence);
 
   const events = together(plan.taken);

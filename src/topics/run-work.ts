@@ -20,6 +20,11 @@ export function pageBits(level: number): number {
   return PAGE_BITS_A_LEVEL * (level + 1);
 }
 
+/** How many pages a run of this level has. */
+export function pagesIn(level: number): number {
+  return 2 ** pageBits(level);
+}
+
 /** What is too old goes first, then small runs are merged: of them there soon are many. `runs` in the order they were made. */
 export function nextWork(runs: readonly RunRow[], now: number, windowMs: number): RunWork {
   const old = runs.find((run) => isAtRest(run) && now - run.newest_at >= windowMs);

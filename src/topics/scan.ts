@@ -105,6 +105,12 @@ export class Scanner {
     return segment === null || line === undefined ? null : this.#whole(segment, line, sequence);
   }
 
+  /** The JSON of an event as it is stored, without the hub's attributes; null if it is not stored. */
+  line(sequence: number): string | null {
+    const segment = this.#segmentAt(sequence);
+    return segment?.lines[sequence - segment.first] ?? null;
+  }
+
   #whole(segment: CutSegment, line: string, sequence: number): { event: LogEvent; bytes: number } {
     const json = withHubAttributes(line, this.#topic, sequence, segment.recordedTime);
     return { event: { sequence, json }, bytes: segment.ascii ? json.length : byteLength(json) };

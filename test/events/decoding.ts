@@ -1,3 +1,4 @@
+import { contentOf, isTimeSent } from '../../src/events/content.ts';
 import { type DecodeInput, type DecodeResult, decodeRequest } from '../../src/events/decode.ts';
 
 /** Support for the tests of decoding. */
@@ -37,6 +38,8 @@ export interface Decoded {
   json: string;
   /** Hex digits. */
   identity: string;
+  mark: string;
+  /** What counts when it comes again. */
   content: string;
 }
 
@@ -48,14 +51,18 @@ export function decodedAll(result: DecodeResult): Decoded[] {
   const keys: (string | null)[] = events.keys === null ? texts.map(() => null) : JSON.parse(events.keys);
   const counts = [events.count, ids.length, sources.length, texts.length, keys.length, events.hashes.length / 32];
   if (new Set(counts).size > 1) throw new Error(`${counts}`);
-  return texts.map((json, index) => ({
-    id: ids[index] ?? '',
-    source: sources[index] ?? '',
-    key: keys[index] ?? null,
-    json,
-    identity: hex(events.hashes.subarray(index * 32, index * 32 + 16)),
-    content: hex(events.hashes.subarray(index * 32 + 16, index * 32 + 32)),
-  }));
+  return texts.map((json, index) => {
+    const mark = events.hashes.subarray(index * 32 + 16, index * 32 + 32);
+    return {
+      id: ids[index] ?? '',
+      source: sources[index] ?? '',
+      key: keys[index] ?? null,
+      json,
+      identity: hex(events.hashes.subarray(index * 32, index * 32 + 16)),
+      mark: hex(mark),
+      content: contentOf(json, isTimeSent(mark)),
+    };
+  });
 }
 
 export function hex(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { HASH_BYTES, identityHash } from '../../src/events/hashes.ts';
+import { isTimeSent } from '../../src/events/content.ts';
+import { IDENTITY_BYTES, identityHash } from '../../src/events/hashes.ts';
 import { packEvents } from '../../src/events/new-event.ts';
 import { decode, decodedAll, hex, SHORT, STRUCTURED } from './decoding.ts';
 
@@ -15,7 +15,7 @@ function hashes(contentType: string | null, body: unknown, headers: Record<strin
 const content = (body: unknown, now = 0) => hashes(SHORT, body, {}, now).content;
 
 function identity(source: string, id: string): string {
-  const out = new Uint8Array(HASH_BYTES);
+  const out = new Uint8Array(IDENTITY_BYTES);
   identityHash(source, id, out, 0);
   return hex(out);
 }
@@ -73,22 +73,6 @@ describe('content', () => {
     expect(content({ ...event, ...change })).not.toBe(content(event));
   });
 
-  test('is what it was: logs remember it', () => {
-    // Of what the first release hashed, made from the same bytes by another implementation.
-    const of = (message: string) => createHash('sha256').update(message).digest('hex').slice(0, 32);
-    expect(content(event)).toBe(of('["a",null,null,null,null,null,[["ext","x"]],"json"]\n{"a":1,"b":[1,2]}\n'));
-    const sent = `{"type":"a\\"é","subject":"s","partitionkey":"p","dataschema":"x:y","datacontenttype":"a/b","time":"2026-01-01T00:00:00Z",
-      "b":true,"a":-5,"traceparent":"t","data":{"z":12345678901234567890,"a":"\\ud83d","9":1.50,"10":-0}}`;
-    expect(content(sent)).toBe(
-      of(
-        '["a\\"é","s","p","x:y","a/b","2026-01-01T00:00:00Z",[["a","-5"],["b","true"]],"json"]\n' +
-          '{"10":0,"9":1.5,"a":"\\ud83d","z":1234567890123456789e1}\n',
-      ),
-    );
-    expect(content({ type: 'a', data_base64: 'AAH/' })).toBe(of('["a",null,null,null,null,null,[],"base64"]\nAAH/'));
-    expect(content({ type: 'a' })).toBe(of('["a",null,null,null,null,null,[],null]\n'));
-  });
-
   test('a time the hub filled in is no content', () => {
     expect(content(event, 1)).toBe(content(event, 2));
   });
@@ -130,7 +114,7 @@ describe('content', () => {
     expect(of('\\ud83d')).not.toBe(of('\\\\ud83d'));
     expect(of('\\ud83d\\ude00')).toBe(of('😀'));
     expect(of('\\\\ud83d')).not.toBe(of('x'));
-    expect(of('\\ud83d\\ud83d\\ude00')).toMatch(/^[0-9a-f]{32}$/);
+    expect(of('\\ud83d\\ud83d\\ude00')).not.toBe(of('\\ud83d\\ude00'));
   });
 
   test('bytes are the same however their base64 ends', () => {
@@ -178,20 +162,55 @@ function reversed(value: unknown): unknown {
   return Object.fromEntries(entries.map(([name, child]) => [name, reversed(child)]));
 }
 
+describe('the mark of a content', () => {
+  const mark = (body: unknown, now = 0) => hashes(SHORT, body, {}, now).mark;
+  const event = { type: 'a', source: 's', id: 'i', data: { a: 1, b: 'é' } };
+
+  test('is what it was: logs remember it', () => {
+    expect(mark({ type: 'a' })).toBe('763367a26e1e79008c914318536644a4');
+  });
+
+  test('P3 is the same where the same is sent, whenever that is', () => {
+    expect(mark(event, 1)).toBe(mark(event, 2));
+    const text = JSON.stringify(event);
+    expect(mark(` ${text} `)).toBe(mark(text));
+  });
+
+  test('P3 of no two different events is the same, whatever few characters they differ in', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.json(), (one, other) => {
+        const [a, b] = [one, other].map((data) => `{"type":"a","data":${data}}`);
+        expect(mark(a) === mark(b)).toBe(one === other);
+      }),
+      { numRuns: 2_000 },
+    );
+    const text = JSON.stringify({ ...event, data: 'x'.repeat(40) });
+    const marks = new Set([mark(text)]);
+    let last = text;
+    for (let at = text.indexOf('xx'); at < text.length - 2; at++) {
+      for (const letter of 'ab0') {
+        last = `${text.slice(0, at)}${letter}${text.slice(at + 1)}`;
+        marks.add(mark(last));
+      }
+    }
+    expect(marks.size).toBe(40 * 3 + 1);
+  });
+
+  test('says whether the time was sent', () => {
+    const last = (body: unknown) => Number.parseInt(mark(body).slice(-1), 16) & 1;
+    for (let number = 0; number < 20; number++) {
+      expect(last({ type: 'a', data: number })).toBe(0);
+      expect(last({ type: 'a', data: number, time: '2026-01-01T00:00:00Z' })).toBe(1);
+    }
+  });
+});
+
 test('events of the hub itself are packed: by source and id, and by their JSON', () => {
   const one = { source: '/shop', id: '1', key: 'k', json: '{"a":1}' };
   const packed = packEvents([one, { ...one, key: null, json: '{}' }]);
-  expect({ ...packed, hashes: hex(packed.hashes) }).toEqual({
-    count: 2,
-    lines: `${one.json}\n{}`,
-    keys: '["k",null]',
-    hashes: [
-      ['/shop', '1'],
-      ['/shop', one.json],
-      ['/shop', '1'],
-      ['/shop', '{}'],
-    ]
-      .map(([source = '', text = '']) => identity(source, text))
-      .join(''),
-  });
+  expect({ ...packed, hashes: undefined }).toEqual({ count: 2, lines: `${one.json}\n{}`, keys: '["k",null]' });
+  const [first, firstMark, second, secondMark] = [0, 16, 32, 48].map((at) => hex(packed.hashes.slice(at, at + 16)));
+  expect([first, second]).toEqual([identity('/shop', '1'), identity('/shop', '1')]);
+  expect(firstMark).not.toBe(secondMark);
+  expect(isTimeSent(packed.hashes.subarray(16, 32))).toBe(true);
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { sentEventSchema, shortEventSchema, storedEventSchema } from '../../src/events/cloudevent.ts';
 import { STRUCTURED_CONTENT_TYPE } from '../../src/events/encode.ts';
-import { inspect, members, valueEnd } from '../../src/events/json-text.ts';
+import { members, valueEnd } from '../../src/events/json-text.ts';
 import { parseStored, withHubAttributes } from '../../src/events/stored.ts';
 import { formatTime } from '../../src/events/times.ts';
 import { BATCH, decode, decodedAll, decodedOne, decodedTexts, NOW, SHORT, STRUCTURED, utf8 } from './decoding.ts';
@@ -177,7 +177,6 @@ describe('decoding anything', () => {
         }
         const found = [...members(JSON.stringify(object))].map(({ name, text }) => [name, text]);
         expect(found).toEqual(Object.entries(object).map(([name, value]) => [name, JSON.stringify(value)]));
-        expect(inspect(JSON.stringify(list)).inexact).toBe(false);
       }),
     );
   });

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { bytesOf } from '../../src/events/fingerprint.ts';
 import { EventList, writeEvent } from '../../src/events/new-event.ts';
-import { orderingKey } from '../../src/events/ordering-key.ts';
+import { orderingKey, orderingKeyOf } from '../../src/events/ordering-key.ts';
 import { withHubAttributes } from '../../src/events/stored.ts';
 
 const attributes = { type: 't', time: null, datacontenttype: null, dataschema: null };
@@ -33,10 +34,9 @@ describe('the key of a stored event', () => {
         (id, subject, partitionkey, extensions, data) => {
           const sent = { ...attributes, id, source: null, subject, partitionkey, extensions };
           const value: unknown = JSON.parse(data);
-          const content = { kind: 'json' as const, text: JSON.stringify(value), value };
-          const written = writeEvent(sent, content, 0, defaults);
+          const written = writeEvent(sent, { kind: 'json', text: JSON.stringify(value) }, 0, defaults);
           const list = new EventList(1);
-          list.add(sent, content, written);
+          list.add(written, orderingKeyOf(sent), bytesOf(written.json), false);
           const { keys } = list.packed().events;
           const indexed = keys === null ? null : (JSON.parse(keys) as (string | null)[])[0];
           expect(orderingKey(withHubAttributes(written.json, 'orders', 1, RECORDED))).toBe(indexed);

@@ -1,8 +1,9 @@
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { writeCanonical } from '../../src/events/canonical.ts';
+import { canonical } from '../../src/events/canonical.ts';
 import { checkAttributes, checkBySchema } from '../../src/events/cloudevent.ts';
+import { decimalOf } from '../../src/events/decimal.ts';
 import type { DecodeResult } from '../../src/events/decode.ts';
 import { PUBLISH_LIMITS } from '../../src/events/limits.ts';
 import { quickAttributes } from '../../src/events/quick-attributes.ts';
@@ -51,25 +52,26 @@ test('what the quick check does not know goes to the schema', () => {
   expect(checkAttributes(event, false).ok).toBe(true);
 });
 
-function canonical(value: unknown): string {
-  const parts: string[] = [];
-  writeCanonical(value, { add: (text) => parts.push(text), addString: (text) => parts.push(JSON.stringify(text)) });
-  return parts.join('');
-}
-
-test('the canonical text is that of RFC 8785', () => {
+test('the canonical text is that of RFC 8785, but for numbers, which are written as what they are', () => {
+  const expected = (value: unknown) => canonicalize(value)?.replace(/"(-?\d+(?:e-?\d+)?)#"/g, '$1');
+  const decimals = (value: unknown): unknown => {
+    if (typeof value === 'number') return `${decimalOf(JSON.stringify(value))}#`;
+    if (Array.isArray(value)) return value.map(decimals);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, own]) => [name, decimals(own)]));
+  };
   fc.assert(
     fc.property(fc.jsonValue({ stringUnit: 'grapheme' }), (value) => {
-      expect(canonical(value)).toBe(canonicalize(value));
+      expect(canonical(JSON.stringify(value))).toBe(expected(decimals(value)));
     }),
   );
   for (const text of ['{"b":{"10":1,"9":2,"a":3},"a":[{"y":-0,"x":1e21}]}', '{"b":1,"__proto__":{"z":1,"y":2}}']) {
-    expect(canonical(JSON.parse(text))).toBe(canonicalize(JSON.parse(text)));
+    expect(canonical(text)).toBe(expected(decimals(JSON.parse(text))));
   }
   const many = Object.fromEntries(
-    Array.from({ length: 100 }, (_, index) => [`${(index * 37) % 100}`.padStart(3, 'x'), index]),
+    Array.from({ length: 100 }, (_, index) => [`${(index * 37) % 100}`.padStart(3, 'x'), String(index)]),
   );
-  expect(canonical([many])).toBe(canonicalize([many]));
+  expect(canonical(JSON.stringify([many]))).toBe(canonicalize([many]));
 });
 
 describe('an event is stored the same', () => {
@@ -164,9 +166,9 @@ describe('the quick way and the thorough way', () => {
   const trace = fc.constantFrom(null, { traceparent, tracestate: null }, { traceparent, tracestate: 'a=1' });
   const limits = fc.constantFrom(PUBLISH_LIMITS, { ...PUBLISH_LIMITS, eventBytes: 160 });
 
-  /** What came of a request, with the events unpacked. */
+  /** What came of a request, with the events unpacked; but for their marks, which are those of the texts that were sent. */
   function seen(result: DecodeResult) {
-    return result.outcome === 'decoded' ? decodedAll(result) : result;
+    return result.outcome === 'decoded' ? decodedAll(result).map((event) => ({ ...event, mark: '' })) : result;
   }
 
   test('give the same events and refusals', () => {

@@ -1,4 +1,5 @@
 import type { AppendRequest } from '../../src/topics/protocol.ts';
+import { receiptsOf } from '../../src/topics/receipts.ts';
 import type { Publish } from '../history/operations.ts';
 import { packed, type TestEvent } from '../support/new-events.ts';
 import type { Party } from './object-host.ts';
@@ -16,9 +17,14 @@ const KEYS = [null, 'k1', 'k1', 'k1', 'k2'];
 const RETRIES_MAX = 4;
 const BATCH_MAX = 5;
 
+/** An event whose content is its data. */
+interface SentEvent extends TestEvent {
+  content: string;
+}
+
 interface Made {
   topic: string;
-  events: TestEvent[];
+  events: SentEvent[];
 }
 
 /** One producer: publishes one batch after the other, repeats what may be lost, at times what is not. */
@@ -63,7 +69,7 @@ export class Producer {
     return made;
   }
 
-  #event(): TestEvent {
+  #event(): SentEvent {
     this.#count += 1;
     // At times an id is used again for something else.
     const used = this.#count > 1 && this.#random.chance(0.01) ? this.#random.between(1, this.#count - 1) : this.#count;
@@ -111,12 +117,16 @@ export async function publishOnce(
     refusedAt: null,
   };
   recorder.add(operation);
-  const request: AppendRequest = { v: 1, events: packed(made.events), expectedLastSequence: expected, create: true };
+  // Sent again it may belong to another trace, and is the same.
+  const events = world.scheduler.random.chance(0.2)
+    ? made.events.map((event) => traced(event, recorder.now))
+    : made.events;
+  const request: AppendRequest = { v: 1, events: packed(events), expectedLastSequence: expected, create: true };
   try {
     const result = await world.topicLog(party, made.topic).append(request);
     if (result.outcome === 'appended') {
       operation.outcome = 'success';
-      operation.receipts = result.receipts;
+      operation.receipts = receiptsOf(result, made.events.length);
     } else {
       operation.outcome = 'failure';
       operation.refusedAt = result.outcome === 'wrong-expected-sequence' ? result.lastSequence : null;
@@ -129,17 +139,22 @@ export async function publishOnce(
   return operation;
 }
 
-/** An event whose content is its data. */
 function newEvent(
   source: string,
   id: string,
   type: string,
   { subject, partitionkey }: { subject: string | null; partitionkey: string | null },
   data: string,
-): TestEvent {
+): SentEvent {
   const key = partitionkey ?? subject;
   const time = '2026-01-01T00:00:00Z';
   const head = { specversion: '1.0', id, source, type, subject: subject ?? undefined, time };
   const json = JSON.stringify({ ...head, partitionkey: partitionkey ?? undefined, data });
   return { type, source, id, key, content: data, json };
+}
+
+/** The same event in another trace. */
+function traced(event: SentEvent, number: number): SentEvent {
+  const traceparent = `00-${'a'.repeat(32)}-${String(number).padStart(16, '0')}-01`;
+  return { ...event, json: event.json.replace(',"data":', `,"traceparent":"${traceparent}","data":`) };
 }

@@ -15,10 +15,8 @@ describe('appending', () => {
     const sent = event({ key: 'k', data: { text: 'ä\n"' } });
     expect(await harness.log.append(append([sent, event()]))).toEqual({
       outcome: 'appended',
-      receipts: [
-        { sequence: 1, duplicate: false },
-        { sequence: 2, duplicate: false },
-      ],
+      first: 1,
+      duplicates: [],
     });
     const found = await harness.log.event(1);
     if (found.outcome !== 'found') throw new Error(found.outcome);
@@ -44,7 +42,8 @@ describe('appending', () => {
     await harness.log.append(append([event({ id: 'x', data: 1 })]));
     expect(await harness.log.append(append([event({ id: 'x', data: 1 })]))).toEqual({
       outcome: 'appended',
-      receipts: [{ sequence: 1, duplicate: true }],
+      first: 2,
+      duplicates: [{ index: 0, sequence: 1 }],
     });
     expect(await harness.log.append(append([event(), event({ id: 'x', data: 2 }), event()]))).toEqual({
       outcome: 'event-id-conflict',
@@ -52,7 +51,8 @@ describe('appending', () => {
       sequence: 1,
     });
     expect(await harness.log.append(append([event({ id: 'x', source: '/other', data: 2 })]))).toMatchObject({
-      receipts: [{ sequence: 2, duplicate: false }],
+      first: 2,
+      duplicates: [],
     });
     expect(await sequences(harness)).toEqual([1, 2]);
   });
@@ -61,7 +61,7 @@ describe('appending', () => {
     const harness = new Harness();
     expect(
       await harness.log.append(append([event({ id: 'x' }), event({ id: 'y' }), event({ id: 'x' })])),
-    ).toMatchObject({ receipts: [{ sequence: 1 }, { sequence: 2 }, { sequence: 1, duplicate: true }] });
+    ).toMatchObject({ first: 1, duplicates: [{ index: 2, sequence: 1 }] });
     expect(await harness.log.append(append([event({ id: 'z', data: 1 }), event({ id: 'z', data: 2 })]))).toEqual({
       outcome: 'event-id-conflict',
       index: 1,
@@ -70,15 +70,61 @@ describe('appending', () => {
     expect(await sequences(harness)).toEqual([1, 2]);
   });
 
+  test('P3 an event that is sent again in other words is the same, and another one is not, wherever the first one is', async () => {
+    const one = event({ id: 'x', data: { a: 1, b: [100, null] } });
+    const words = (json: string) => ({ ...one, json });
+    const traced = words(one.json.replace(',"data"', ',"traceparent":"t","data"'));
+    const reordered = words(one.json.replace('{"a":1,"b":[100,null]}', '{"b":[1e2,null],"a":1.0}'));
+    const other = words(one.json.replace('100', '101'));
+    const again = [event({ id: 'y' }), traced, event({ id: 'y', data: null }), reordered];
+    const inTurn = new Harness();
+    inTurn.youngEventsMax = 3;
+    inTurn.restart();
+    const known = {
+      outcome: 'appended',
+      duplicates: [1, 2, 3].map((index) => ({ index, sequence: index === 2 ? 3 : 2 })),
+    };
+    await inTurn.publish('a');
+    expect(await inTurn.log.append(append([one, ...again]))).toEqual({
+      outcome: 'appended',
+      first: 2,
+      duplicates: [2, 3, 4].map((index) => ({ index, sequence: index === 3 ? 3 : 2 })),
+    });
+    for (const later of [() => {}, () => inTurn.restart(), () => inTurn.publish('b', 'b', 'b', 'b')]) {
+      await later();
+      expect(await inTurn.log.append(append([event(), ...again.slice(1)]))).toMatchObject(known);
+      expect(await inTurn.log.append(append([event(), other]))).toMatchObject({ index: 1, sequence: 2 });
+    }
+
+    const atOnce = new Harness();
+    await atOnce.publish('a');
+    const requests = [
+      [event()],
+      [event(), one],
+      [event({ id: 'z' }), other],
+      [event(), traced, event(), reordered],
+      [other],
+    ];
+    const results = Promise.all(requests.map((events) => atOnce.log.append(append(events))));
+    await atOnce.clock.advance(5);
+    expect(await results).toMatchObject([
+      { first: 2 },
+      { first: 3, duplicates: [] },
+      { outcome: 'event-id-conflict', index: 1, sequence: 4 },
+      { first: 5, duplicates: [1, 3].map((index) => ({ index, sequence: 4 })) },
+      { outcome: 'event-id-conflict', index: 0, sequence: 4 },
+    ]);
+    // What was refused was taken back.
+    expect(await atOnce.log.append(append([event({ id: 'z' })]))).toMatchObject({ first: 7, duplicates: [] });
+  });
+
   test('P3 a restart forgets no identity', async () => {
     const harness = new Harness();
     await harness.log.append(append([event({ id: 'x' }), event({ id: 'y' })]));
     const log = harness.restart();
     expect(await log.append(append([event({ id: 'y' }), event({ id: 'z' })]))).toMatchObject({
-      receipts: [
-        { sequence: 2, duplicate: true },
-        { sequence: 3, duplicate: false },
-      ],
+      first: 3,
+      duplicates: [{ index: 0, sequence: 2 }],
     });
   });
 
@@ -86,7 +132,7 @@ describe('appending', () => {
     const harness = new Harness();
     const first = append([event({ id: 'x' })], { expectedLastSequence: 0 });
     expect(await harness.log.append(first)).toMatchObject({ outcome: 'appended' });
-    expect(await harness.log.append(first)).toMatchObject({ receipts: [{ sequence: 1, duplicate: true }] });
+    expect(await harness.log.append(first)).toMatchObject({ duplicates: [{ index: 0, sequence: 1 }] });
     expect(await harness.log.append(append([event()], { expectedLastSequence: 0 }))).toEqual({
       outcome: 'wrong-expected-sequence',
       lastSequence: 1,
@@ -94,7 +140,8 @@ describe('appending', () => {
     const conflict = append([event({ id: 'x', data: 'other' })], { expectedLastSequence: 0 });
     expect(await harness.log.append(conflict)).toMatchObject({ outcome: 'event-id-conflict' });
     expect(await harness.log.append(append([event()], { expectedLastSequence: 1 }))).toMatchObject({
-      receipts: [{ sequence: 2 }],
+      first: 2,
+      duplicates: [],
     });
   });
 
@@ -119,7 +166,7 @@ describe('appending', () => {
     harness.fullBytes = 1;
     const log = harness.restart();
     expect(await log.append(append([event()]))).toEqual({ outcome: 'topic-full' });
-    expect(await log.append(append([event({ id: 'x' })]))).toMatchObject({ receipts: [{ duplicate: true }] });
+    expect(await log.append(append([event({ id: 'x' })]))).toMatchObject({ duplicates: [{ index: 0, sequence: 1 }] });
   });
 
   test('large batches are cut into segments that fit into a row', async () => {
@@ -201,17 +248,11 @@ describe('group commit', () => {
     harness.storage.onSync = async () => {};
     await harness.clock.advance(1);
     expect(await Promise.all(rest)).toEqual([
-      { outcome: 'appended', receipts: [{ sequence: 2, duplicate: false }] },
-      {
-        outcome: 'appended',
-        receipts: [
-          { sequence: 2, duplicate: true },
-          { sequence: 3, duplicate: false },
-        ],
-      },
+      { outcome: 'appended', first: 2, duplicates: [] },
+      { outcome: 'appended', first: 3, duplicates: [{ index: 0, sequence: 2 }] },
       { outcome: 'event-id-conflict', index: 0, sequence: 2 },
       { outcome: 'wrong-expected-sequence', lastSequence: 3 },
-      { outcome: 'appended', receipts: [{ sequence: 4, duplicate: false }] },
+      { outcome: 'appended', first: 4, duplicates: [] },
     ]);
     expect(harness.storage.sql.exec('SELECT first, count FROM segments').toArray()).toEqual([
       { first: 1, count: 1 },
@@ -261,7 +302,8 @@ describe('group commit', () => {
     expect(await sequences(harness)).toEqual([1]);
     expect(await harness.log.standing('billing')).toMatchObject({ lastSequence: 1, parked: { owed: null } });
     expect(await harness.log.append(append([event({ id: 'x' })]))).toMatchObject({
-      receipts: [{ sequence: 2, duplicate: false }],
+      first: 2,
+      duplicates: [],
     });
     expect(await harness.sent()).toHaveLength(1);
   });
@@ -286,11 +328,9 @@ describe('group commit', () => {
       Array.from({ length: 1000 }, () => harness.log.append(append([event(), event(), event()]))),
     );
     await harness.clock.advance(5);
-    expect(
-      (await results)
-        .flatMap((result) => (result.outcome === 'appended' ? result.receipts : []))
-        .map((receipt) => receipt.sequence),
-    ).toEqual(Array.from({ length: 3000 }, (_, index) => index + 1));
+    expect((await results).map((result) => (result.outcome === 'appended' ? result.first : null))).toEqual(
+      Array.from({ length: 1000 }, (_, index) => 3 * index + 1),
+    );
     const counts = harness.storage.sql.exec<{ count: number }>('SELECT count FROM segments').toArray();
     expect(Math.max(...counts.map(({ count }) => count))).toBeLessThanOrEqual(1000);
     expect(counts.length).toBeLessThanOrEqual(8);

@@ -11,6 +11,7 @@ import type {
   WakeAnswer,
   WakeRequest,
 } from '../../src/topics/protocol.ts';
+import { receiptsOf } from '../../src/topics/receipts.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { packed, type TestEvent } from '../support/new-events.ts';
@@ -142,7 +143,7 @@ export class Harness {
   async #tell({ events }: AppendRequest): Promise<AppendResult> {
     await this.onTell();
     for (const line of events.lines.split('\n')) this.told.push(JSON.parse(line));
-    return { outcome: 'appended', receipts: [] };
+    return { outcome: 'appended', first: 1, duplicates: [] };
   }
 
   #wake(name: string, request: WakeRequest): Promise<WakeAnswer> {
@@ -200,7 +201,7 @@ export class Harness {
     if (result.outcome !== 'appended') {
       throw new Error(result.outcome);
     }
-    return result.receipts.map((receipt) => receipt.sequence);
+    return receiptsOf(result, types.length).map(({ sequence }) => sequence);
   }
 
   async attach(subscription: string, attachment = 'a1', exact = true): Promise<number> {
@@ -237,7 +238,6 @@ export function event(
     source,
     id,
     key,
-    content: JSON.stringify({ type, data }),
     json: JSON.stringify({
       specversion: '1.0',
       id,

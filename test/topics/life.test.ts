@@ -209,7 +209,8 @@ describe('deleting', () => {
     harness.onWake = null;
     // The old events are still being cleared away, and new ones come.
     expect(await harness.log.append(append([event({ id: 'x', data: 'other' })]))).toMatchObject({
-      receipts: [{ sequence: 4, duplicate: false }],
+      first: 4,
+      duplicates: [],
     });
     expect(await harness.log.describe()).toMatchObject({ firstSequence: 4, lastSequence: 4, events: 1 });
     expect(await harness.log.read(read())).toMatchObject({ events: [{ sequence: 4 }], firstSequence: 4 });
@@ -225,7 +226,7 @@ describe('deleting', () => {
     expect(harness.storage.sql.exec('SELECT first FROM segments').toArray()).toEqual([{ first: 4 }]);
     harness.restart();
     expect(await harness.log.append(append([event({ id: 'x', data: 'other' })]))).toMatchObject({
-      receipts: [{ sequence: 4, duplicate: true }],
+      duplicates: [{ index: 0, sequence: 4 }],
     });
     expect(await harness.log.describe()).toMatchObject({ firstSequence: 4, lastSequence: 4, events: 1 });
     expect((await harness.log.describe())?.bytes).toBeLessThan(300);

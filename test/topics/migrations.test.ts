@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../src/topics/migrations.ts';
-import { half } from '../support/new-events.ts';
+import { packed } from '../support/new-events.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 import { append, event, Harness, postedIn, read } from './harness.ts';
 
@@ -27,11 +27,12 @@ function firstState(events: number): NodeStorage {
     body.length,
     body,
   );
-  for (const [index, { source, id, content, key }] of sent.entries()) {
+  const { hashes } = packed(sent);
+  for (const [index, { key }] of sent.entries()) {
     storage.sql.exec(
       `INSERT INTO identities_${index % 2} (identity, content, sequence, recorded_at) VALUES (?, ?, ?, ?)`,
-      half(`${source} ${id}`).slice().buffer,
-      half(content).slice().buffer,
+      hashes.slice(index * 32, index * 32 + 16).buffer,
+      hashes.slice(index * 32 + 16, index * 32 + 32).buffer,
       index + 1,
       CREATED_AT,
     );
@@ -58,10 +59,10 @@ describe('the schema of a log', () => {
     for (let round = 0; round < 2; round += 1) {
       for (const index of some) {
         expect(await harness.log.append(append([again(index)]))).toMatchObject({
-          receipts: [{ sequence: index + 1, duplicate: true }],
+          duplicates: [{ index: 0, sequence: index + 1 }],
         });
       }
-      const other = some.length === 0 ? [] : [harness.log.append(append([{ ...again(0), content: 'other' }]))];
+      const other = some.length === 0 ? [] : [harness.log.append(append([event({ id: 'old-0', key: 'other' })]))];
       for (const result of await Promise.all(other)) expect(result).toMatchObject({ outcome: 'event-id-conflict' });
       await harness.publish(...Array.from({ length: 60 }, () => 'a'));
       await harness.publish('b');
@@ -75,7 +76,8 @@ describe('the schema of a log', () => {
     await harness.clock.advance(HOUR_MS);
     if (some.length > 0) {
       expect(await harness.log.append(append([again(0)]))).toMatchObject({
-        receipts: [{ sequence: events + 123, duplicate: false }],
+        first: events + 123,
+        duplicates: [],
       });
     }
   });
