@@ -20,7 +20,7 @@ export const SABOTAGES: readonly Sabotage[] = [
               for (const { park, sequence } of late.concerned) parks.put({ ...park, owed: sequence });
             }), {
               plan,
-              head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.inserts.length },
+              head: { ...head, recordedAt, lastSequence: head.lastSequence + plan.count },
               changed: {},
               arrivals: null,
               concerned: [],
@@ -84,8 +84,8 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/topics/recording.ts',
-        find: 'identities.committed(committed.plan.inserts, recordedAt);',
-        replace: 'identities.forget();',
+        find: 'state.changed(committed.changed);',
+        replace: 'state.changed(committed.changed); identities.forget();',
       },
     ],
   },
