@@ -50,15 +50,14 @@ export async function sendToQueue(
   }
   const { members, invalid: outcomes } = await transformedEvents(target.transform, events);
   const sentAt = clock.now();
-  const messages: Packed[] = [];
-  for (const packed of await Promise.all(members.map((event) => pack(subscription, event, sentAt, seals)))) {
-    const { event } = packed;
-    // Whoever followed a claim check would find the event as it was published.
-    if (packed.body.event !== undefined || target.transform?.data == null) messages.push(packed);
-    else outcomes.push({ kind: 'invalid', topic: event.topic, sequence: event.sequence, error: TOO_LARGE });
+  const packing: Promise<Packed>[] = [];
+  for (const event of members) {
+    const message = messageOf(subscription, target, event, sentAt);
+    if (message.ok) packing.push(packed(event, message, seals));
+    else outcomes.push({ kind: 'invalid', topic: event.topic, sequence: event.sequence, error: message.error });
   }
   const timeouts = new Timeouts(clock, CALL_TIMEOUT_MS);
-  for (const call of callsOf(messages)) {
+  for (const call of callsOf(await Promise.all(packing))) {
     const sent = await send(queue, call, clock, timeouts);
     if (sent.kind === 'delivered' && target.confirm) continue;
     outcomes.push(...call.map(({ event: { topic, sequence } }) => ({ topic, sequence, ...sent })));
@@ -68,18 +67,38 @@ export async function sendToQueue(
 
 const TOO_LARGE = `transform.data makes an event of more than ${MESSAGE_BYTES_MAX} bytes, which is too large for a message`;
 
-/** A message with its event, or a claim check where that is too large; sealed. */
-async function pack(subscription: string, event: ClaimedEvent, sentAt: number, seals: Seals): Promise<Packed> {
+type Message =
+  /** Without its seal. `json`: the same as it will be written. */
+  | { ok: true; body: QueuedEvent; json: Uint8Array }
+  /** None can be made of the event. */
+  | { ok: false; error: string };
+
+/** What a queue is given for an event, after its transform: a message with the event, or a claim check where that is too large. */
+export function messageOf(
+  subscription: string,
+  { transform }: QueueTarget,
+  event: ClaimedEvent,
+  sentAt: number,
+): Message {
   const { ackId } = event;
   const body: QueuedEvent = { ...about(subscription, event), sentAt };
   if (ackId !== undefined) body.ackId = ackId;
   body.event = parseStored(event.json);
   // As it will be written: a number like 1e20 takes more room there than in what was published.
-  let json = jsonOf(body);
-  if (json.length + SEAL_BYTES > MESSAGE_BYTES_MAX) {
-    delete body.event;
-    json = jsonOf(body);
-  }
+  const json = jsonOf(body);
+  if (json.length + SEAL_BYTES <= MESSAGE_BYTES_MAX) return { ok: true, body, json };
+  // Whoever followed a claim check would find the event as it was published.
+  if (transform?.data != null) return { ok: false, error: TOO_LARGE };
+  delete body.event;
+  return { ok: true, body, json: jsonOf(body) };
+}
+
+/** The message of an event, sealed. */
+async function packed(
+  event: ClaimedEvent,
+  { body, json }: Extract<Message, { ok: true }>,
+  seals: Seals,
+): Promise<Packed> {
   body.seal = await seals.seal(json);
   return { event, body, bytes: json.length + SEAL_BYTES };
 }
