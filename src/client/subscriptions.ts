@@ -90,7 +90,7 @@ export class Subscriptions extends Resource {
     return this.connection.call('POST /v1/subscriptions/{name}/test', { params: { name }, signal });
   }
 
-  /** The request that would go out for an event, unsent. */
+  /** The request that would go out for an event, or what its consumer would be handed; unsent. */
   preview(
     name: string,
     of: Body<'POST /v1/subscriptions/{name}/preview'>,

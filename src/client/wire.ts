@@ -1503,11 +1503,11 @@ export interface Routes {
        */
       matches: boolean;
       /**
-       * What failed, in the filter, the transform or the URL: of an expression, a dead letter would say so.
+       * What failed, in the filter, the transform, the URL or the binding: of an expression, a dead letter would say so.
        */
       error: string | null;
       /**
-       * As it would go out now, signature included; configured credentials are left out.
+       * As it would go out now, signature included; configured credentials are left out. Null of other kinds than `webhook`.
        */
       request: {
         method: 'POST';
@@ -1518,6 +1518,103 @@ export interface Routes {
         body: string;
         bodyEncoding: 'utf-8' | 'base64';
       } | null;
+      /**
+       * What its consumer would be handed; `…` stands for an ack id and a seal. Absent of the kind `webhook`.
+       */
+      delivery?:
+        | (
+            | {
+                v: 1;
+                subscription: string;
+                topic: string;
+                /**
+                 * 0 of an event that is not stored.
+                 */
+                sequence: number;
+                /**
+                 * 1 for the first.
+                 */
+                attempt: number;
+                /**
+                 * The replay it comes from; null: it does not.
+                 */
+                replay: string | null;
+                /**
+                 * It was a dead letter, and comes again beside the order of what is live.
+                 */
+                redriven: boolean;
+                /**
+                 * The CloudEvent, structured.
+                 */
+                event: {
+                  [k: string]: unknown;
+                };
+              }
+            | {
+                v: 1;
+                subscription: string;
+                topic: string;
+                /**
+                 * 0 of an event that is not stored.
+                 */
+                sequence: number;
+                /**
+                 * 1 for the first.
+                 */
+                attempt: number;
+                /**
+                 * The replay it comes from; null: it does not.
+                 */
+                replay: string | null;
+                /**
+                 * It was a dead letter, and comes again beside the order of what is live.
+                 */
+                redriven: boolean;
+                /**
+                 * Absent where it is too large for a message: a claim check.
+                 */
+                event?: {
+                  [k: string]: unknown;
+                };
+                /**
+                 * When it was given to the queue, milliseconds since the epoch.
+                 */
+                sentAt: number;
+                /**
+                 * By which it is confirmed, where the subscription wants that.
+                 */
+                ackId?: string;
+                /**
+                 * By which the hub knows what its dead letter queue brings back.
+                 */
+                seal?: string;
+              }
+            | {
+                /**
+                 * Opaque; names this delivery until it is settled or its deadline is over.
+                 */
+                ackId: string;
+                /**
+                 * 1 for the first.
+                 */
+                attempt: number;
+                /**
+                 * The replay that it is of.
+                 */
+                replay: string | null;
+                /**
+                 * It was a dead letter.
+                 */
+                redriven: boolean;
+                /**
+                 * The CloudEvent, structured.
+                 */
+                event: {
+                  [k: string]: unknown;
+                };
+              }
+          )
+        | null;
     };
   };
   'POST /v1/subscriptions/{name}/pull': {

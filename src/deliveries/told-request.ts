@@ -4,7 +4,7 @@ import type { Telling } from '../subscriptions/sent-requests.ts';
 /** What a hub tells of a webhook's request later: everything but secrets. */
 
 /** Stands for what is left out. */
-const LEFT_OUT = '…';
+export const LEFT_OUT = '…';
 
 /** Headers whose values the hub makes itself. All others are a subscription's own, and may be credentials. */
 const HUBS_OWN = /^(content-type|user-agent|traceparent|tracestate|webhook-.+|millrace-.+|ce-.+)$/;

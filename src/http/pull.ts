@@ -35,16 +35,16 @@ const DEFAULT_PULL = 100;
 /** Of a pull's name. */
 const PULLER_BYTES = 12;
 
+export const pulledDelivery = z.object({
+  ackId: z.string().describe('Opaque; names this delivery until it is settled or its deadline is over.'),
+  attempt: z.int().describe('1 for the first.'),
+  replay: z.string().nullable().describe('The replay that it is of.'),
+  redriven: z.boolean().describe('It was a dead letter.'),
+  event: z.looseObject({}).describe('The CloudEvent, structured.'),
+});
+
 const pullAnswer = z.object({
-  deliveries: z.array(
-    z.object({
-      ackId: z.string().describe('Opaque; names this delivery until it is settled or its deadline is over.'),
-      attempt: z.int().describe('1 for the first.'),
-      replay: z.string().nullable().describe('The replay that it is of.'),
-      redriven: z.boolean().describe('It was a dead letter.'),
-      event: z.looseObject({}).describe('The CloudEvent, structured.'),
-    }),
-  ),
+  deliveries: z.array(pulledDelivery),
   ackDeadline: z.string().describe('So long each of them is held.'),
 });
 

@@ -1,21 +1,22 @@
 import { z } from 'zod';
-import { preview } from '../deliveries/preview.ts';
+import { type Preview, preview } from '../deliveries/preview.ts';
 import { decodeRequest } from '../events/decode.ts';
+import { queuedEvent } from '../events/handing.ts';
 import { uuidMaker } from '../events/ids.ts';
 import { isTopicName, topicMatches } from '../events/names.ts';
 import { withHubAttributes } from '../events/stored.ts';
 import { formatTime } from '../events/times.ts';
 import type { ClaimedEvent } from '../subscriptions/protocol-claims.ts';
-import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
 import { foundOrRefuse } from './events.ts';
 import { nameField } from './fields.ts';
 import { invalid } from './problem.ts';
+import { pulledDelivery } from './pull.ts';
 import { type Route, route } from './route.ts';
-import { topicNotSubscribed, unknownSubscription, webhookTarget } from './subscription-problems.ts';
-import { clockOf, urlGuardOf } from './webhook-guard.ts';
+import { topicNotSubscribed, unknownSubscription, unlocked } from './subscription-problems.ts';
+import { webhookPorts } from './webhook-ports.ts';
 
-/** What would go out for an event, unsent. */
+/** What would be sent or handed over for an event, unsent. */
 
 const EXPECTED = 'must be { "event" }, as it would be published, or { "topic", "sequence" } of one that is stored';
 
@@ -37,12 +38,23 @@ const previewBody = z
     return z.NEVER;
   });
 
+const sequence = z.int().min(0).describe('0 of an event that is not stored.');
+const message = queuedEvent.extend({
+  sequence,
+  event: pulledDelivery.shape.event.optional().describe('Absent where it is too large for a message: a claim check.'),
+});
+const handedEvent = message
+  .omit({ sentAt: true, ackId: true, seal: true })
+  .extend(pulledDelivery.pick({ event: true }).shape);
+
 const previewAnswer = z.object({
   matches: z.boolean().describe('Whether the filter lets it through.'),
   error: z
     .string()
     .nullable()
-    .describe('What failed, in the filter, the transform or the URL: of an expression, a dead letter would say so.'),
+    .describe(
+      'What failed, in the filter, the transform, the URL or the binding: of an expression, a dead letter would say so.',
+    ),
   request: z
     .object({
       method: z.literal('POST'),
@@ -52,7 +64,18 @@ const previewAnswer = z.object({
       bodyEncoding: z.enum(['utf-8', 'base64']),
     })
     .nullable()
-    .describe('As it would go out now, signature included; configured credentials are left out.'),
+    .describe(
+      'As it would go out now, signature included; configured credentials are left out. Null of other kinds than `webhook`.',
+    ),
+  delivery: z
+    .union([
+      handedEvent.describe('Of the kind `service`: one of the array that the Worker is called with.'),
+      message.describe('Of the kind `queue`: the message.'),
+      pulledDelivery.describe('Of the kind `pull`: one of its `deliveries`.'),
+    ])
+    .nullable()
+    .optional()
+    .describe('What its consumer would be handed; `…` stands for an ack id and a seal. Absent of the kind `webhook`.'),
 });
 
 export const subscriptionPreviewRoutes: Route[] = [
@@ -61,7 +84,8 @@ export const subscriptionPreviewRoutes: Route[] = [
     path: '/v1/subscriptions/{name}/preview',
     tag: 'Subscriptions',
     summary: 'Show what would be sent for an event',
-    description: 'Runs filter and transform as they are now, and sends nothing.',
+    description:
+      'Runs filter and transform as they are now, and sends nothing: the request of a webhook, or what any other consumer is handed.',
     params: { name: nameField },
     query: {},
     body: previewBody,
@@ -71,7 +95,6 @@ export const subscriptionPreviewRoutes: Route[] = [
     responses: { 200: previewAnswer },
     problems: [
       'unknown-subscription',
-      'no-webhook',
       'secret-unreadable',
       'topic-not-subscribed',
       'unknown-topic',
@@ -87,17 +110,18 @@ export const subscriptionPreviewRoutes: Route[] = [
         throw topicNotSubscribed(name, body.topic);
       }
       const event = 'event' in body ? given(body.event, topics, context) : await stored(body, context);
-      return {
-        status: 200,
-        body: await preview(name, webhookTarget(target, name), filter, event, {
-          clock: clockOf(context.hub),
-          guard: urlGuardOf(context),
-          version: VERSION,
-        }),
-      };
+      const ports = { ...webhookPorts(context), bindings: context.hub.bindings };
+      const { delivery, ...shown } = await preview(name, unlocked(target, name), filter, event, ports);
+      return delivery === undefined ? { status: 200, body: shown } : withDelivery(shown, delivery);
     },
   }),
 ];
+
+/** What is handed over is JSON as it is: a number in it may have more digits than would be left if it was parsed here. */
+function withDelivery(shown: Omit<Preview, 'delivery'>, delivery: string | null): Response {
+  const body = `${JSON.stringify(shown).slice(0, -1)},"delivery":${delivery}}`;
+  return new Response(body, { headers: { 'content-type': 'application/json' } });
+}
 
 async function stored(
   { topic, sequence }: { topic: string; sequence: number },
