@@ -1,4 +1,6 @@
 import { messageId } from '../events/ids.ts';
+import { withHubAttributes } from '../events/stored.ts';
+import { formatTime } from '../events/times.ts';
 import type { ClaimedEvent, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import type { SentRequest } from '../subscriptions/protocol-views.ts';
 import { webhookRequest } from './request.ts';
@@ -61,14 +63,14 @@ function testEvent(subscription: string, at: number): ClaimedEvent {
     id,
     source: `/subscriptions/${subscription}`,
     type: TEST_EVENT_TYPE,
-    time: new Date(at).toISOString(),
+    time: formatTime(at),
     datacontenttype: 'application/json',
     data: { message: `This is a test of the subscription ${subscription}.` },
   });
   return {
     topic: TEST_EVENT_TYPE,
     sequence: at,
-    json,
+    json: withHubAttributes(json, TEST_EVENT_TYPE, at, formatTime(at)),
     attempt: 1,
     replay: null,
     redriven: false,

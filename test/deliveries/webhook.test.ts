@@ -469,6 +469,9 @@ describe('a test event', () => {
       type: 'millrace.test',
       source: '/subscriptions/billing',
       time: '2026-01-01T00:00:00.000Z',
+      topic: 'millrace.test',
+      sequence: '0001767225600000',
+      recordedtime: '2026-01-01T00:00:00.000Z',
     });
   });
 
