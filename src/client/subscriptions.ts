@@ -85,7 +85,7 @@ export class Subscriptions extends Resource {
     return this.connection.call('POST /v1/subscriptions/{name}/seek', { params: { name }, body: to, signal });
   }
 
-  /** Sends a `millrace.test` event, and tells what came of it. */
+  /** Sends a `millrace.test` event, and tells what came of it. Refused where events are pulled. */
   test(name: string, { signal }: CallOptions = {}): Promise<Answer<'POST /v1/subscriptions/{name}/test'>> {
     return this.connection.call('POST /v1/subscriptions/{name}/test', { params: { name }, signal });
   }

@@ -1345,20 +1345,26 @@ export interface Routes {
     };
     query: {};
     answer: {
+      /**
+       * It was taken: of a queue by the queue, which is all that is heard of it.
+       */
       ok: boolean;
+      /**
+       * Null where nothing was answered by HTTP.
+       */
       status: number | null;
       latencyMs: number;
       body: string;
       error: string | null;
       /**
-       * As it was sent; `…` stands for what may be secret, as in the attempts.
+       * As it was sent; `…` stands for what may be secret, as in the attempts. Null of other kinds than `webhook`.
        */
       request: {
         url: string;
         headers: {
           [k: string]: string;
         };
-      };
+      } | null;
     };
   };
   'GET /v1/subscriptions/{name}/secret': {

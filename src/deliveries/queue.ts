@@ -2,7 +2,7 @@ import type { QueuedEvent } from '../events/handed.ts';
 import { parseStored } from '../events/stored.ts';
 import { NO_HUB_SECRET } from '../hub-secret.ts';
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, QueueTarget } from '../subscriptions/protocol-claims.ts';
+import type { ClaimedEvent, DeliveryOutcome, QueueTarget, Unnamed } from '../subscriptions/protocol-claims.ts';
 import { describeFailure } from './answer.ts';
 import { type Bindings, type ConsumerQueue, missingBinding } from './bindings.ts';
 import { about } from './handed.ts';
@@ -136,7 +136,6 @@ function callsOf<Sized extends { bytes: number }>(messages: readonly Sized[]): [
 }
 
 type Sent = Unnamed<Extract<DeliveryOutcome, { kind: 'delivered' | 'failed' }>>;
-type Unnamed<Outcome> = Outcome extends unknown ? Omit<Outcome, 'topic' | 'sequence'> : never;
 
 /** A call is taken as a whole or not at all; one that got no answer may have been taken, and comes again. */
 async function send(queue: ConsumerQueue, call: readonly Packed[], clock: Clock, timeouts: Timeouts): Promise<Sent> {

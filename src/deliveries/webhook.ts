@@ -1,5 +1,11 @@
 import type { Clock } from '../platform.ts';
-import type { ClaimedEvent, DeliveryOutcome, SharedRequest, WebhookTarget } from '../subscriptions/protocol-claims.ts';
+import type {
+  ClaimedEvent,
+  DeliveryOutcome,
+  SharedRequest,
+  Unnamed,
+  WebhookTarget,
+} from '../subscriptions/protocol-claims.ts';
 import { RequestBook, type Telling } from '../subscriptions/sent-requests.ts';
 import { describeFailure, interpret } from './answer.ts';
 import { canStart, type Slot } from './pace.ts';
@@ -54,7 +60,6 @@ export type Attempt =
   | { kind: 'released'; obstacle: string };
 
 type FailedOutcome = Extract<DeliveryOutcome, { kind: 'failed' }>;
-type Unnamed<Outcome> = Omit<Outcome, 'topic' | 'sequence'>;
 
 /**
  * Makes one attempt to deliver an event. Never throws: whatever happens is an outcome.

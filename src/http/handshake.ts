@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
 import { invalid, Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { webhookPorts } from './webhook-ports.ts';
+import { webhookPorts } from './way-ports.ts';
 
 /** The receiver's consent: asked for while somebody changes the subscription, or given by a call. */
 

@@ -1,8 +1,9 @@
 import { type Bindings, bindingsOf } from '../deliveries/bindings.ts';
+import { type Seals, sealsOf } from '../deliveries/seal.ts';
 import { DEFAULT_RESOLVER } from '../deliveries/url-guard.ts';
 import type { Env } from '../env.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
-import { log, openSocket, random, upgrade } from '../platform-workers.ts';
+import { hmacUnder, log, openSocket, random, upgrade } from '../platform-workers.ts';
 import { quotaName } from '../quotas/names.ts';
 import type { QuotaApi } from '../quotas/protocol.ts';
 import { subscriptionName } from '../subscriptions/names.ts';
@@ -30,6 +31,8 @@ export interface Hub {
   fetch: typeof fetch;
   /** The queues and Workers that it can deliver to. */
   bindings: Bindings;
+  /** Of what it gives to queues; null: HUB_SECRET is none. */
+  seals(): Seals | null;
   adminKey: string | undefined;
   hubSecret: string | undefined;
   webhookAllowHosts: string;
@@ -52,6 +55,7 @@ export function hubOf(env: Env, ctx: ExecutionContext): Hub {
     log,
     fetch: (input, init) => fetch(input, init),
     bindings: bindingsOf(env),
+    seals: () => sealsOf(env.HUB_SECRET ?? '', hmacUnder),
     adminKey: env.ADMIN_KEY,
     hubSecret: env.HUB_SECRET,
     webhookAllowHosts: env.WEBHOOK_ALLOW_HOSTS,

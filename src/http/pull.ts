@@ -4,7 +4,6 @@ import { readable } from '../access/scopes.ts';
 import { transformedEvent } from '../deliveries/transforming.ts';
 import { formatDuration } from '../events/duration-text.ts';
 import { durationSchema } from '../events/durations.ts';
-import type { DeliveryKind } from '../subscriptions/document.ts';
 import {
   ACK_IDS_MAX,
   HELD_MAX_MS,
@@ -17,9 +16,8 @@ import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import type { AckAnswer, AckResult, PulledDelivery, PullResult } from '../subscriptions/protocol-acks.ts';
 import type { Context } from './context.ts';
 import { nameField } from './fields.ts';
-import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
-import { unknownSubscription } from './subscription-problems.ts';
+import { unknownSubscription, wrongKind } from './subscription-problems.ts';
 import { requireStill, watchCaller } from './watch.ts';
 
 /** Pulling: any program asks for events, and says of each what became of it. */
@@ -125,10 +123,6 @@ function pulledOrRefuse(result: PullResult, name: string, context: Context) {
     case 'not-pulled':
       throw wrongKind(name, result.kind, 'is not pulled');
   }
-}
-
-function wrongKind(name: string, kind: DeliveryKind, problem: string): Problem {
-  return new Problem('wrong-delivery-kind', `The subscription "${name}" is of the kind ${kind}: it ${problem}.`);
 }
 
 /** The deliveries as they are given out, packed. What a transform fails on is none: it becomes a dead letter. */

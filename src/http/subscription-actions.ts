@@ -17,10 +17,11 @@ import {
   positionProblem,
   topicNotSubscribed,
   unknownSubscription,
-  webhookTarget,
+  unlocked,
+  wrongKind,
 } from './subscription-problems.ts';
 import { attemptAnswer, attemptOut, subscriptionAnswer, subscriptionOut } from './subscription-view.ts';
-import { webhookPorts } from './webhook-ports.ts';
+import { wayPorts } from './way-ports.ts';
 
 /** What can be done with a subscription, and its attempts. */
 
@@ -116,7 +117,8 @@ const test = route({
   tag,
   summary: 'Send a test event',
   description:
-    'One event `millrace.test`, signed like any other, whatever the status of the subscription; not counted.',
+    'One event `millrace.test`, in the way that deliveries go: signed like any other webhook, in a call of a consumer Worker, or ' +
+    'in a message on its queue, where there is nothing to confirm. Whatever the status of the subscription; not counted.',
   params,
   query: {},
   body: noBody,
@@ -124,21 +126,26 @@ const test = route({
   scopes,
   responses: {
     200: z.object({
-      ok: z.boolean(),
-      status: z.int().nullable(),
+      ok: z.boolean().describe('It was taken: of a queue by the queue, which is all that is heard of it.'),
+      status: z.int().nullable().describe('Null where nothing was answered by HTTP.'),
       latencyMs: z.number(),
       body: z.string(),
       error: z.string().nullable(),
       request: z
         .object({ url: z.string(), headers: z.record(z.string(), z.string()) })
-        .describe('As it was sent; `…` stands for what may be secret, as in the attempts.'),
+        .nullable()
+        .describe(
+          'As it was sent; `…` stands for what may be secret, as in the attempts. Null of other kinds than `webhook`.',
+        ),
     }),
   },
-  problems: ['unknown-subscription', 'no-webhook', 'secret-unreadable'],
+  problems: ['unknown-subscription', 'wrong-delivery-kind', 'secret-unreadable'],
   audit: (input) => ({ action: 'subscription.test', target: input.params.name }),
   handler: async ({ params: { name } }, context) => {
-    const target = webhookTarget(await context.hub.subscription(name).target(), name);
-    return { status: 200, body: await sendTestEvent(name, target, webhookPorts(context)) };
+    const target = unlocked(await context.hub.subscription(name).target(), name);
+    if (target.kind === 'pull')
+      throw wrongKind(name, target.kind, 'sends nothing, and gives to who asks. Try a preview');
+    return { status: 200, body: await sendTestEvent(name, target, wayPorts(context)) };
   },
 });
 

@@ -14,7 +14,7 @@ import { invalid } from './problem.ts';
 import { pulledDelivery } from './pull.ts';
 import { type Route, route } from './route.ts';
 import { topicNotSubscribed, unknownSubscription, unlocked } from './subscription-problems.ts';
-import { webhookPorts } from './webhook-ports.ts';
+import { wayPorts } from './way-ports.ts';
 
 /** What would be sent or handed over for an event, unsent. */
 
@@ -110,8 +110,7 @@ export const subscriptionPreviewRoutes: Route[] = [
         throw topicNotSubscribed(name, body.topic);
       }
       const event = 'event' in body ? given(body.event, topics, context) : await stored(body, context);
-      const ports = { ...webhookPorts(context), bindings: context.hub.bindings };
-      const { delivery, ...shown } = await preview(name, unlocked(target, name), filter, event, ports);
+      const { delivery, ...shown } = await preview(name, unlocked(target, name), filter, event, wayPorts(context));
       return delivery === undefined ? { status: 200, body: shown } : withDelivery(shown, delivery);
     },
   }),

@@ -1,5 +1,5 @@
+import type { DeliveryKind } from '../subscriptions/document.ts';
 import type { Locked, NoWebhook } from '../subscriptions/protocol.ts';
-import type { DeliveryTarget, WebhookTarget } from '../subscriptions/protocol-claims.ts';
 import { type DeclaredProblem, Problem } from './problem.ts';
 
 /** The refusals that several resources share because a subscription gives them. */
@@ -27,18 +27,13 @@ export function ofWebhook<T extends object>(answer: T | NoWebhook | Locked | nul
   return known;
 }
 
-/** @throws Problem unless there is such a subscription, it is a webhook's, and its secret can be opened */
-export function webhookTarget(answer: DeliveryTarget | Locked | null, name: string): WebhookTarget {
-  const target = unlocked(answer, name);
-  if (target.kind !== 'webhook') throw noWebhook(name, target.kind);
-  return target;
+function noWebhook(name: string, kind: NoWebhook['noWebhook']): Problem {
+  return new Problem('no-webhook', `The subscription "${name}" is of the kind ${kind}: it has no secret.`);
 }
 
-function noWebhook(name: string, kind: NoWebhook['noWebhook']): Problem {
-  return new Problem(
-    'no-webhook',
-    `The subscription "${name}" is of the kind ${kind}: it has no secret and no request.`,
-  );
+/** It is of a kind that does not do what is asked; `problem` goes on from "it". */
+export function wrongKind(name: string, kind: DeliveryKind, problem: string): Problem {
+  return new Problem('wrong-delivery-kind', `The subscription "${name}" is of the kind ${kind}: it ${problem}.`);
 }
 
 /** {@link subscriptionGone}, for the routes that declare it. */

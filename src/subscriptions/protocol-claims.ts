@@ -160,3 +160,8 @@ export type DeliveryOutcome =
    * needs another rate slot.
    */
   | { kind: 'released'; topic: string; sequence: number; obstacle?: string; missed?: true };
+
+/** What became of an event, without its name. */
+export type Unnamed<Outcome extends DeliveryOutcome> = Outcome extends unknown
+  ? Omit<Outcome, 'topic' | 'sequence'>
+  : never;

@@ -224,6 +224,21 @@ describe('queue, confirming', () => {
     expect(messages.map(({ did }) => did)).toEqual(Array(5).fill('ack'));
   });
 
+  it('asks the hub nothing of a test event, which has no ack id: the queue alone is told', async () => {
+    const hub = settles();
+    const test = { ...queued(1_790_000_000_000), topic: 'millrace.test' };
+    const messages = [sent(1), message(test), message({ ...test, sequence: 1_790_000_000_001 })];
+    const { queue } = made(
+      ({ sequence }) => {
+        if (sequence === 1_790_000_000_001) throw new Reject('not of orders');
+      },
+      { hub: hub.access },
+    );
+    await queue({ messages }, {}, CONTEXT);
+    expect(hub.asked.map(({ body }) => idsIn(body))).toEqual([['a1']]);
+    expect(messages.map(({ did }) => did)).toEqual(['ack', 'ack', 'retry']);
+  });
+
   it('is done with a message that the hub hears of too late: its event is leased again', async () => {
     const hub = hubBy(() => Response.json({ results: [{ ackId: 'a1', ok: false, code: 'stale-ack-id' }] }));
     const one = sent(1);

@@ -69,6 +69,14 @@ describe('what a dead letter queue brings', () => {
     expect(bench.logged).toEqual([]);
   });
 
+  it('is nothing of a test event: it is in no log, and nothing has died', async () => {
+    const bench = new Bench();
+    bench.hasSubscription = false;
+    const test = await sealed({ ...MESSAGE, topic: 'millrace.test', sequence: 1_790_000_000_000 });
+    expect(await bench.drain(test)).toBe('ack');
+    expect([bench.deaths, bench.letters, bench.logged]).toEqual([[], [], []]);
+  });
+
   it.each([
     ['unsealed', async () => MESSAGE],
     ['sealed as another', async () => ({ ...(await sealed(MESSAGE)), sequence: 43 })],

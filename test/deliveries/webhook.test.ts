@@ -458,10 +458,10 @@ describe('a test event', () => {
     });
     const result = await sendTestEvent('billing', to, bench.ports);
     expect(result).toMatchObject({ ok: true, status: 201, latencyMs: 0, body: 'hello', error: null });
-    expect(result.request.url).toBe('https://example.com/hook?token=…');
-    expect(result.request.headers).toMatchObject({ 'x-env': '…', authorization: '…', 'x-made': '…' });
-    expect(result.request.headers['webhook-signature']).toBe('v1,…');
-    expect(result.request.headers['webhook-id']).toMatch(/^msg_/);
+    expect(result.request?.url).toBe('https://example.com/hook?token=…');
+    expect(result.request?.headers).toMatchObject({ 'x-env': '…', authorization: '…', 'x-made': '…' });
+    expect(result.request?.headers['webhook-signature']).toBe('v1,…');
+    expect(result.request?.headers['webhook-id']).toMatch(/^msg_/);
     expect(bench.sent[0]?.init.headers).toMatchObject({ 'x-env': 'hunter2', 'x-made': 'hunter2' });
     expect(JSON.stringify(result)).not.toMatch(/hunter2|MfKQ9/);
     expect(JSON.parse(bodyText(bench.sent[0]?.init.body))).toMatchObject({

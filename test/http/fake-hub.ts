@@ -7,6 +7,7 @@ import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { FakeBindings } from '../support/fake-bindings.ts';
 import { NodeD1 } from '../support/node-d1.ts';
+import { sealsUnder } from '../support/seals.ts';
 
 /** Every call of an interface as a mock that answers `undefined` until a test says otherwise. */
 type Mocked<T> = { [K in keyof T]: T[K] extends (...args: never[]) => unknown ? Mock<T[K]> : never };
@@ -119,6 +120,7 @@ export class FakeHub {
       log: (_level, message) => void this.logged.push(message),
       fetch: this.fetch,
       bindings: this.bindings,
+      seals: () => sealsUnder(HUB_SECRET),
       adminKey: ADMIN_KEY,
       hubSecret: HUB_SECRET,
       webhookAllowHosts: 'localhost',

@@ -216,12 +216,10 @@ describe('a subscription that is pulled', () => {
   it.each([
     ['GET', 'secret', undefined],
     ['POST', 'rotate-secret', {}],
-    ['POST', 'test', undefined],
   ])('has no webhook to tell of: %s %s', async (method, path, body) => {
     const billing = hub.subscription('billing');
     billing.secret.mockResolvedValue({ noWebhook: 'pull' });
     billing.rotateSecret.mockResolvedValue({ noWebhook: 'pull' });
-    billing.target.mockResolvedValue({ kind: 'pull', transform: null });
     expect(await hub.call(method, `/v1/subscriptions/billing/${path}`, body)).toMatchObject({
       status: 409,
       body: { code: 'no-webhook' },

@@ -1,5 +1,6 @@
 import { Catalog } from '../../src/catalog/catalog.ts';
 import { DeadLetters } from '../../src/dead-letters/letters.ts';
+import { type Seals, sealsOf } from '../../src/deliveries/seal.ts';
 import { serve } from '../../src/http/app.ts';
 import type { Hub } from '../../src/http/hub.ts';
 import type { Clock, Log, Random } from '../../src/platform.ts';
@@ -14,6 +15,7 @@ import { FakeBindings } from '../support/fake-bindings.ts';
 import { type FakeSocket, fakeSocketPair } from '../support/fake-sockets.ts';
 import { NodeD1 } from '../support/node-d1.ts';
 import { NodeStorage } from '../support/node-storage.ts';
+import { hmacUnder } from '../support/seals.ts';
 
 export const ADMIN_KEY = 'the first admin key';
 export const HUB_SECRET = 'dGVzdC1odWItc2VjcmV0LW9mLTMyLWJ5dGVzLWxvbmc=';
@@ -51,6 +53,10 @@ export class WholeHub implements Hub {
 
   now(): number {
     return Date.now();
+  }
+
+  seals(): Seals | null {
+    return sealsOf(this.hubSecret ?? '', hmacUnder);
   }
 
   background(task: Promise<unknown>): void {

@@ -227,3 +227,76 @@ describe('a consumer Worker behind its own queue', () => {
     }
   });
 });
+
+describe('a test event', () => {
+  const post = async (action: 'test' | 'preview', json?: object) => {
+    const body = json === undefined ? {} : { json };
+    const reply = await bench.api.request('POST', `/v1/subscriptions/${name}/${action}`, body);
+    expect(reply.status).toBe(200);
+    return JSON.parse(reply.text);
+  };
+  const tests = () => bench.entries.filter(({ topic }) => topic === 'millrace.test');
+  const sums = async () => {
+    const { delivered, failed, dead, pending, waiting } = await bench.api.subscription(name);
+    return [delivered, failed, dead, pending, waiting];
+  };
+
+  it.each(['rpc', 'fetch'])('calls a consumer Worker by %s, and says what came of it', async (call) => {
+    await subscribe({ kind: 'service', binding: 'CONSUMER', call });
+    const status = call === 'rpc' ? null : 200;
+    expect(await post('test')).toMatchObject({ ok: true, status, error: null, request: null });
+    bench.tell = () => ({ do: 'reject' });
+    expect(await post('test')).toMatchObject({ ok: false, status, error: 'no such customer', request: null });
+    bench.tell = () => ({ do: 'throw' });
+    expect(await post('test')).toMatchObject({ ok: false, status, error: 'a bug', request: null });
+    expect(tests()).toHaveLength(3);
+    expect(await sums()).toEqual([0, 0, 0, 0, 0]);
+    expect(await bench.api.attempts(name)).toEqual([]);
+  });
+
+  it('says that a consumer Worker throws, hangs or lacks the method', async () => {
+    await subscribe({ kind: 'service', binding: 'CONSUMER_RAW', timeout: '500ms' });
+    bench.tell = () => ({ do: 'throw' });
+    expect(await post('test')).toMatchObject({ ok: false, error: 'The consumer threw RangeError: a bug' });
+    bench.tell = () => ({ do: 'hang' });
+    expect(await post('test')).toMatchObject({ ok: false, error: 'No answer within 500 ms.' });
+    await subscribe({ kind: 'service', binding: 'CONSUMER_MUTE' });
+    expect(await post('test')).toMatchObject({ ok: false, error: expect.stringContaining('has no method handle') });
+  });
+
+  it.each([
+    ['TRUSTED_QUEUE', false],
+    ['CONFIRMED_QUEUE', true],
+  ])('comes by %s, confirmed by nobody', async (binding, confirm) => {
+    await subscribe({ kind: 'queue', binding, confirm });
+    expect(await post('test')).toMatchObject({ ok: true, status: null, error: null, request: null });
+    await eventually('it is there', () => tests().length === 1, WITHIN_MS);
+    await publish(1);
+    expect(await settledSums(1)).toEqual({ delivered: 1, dead: 0, failed: 0 });
+  });
+
+  it('P4 that a queue gives up on is no dead letter', async () => {
+    bench.tell = ({ topic, sequence }) => ({ do: topic === 'millrace.test' || sequence === 1 ? 'reject' : 'ack' });
+    await subscribe({ kind: 'queue', binding: 'TRUSTED_QUEUE' });
+    expect(await post('test')).toMatchObject({ ok: true });
+    await eventually('it came again', () => tests().length === 2, WITHIN_MS);
+    await publish(2);
+    await eventually('the dead letter', async () => (await letters()).length === 1, WITHIN_MS);
+    expect(await letters()).toEqual([[`${name}-1`, 'consumer', 1]]);
+    expect(await settledSums(2)).toEqual({ delivered: 1, dead: 1, failed: 0 });
+  });
+
+  it('of one that is not sent: a preview shows what the consumer would be handed', async () => {
+    await subscribe({ kind: 'service', binding: 'CONSUMER' }, { transform: '{ "is": type }' });
+    await publish(1);
+    await settledSums(1);
+    const before = bench.entries.length;
+    expect(await post('preview', { topic: name, sequence: 1 })).toMatchObject({
+      matches: true,
+      error: null,
+      request: null,
+      delivery: { v: 1, subscription: name, sequence: 1, event: { id: `${name}-1`, data: { is: 'order.paid' } } },
+    });
+    expect(bench.entries).toHaveLength(before);
+  });
+});

@@ -1,3 +1,4 @@
+import type { WayPorts } from '../deliveries/ways.ts';
 import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
 import { clockOf, urlGuardOf } from './webhook-guard.ts';
@@ -11,4 +12,10 @@ export function webhookPorts(context: Context) {
     guard: urlGuardOf(context),
     version: VERSION,
   };
+}
+
+/** The same for consumers of any kind. */
+export function wayPorts(context: Context): WayPorts {
+  const { hub } = context;
+  return { ...webhookPorts(context), bindings: hub.bindings, seals: hub.seals() };
 }
