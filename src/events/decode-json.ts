@@ -2,13 +2,14 @@ import { HUB_ATTRIBUTES, nameProblem } from './attribute-rules.ts';
 import { checkAttributes } from './cloudevent.ts';
 import { canonicalBase64, type EventData, jsonData } from './data.ts';
 import type { DecodeRefusal, DecodeResult } from './decode.ts';
+import { decodePlain } from './decode-plain.ts';
 import type { EventError } from './event-error.ts';
 import { bytesOf } from './fingerprint.ts';
 import { members, valueEnd } from './json-text.ts';
 import { DATA_DEPTH_MAX, type PublishLimits } from './limits.ts';
 import { asWritten } from './new-event.ts';
 import { quickAttributes } from './quick-attributes.ts';
-import { isDeeper, isWithin, parseUnbounded, readJson } from './read-json.ts';
+import { decodeUtf8, isDeeper, isWithin, parseUnbounded, readJson } from './read-json.ts';
 import { invalid, type Reading, TOO_DEEP } from './reading.ts';
 
 /** Events in JSON: structured mode, batch and the short form. */
@@ -21,22 +22,22 @@ export type JsonForm = 'structured' | 'batch' | 'short';
 const REQUEST_DEPTH_MAX = DATA_DEPTH_MAX + 2;
 
 /**
- * Reads the body of a request in one of these forms. Most bodies are as the engine would write them and keep every rule:
- * they are parsed at once, and each of their events shows by itself that it has no white space in it and is not deep. From
- * the first that does not, the text is gone through before anything else.
+ * Reads the body of a request in one of these forms. Most are plain (decode-plain.ts), and most others are as the engine would
+ * write them and keep every rule: they are parsed at once, and each of their events shows by itself that it has no white space
+ * in it and is not deep. From the first that does not, the text is gone through before anything else.
  */
 export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
   const { body } = reading.input;
   const short = form === 'short';
-  const cursor: Cursor = { text: '', at: 0, bytes: null };
+  const cursor: Cursor = { text: '', at: 0 };
   let done = 0;
 
-  const sent = parseUnbounded(body);
+  const text = decodeUtf8(body, false);
+  if (text !== null && decodePlain(reading, text, form)) return reading.result();
+  const sent = text === null ? null : parseUnbounded(text);
   const quick = sent === null ? null : listOf(sent.value, form, reading.limits);
   if (sent !== null && quick?.outcome === 'list') {
     begin(reading, cursor, sent.text, quick);
-    if (sent.text.length === body.byteLength)
-      cursor.bytes = new DataView(body.buffer, body.byteOffset, body.byteLength);
     done = decodeWhileFaithful(reading, cursor, quick.events, short);
     if (done === quick.events.length) return reading.result();
   }
@@ -49,7 +50,6 @@ export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
   // What was decoded has no white space in it, so that the cursor is where it was in the compact text too.
   if (done === 0) begin(reading, cursor, read.text, list);
   else cursor.text = read.text;
-  cursor.bytes = null;
   for (let index = done; index < list.events.length; index++) {
     decodeNext(reading, index, list.inArray ? `[${index}]` : '', cursor, list.events[index], short);
     cursor.at++;
@@ -87,8 +87,6 @@ function listOf(value: unknown, form: JsonForm, { requestEvents }: PublishLimits
 interface Cursor {
   text: string;
   at: number;
-  /** The text in UTF-8, if each character of it is one byte. */
-  bytes: DataView | null;
 }
 
 function begin(reading: Reading, cursor: Cursor, text: string, { events, inArray }: SentList): void {
@@ -132,16 +130,15 @@ function decodeFaithful(reading: Reading, index: number, cursor: Cursor, value: 
   // Before anything is written: the engine does that by recursion.
   if (!isWithin(data, DATA_DEPTH_MAX)) return false;
   const json = JSON.stringify(value);
-  const { at, bytes } = cursor;
-  const end = at + json.length;
+  const end = cursor.at + json.length;
   // Of all ways to compare them this one is by far the fastest.
-  if (cursor.text.slice(at, end) !== json) return false;
+  if (cursor.text.slice(cursor.at, end) !== json) return false;
   cursor.at = end;
   const attributes = reading.traced(sent);
   const written =
     asWritten(value, attributes, json) ??
     reading.write(index, attributes, data === undefined ? null : { kind: 'json', text: JSON.stringify(data) });
-  reading.take(index, attributes, written, bytes === null ? bytesOf(json) : { bytes, start: at, end });
+  reading.take(index, attributes, written, bytesOf(json));
   return true;
 }
 

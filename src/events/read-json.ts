@@ -15,18 +15,17 @@ export interface UnboundedJson {
 }
 
 /**
- * Bodies up to this many bytes may be parsed before their depth is known. The engine parses without recursion, but takes
+ * Texts up to this many characters may be parsed before their depth is known. The engine parses without recursion, but takes
  * some hundred bytes for a level.
  */
-const UNBOUNDED_BYTES_MAX = 524_288;
+const UNBOUNDED_CHARACTERS_MAX = 524_288;
 
 /**
- * JSON in UTF-8, parsed though its depth is not known: whoever takes it may not walk the value further than that is bounded.
- * Null if the body is large or is not JSON; {@link readJson} says what it is.
+ * JSON, parsed though its depth is not known: whoever takes it may not walk the value further than that is bounded. Null if the
+ * text is long or is not JSON; {@link readJson} says what it is.
  */
-export function parseUnbounded(body: Uint8Array): UnboundedJson | null {
-  const text = body.byteLength > UNBOUNDED_BYTES_MAX ? null : decodeUtf8(body, false);
-  if (text === null) return null;
+export function parseUnbounded(text: string): UnboundedJson | null {
+  if (text.length > UNBOUNDED_CHARACTERS_MAX) return null;
   try {
     return { text, value: JSON.parse(text) };
   } catch {

@@ -142,10 +142,12 @@ export function pageOf({ place }: Probe, bits: number): number {
   return pageIndex(place, bits);
 }
 
-/** The first of the bits that are all set in the filter at `at` if its page holds the identity: 0 or 1. */
-export function firstBit(filters: Uint8Array, at: number, { b }: Probe): number {
-  const place = b & (FILTER_BITS - 1);
-  return ((filters[at + (place >>> 3)] ?? 0) >>> (place & 7)) & 1;
+/** Whether the first two bits are set of those that are all set in the filter at `at` if its page holds the identity: 0 or 1. */
+export function hasFirstBits(filters: Uint8Array, at: number, { b, c }: Probe): number {
+  const one = b & (FILTER_BITS - 1);
+  const other = (b + (c | 1)) & (FILTER_BITS - 1);
+  const first = (filters[at + (one >>> 3)] ?? 0) >>> (one & 7);
+  return first & ((filters[at + (other >>> 3)] ?? 0) >>> (other & 7)) & 1;
 }
 
 /** False: the page whose filter is at `at` does not hold the identity. */

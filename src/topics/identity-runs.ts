@@ -114,7 +114,7 @@ export class IdentityRuns {
   }
 
   /**
-   * The runs whose filters have the first bit of a probe. That is asked without a branch, so that the processor fetches the bits
+   * The runs whose filters have the first bits of a probe. That is asked without a branch, so that the processor fetches the bits
    * of all runs at once from wherever they are.
    */
   #candidatesFor(probe: Probe): RunRow[] {

@@ -1,4 +1,4 @@
-import { FILTER_BYTES, firstBit, mayHold, type Probe } from './identity-pages.ts';
+import { FILTER_BYTES, hasFirstBits, mayHold, type Probe } from './identity-pages.ts';
 import { FILTERS_KEPT } from './limits.ts';
 
 /** Filters that lie together in memory, at most. */
@@ -20,10 +20,10 @@ export class KeptFilters {
   readonly #runs = new Map<number, Chunk[]>();
   #count = 0;
 
-  /** Whether a filter has the first bit of a probe, or is not known: 0 or 1. */
+  /** Whether a filter has the first bits of a probe, or is not known: 0 or 1. */
   mayHaveFirst(run: number, page: number, probe: Probe): number {
     const chunk = this.#runs.get(run)?.[chunkOf(page)];
-    return chunk === undefined ? 1 : firstBit(chunk.filters, placeOf(page), probe);
+    return chunk === undefined ? 1 : hasFirstBits(chunk.filters, placeOf(page), probe);
   }
 
   /** Whether the page may hold an identity; null: its filter is not known. */

@@ -5,7 +5,7 @@ import { migrate } from '../../src/storage/migrate.ts';
 import {
   ENTRY_BYTES,
   findIn,
-  firstBit,
+  hasFirstBits,
   mayHold,
   pageOf,
   pagesOf,
@@ -55,7 +55,7 @@ describe('pages of identities', () => {
         const page = pages.get(pageOf(probe, bits));
         if (page === undefined) throw new Error('The page is missing.');
         expect(mayHold(page.filter, 0, probe)).toBe(true);
-        expect(firstBit(page.filter, 0, probe)).toBe(1);
+        expect(hasFirstBits(page.filter, 0, probe)).toBe(1);
         expect(findIn(page.entries, probe, SECRET)).toEqual(known(expected));
         const stranger = probeOf(half(`out-${expected.sequence}`), SECRET);
         const other = pages.get(pageOf(stranger, bits));
