@@ -54,20 +54,20 @@ export function sequenceAt(entries: Uint8Array, at: number): number {
 
 /** The latest time in some entries, 0 if there are none. */
 export function newestIn(entries: Uint8Array): number {
+  const view = new DataView(entries.buffer, entries.byteOffset);
   let newest = 0;
-  for (let at = 0; at < entries.length; at += ENTRY_BYTES) newest = Math.max(newest, timeAt(entries, at));
+  for (let at = 0; at < entries.length; at += ENTRY_BYTES) {
+    newest = Math.max(newest, view.getFloat64(at + RECORDED_AT, true));
+  }
   return newest;
-}
-
-function timeAt(entries: Uint8Array, at: number): number {
-  return new DataView(entries.buffer, entries.byteOffset).getFloat64(at + RECORDED_AT, true);
 }
 
 /** What the entry at `at` says. */
 export function readEntry(entries: Uint8Array, at: number): Recorded {
+  const view = new DataView(entries.buffer, entries.byteOffset);
   return {
-    sequence: sequenceAt(entries, at),
-    recordedAt: timeAt(entries, at),
+    sequence: view.getFloat64(at + SEQUENCE_AT, true),
+    recordedAt: view.getFloat64(at + RECORDED_AT, true),
     mark: entries.slice(at + IDENTITY_BYTES, at + EVENT_HASHES_BYTES),
   };
 }

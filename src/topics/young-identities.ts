@@ -55,19 +55,12 @@ export class YoungIdentities {
 
   /** Removes the entries up to a sequence, and gives those of them that no later one of them replaced. */
   removeThrough(sequence: number): Uint8Array {
-    const all = this.#entries.slice(0, this.#count * ENTRY_BYTES);
-    this.takeBack(sequence);
-    const removed = new Uint8Array(this.#count * ENTRY_BYTES);
-    let end = 0;
-    for (let index = 0; index < this.#count; index += 1) {
-      if (this.#slots[this.#slotOf(this.#probe(index))] !== index + 1) continue;
-      removed.set(all.subarray(index * ENTRY_BYTES, (index + 1) * ENTRY_BYTES), end);
-      end += ENTRY_BYTES;
-    }
-    const rest = all.subarray(removed.length);
-    this.#entries.set(rest);
-    this.#refill(rest.length / ENTRY_BYTES);
-    return removed.subarray(0, end);
+    let end = this.#count;
+    while (end > 0 && this.#sequenceAt(end - 1) > sequence) end -= 1;
+    const removed = without(this.#entries.slice(0, end * ENTRY_BYTES), this.#before.subarray(0, end));
+    this.#entries.copyWithin(0, end * ENTRY_BYTES, this.#count * ENTRY_BYTES);
+    this.#refill(this.#count - end);
+    return removed;
   }
 
   /** Takes the slot of the entry behind the last. */
@@ -110,4 +103,18 @@ export class YoungIdentities {
       if (number === 0 || isAt(this.#entries, (number - 1) * ENTRY_BYTES, probe)) return slot;
     }
   }
+}
+
+/** Some entries without those of these numbers; 0 is none. */
+function without(entries: Uint8Array, numbers: Int32Array): Uint8Array {
+  const replaced = new Set(numbers);
+  replaced.delete(0);
+  if (replaced.size === 0) return entries;
+  const rest = new Uint8Array(entries.length - replaced.size * ENTRY_BYTES);
+  for (let at = 0, end = 0; at < entries.length; at += ENTRY_BYTES) {
+    if (replaced.has(at / ENTRY_BYTES + 1)) continue;
+    rest.set(entries.subarray(at, at + ENTRY_BYTES), end);
+    end += ENTRY_BYTES;
+  }
+  return rest;
 }
