@@ -20,7 +20,7 @@ export class TableWatch {
         continue;
       }
       this.#seen.set(host.name, storage.writes);
-      for (const { rule, detail } of storage.sql.exec<{ rule: string; detail: string }>(ALL_RULES).toArray()) {
+      for (const { rule, detail } of brokenRules(storage)) {
         violations.push({ rule, detail: `${host.name}: ${detail}` });
       }
       if (!host.hasAlarm) {
@@ -30,6 +30,11 @@ export class TableWatch {
       }
     }
   }
+}
+
+/** What the tables of a Subscription contradict themselves in. */
+export function brokenRules(storage: NodeStorage): Violation[] {
+  return storage.sql.exec<{ rule: string; detail: string }>(ALL_RULES).toArray();
 }
 
 /** Each log's postings have the keys of all its events up to where it says, each once, and none that no event has. */
