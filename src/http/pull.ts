@@ -155,7 +155,7 @@ const ack = route({
   tag,
   summary: 'Acknowledge deliveries',
   description:
-    'Each id is answered by itself. Acknowledging again is ok. One whose deadline is over is ok too, as long as nobody else has the event.',
+    'Each id is answered by itself. Acknowledging again is ok. One whose deadline is over is ok too, as long as nobody else has the event; of a queue also where it has been handed out again.',
   params,
   query: {},
   body: z.strictObject({ ackIds }),

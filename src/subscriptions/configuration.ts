@@ -143,8 +143,11 @@ export class Configuration {
       attach_after: document.topics.some(hasWildcard) ? '' : null,
       patterns_since: JSON.stringify(patternsSince(document, before, now)),
     });
-    // Who holds something by an ack id of another kind can't settle it any more.
-    if (!sameTarget) sql.freeHeld();
+    // Who holds something by an ack id, or held it, and is this subscription's consumer no more can't settle it.
+    if (!sameTarget) {
+      sql.freeHeld();
+      sql.forgetTokens();
+    }
     const { present } = this.#core;
     const [oldRate, newRate] = [before, present].map((state) => state && effectiveRate(state));
     this.#core.setRow({ rate_cursor: cursorOf(base.rate_cursor, oldRate ?? null, newRate ?? null) });

@@ -149,7 +149,7 @@ export class Deaths {
       last_error: row.last_error,
       key: orderingKey(letter.event),
       batch: null,
-      token: null,
+      tokens: null,
     });
   }
 

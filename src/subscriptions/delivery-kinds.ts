@@ -80,6 +80,14 @@ export function isSameTarget(a: Delivery, b: Delivery): boolean {
 }
 
 /**
+ * Are all attempts at a delivery one consumer's, so that it is done by whichever he says so of? Where they are several
+ * consumers', what is handed out again is its new holder's alone.
+ */
+export function isOneConsumers(delivery: Delivery): boolean {
+  return delivery.kind === 'queue';
+}
+
+/**
  * For how long each delivery of a claim is held by its ack id before it is leased again, milliseconds; null: whoever claims
  * settles, and renews the claim meanwhile.
  */

@@ -4,12 +4,14 @@ import { AskedIds } from './asked-ids.ts';
 import type { Core } from './core.ts';
 import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
+import type { Late } from './late.ts';
 import { bySequence, columnsOf, contentOf, type Leased } from './lease-content.ts';
 import { HELD_MAX_MS } from './limits.ts';
 import type { AckAnswer, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
 import type { DeliveryOutcome } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Settling } from './settling.ts';
+import { done, notDone } from './told-outcomes.ts';
 
 /** What is held under one token. */
 interface HeldLease {
@@ -25,36 +27,64 @@ interface HeldLease {
 export class Held {
   readonly #core: Core;
   readonly #settling: Settling;
+  readonly #late: Late;
   readonly #acked = new Acked();
 
-  constructor(core: Core, settling: Settling) {
+  constructor(core: Core, settling: Settling, late: Late) {
     this.#core = core;
     this.#settling = settling;
+    this.#late = late;
   }
 
-  /** Acknowledging again what was acknowledged a moment ago changes nothing, and is answered alike. */
+  /**
+   * Acknowledging again what was acknowledged a moment ago changes nothing, and is answered alike: by the same id, or by that
+   * of another attempt of the same consumer's.
+   */
   ack({ ackIds }: AckRequest): AckResult {
     const ids = new AskedIds(ackIds);
-    const result = this.#settle(
-      ids,
-      ({ lane, lease }, sequence, now) => delivered(lane, sequence, lease.held_since ?? now, now),
-      (claim, sequence, now) =>
-        this.#acked.has(claim, sequence) || this.#ackLate(claim, sequence, now) ? 'ok' : 'stale-ack-id',
-    );
-    for (const [claim, sequences] of ids.ok) this.#acked.add(claim, sequences);
+    /** By the claims of other attempts. */
+    const alike = new Map<ClaimId, number[]>();
+    const note = (lane: number, sequence: number) => {
+      for (const claim of this.#late.claimsOf(lane, sequence)) pushTo(alike, claim, sequence);
+    };
+    const result = this.#inTx((now) => {
+      const late = new Map<number, number[]>();
+      const answers = this.#settle(
+        ids,
+        ({ lane, lease }, sequence) => {
+          if (lease.retry) note(lane.id, sequence);
+          return done(lane, sequence, lease.held_since ?? now, now);
+        },
+        (claim, sequence) => {
+          if (this.#acked.has(claim, sequence)) return 'ok';
+          if (!this.#late.counts(claim, sequence)) return 'stale-ack-id';
+          note(claim.lane, sequence);
+          pushTo(late, claim.lane, sequence);
+          return 'ok';
+        },
+      );
+      for (const [id, sequences] of late) {
+        const lane = this.#core.sql.lane(id);
+        if (lane !== null) this.#late.settle(lane, new Set(sequences));
+      }
+      return answers;
+    });
+    for (const [claim, sequences] of [...ids.ok, ...alike]) this.#acked.add(claim, sequences);
     return result;
   }
 
   nack({ ackIds, delayMs, reason, dead }: NackRequest): AckResult {
-    return this.#settle(
-      new AskedIds(ackIds),
-      ({ lane, lease }, sequence, now) => {
-        const error = reason ?? (dead === null ? 'The consumer could not do it.' : 'The consumer refused it.');
-        if (dead === 'invalid') return { kind: 'invalid', topic: lane.topic, sequence, error };
-        const failed = notDone(lane, sequence, lease.held_since ?? now, now, { outcome: 'failed', error });
-        return { ...failed, retryAfterMs: delayMs, ...(dead === null ? {} : { dead }) };
-      },
-      () => 'stale-ack-id',
+    return this.#inTx((now) =>
+      this.#settle(
+        new AskedIds(ackIds),
+        ({ lane, lease }, sequence) => {
+          const error = reason ?? (dead === null ? 'The consumer could not do it.' : 'The consumer refused it.');
+          if (dead === 'invalid') return { kind: 'invalid', topic: lane.topic, sequence, error };
+          const failed = notDone(lane, sequence, lease.held_since ?? now, now, { outcome: 'failed', error });
+          return { ...failed, retryAfterMs: delayMs, ...(dead === null ? {} : { dead }) };
+        },
+        () => 'stale-ack-id',
+      ),
     );
   }
 
@@ -122,24 +152,25 @@ export class Held {
     });
   }
 
-  /** Settles what is held of these, each as `outcomeOf` says; of others `otherwise` says what is answered. */
+  /**
+   * Settles what is held of these, each as `outcomeOf` says; of others `otherwise` says what is answered. Nothing is settled
+   * before all are answered. Only inside `tx`.
+   */
   #settle(
     ids: AskedIds,
-    outcomeOf: (found: HeldLease, sequence: number, now: number) => DeliveryOutcome,
-    otherwise: (claim: ClaimId, sequence: number, now: number) => AckAnswer,
-  ): AckResult {
-    return this.#inTx((now) => {
-      const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
-      const look = this.#lookUp();
-      const answers = ids.answers((claim, sequence) => {
-        const found = look(claim, sequence);
-        if (found === null) return otherwise(claim, sequence, now);
-        pushTo(outcomes, found.lease, outcomeOf(found, sequence, now));
-        return 'ok';
-      });
-      for (const [lease, own] of outcomes) this.#settling.settleHeld(lease, own);
-      return answers;
+    outcomeOf: (found: HeldLease, sequence: number) => DeliveryOutcome,
+    otherwise: (claim: ClaimId, sequence: number) => AckAnswer,
+  ): AckAnswer[] {
+    const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
+    const look = this.#lookUp();
+    const answers = ids.answers((claim, sequence) => {
+      const found = look(claim, sequence);
+      if (found === null) return otherwise(claim, sequence);
+      pushTo(outcomes, found.lease, outcomeOf(found, sequence));
+      return 'ok';
     });
+    for (const [lease, own] of outcomes) this.#settling.settleHeld(lease, own);
+    return answers;
   }
 
   /** What is answered, unless nothing here has ack ids. */
@@ -170,45 +201,10 @@ export class Held {
       return [{ lane, lease, entries: bySequence(lease) }];
     });
   }
-
-  /** Done after all, and nobody else has it yet: false if somebody does, or it is not owed any more. Only inside `tx`. */
-  #ackLate({ lane: laneId, token }: ClaimId, sequence: number, now: number): boolean {
-    const lane = this.#core.sql.lane(laneId);
-    const exception = lane && this.#core.sql.exception(laneId, sequence);
-    if (!lane || !exception || exception.lease !== null || !isSameToken(token, exception.token)) return false;
-    this.#settling.deliveredLate(lane, exception, delivered(lane, sequence, exception.first_attempt_at ?? now, now));
-    return true;
-  }
 }
 
 function pushTo<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
   const list = lists.get(key);
   if (list) list.push(value);
   else lists.set(key, [value]);
-}
-
-function delivered({ topic }: LaneRow, sequence: number, since: number, now: number) {
-  const latencyMs = Math.max(0, now - since);
-  return { kind: 'delivered', topic, sequence, at: since, latencyMs, status: null, response: '' } as const;
-}
-
-function notDone(
-  { topic }: LaneRow,
-  sequence: number,
-  since: number,
-  now: number,
-  what: { outcome: 'failed' | 'timeout'; error: string },
-) {
-  const latencyMs = Math.max(0, now - since);
-  return {
-    kind: 'failed',
-    topic,
-    sequence,
-    at: since,
-    latencyMs,
-    status: null,
-    response: '',
-    retryAfterMs: null,
-    ...what,
-  } as const;
 }

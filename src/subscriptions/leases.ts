@@ -321,6 +321,6 @@ function untried({ lane, batch }: LeaseRow, { sequence, key }: Leased): NewExcep
     last_error: null,
     key,
     batch,
-    token: null,
+    tokens: null,
   };
 }

@@ -60,6 +60,8 @@ export const HELD_MAX_MS = 12 * 3_600_000;
 export const NACK_DELAY_MAX_MS = RETRY_DELAY_MAX_MS;
 /** Ids acknowledged of late that are kept in memory at least, so that one told again is no surprise. */
 export const ACKED_KEPT = 10_000;
+/** Of the attempts at a delivery so far, those by whose ack ids a queue's consumer may still say that it is done. */
+export const TOKENS_KEPT = 32;
 
 /** Deliveries handed out in one pull; all together have as many bytes as a lease, unless the first has more. */
 export const PULL_EVENTS_MAX = 1_000;

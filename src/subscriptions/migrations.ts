@@ -326,4 +326,11 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX exceptions_lane_due ON exceptions (lane, behind, due) WHERE lease IS NULL;
     `,
   },
+  {
+    name: 'the tokens of all attempts',
+    sql: `
+      -- Those under which it was held, in one text and the latest last: whoever had it under one of them may still say that it is done.
+      ALTER TABLE exceptions RENAME COLUMN token TO tokens;
+    `,
+  },
 ];

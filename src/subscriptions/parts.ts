@@ -9,6 +9,7 @@ import { Deaths } from './deaths.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import { Held } from './held.ts';
 import { Lanes } from './lanes.ts';
+import { Late } from './late.ts';
 import { Leases } from './leases.ts';
 import { LetterWork } from './letter-work.ts';
 import { Metrics } from './metrics.ts';
@@ -42,7 +43,8 @@ export function putTogether(core: Core) {
   const toldHealth = new ToldHealth(core, notices);
   const receiver = new Receiver(core, leases, throttle, toldHealth);
   const settling = new Settling(core, { leases, deaths, attempts, receiver, throttle, toldHealth });
-  const held = new Held(core, settling);
+  const late = new Late(core, { leases, deaths, attempts, receiver });
+  const held = new Held(core, settling, late);
   const attaching = new Attaching(core);
   const lanes = new Lanes(core, { leases, deaths, order, attaching, throttle });
   const consent = new Consent(core, leases);

@@ -7,7 +7,10 @@ export interface Acknowledging {
   pull(request: PullRequest): Promise<PullResult>;
   /** Who pulls under this name does not wait for the answer any more. */
   hangUp(puller: string): Promise<void>;
-  /** Done. What ran out and was not handed out again yet may still be acknowledged. */
+  /**
+   * Done. What ran out and was not handed out again yet may still be acknowledged; by the consumer of a queue also what was, as
+   * long as it is not settled.
+   */
   ack(request: AckRequest): Promise<AckResult>;
   /** Not done: comes again, or is a dead letter `rejected`. */
   nack(request: NackRequest): Promise<AckResult>;

@@ -26,7 +26,7 @@ export class Receiver {
   }
 
   /** Learns from what became of a lease's events. Only inside `tx`. */
-  learn(lease: LeaseRow, attempted: Attempted[]): void {
+  learn(lease: Pick<LeaseRow, 'retry' | 'target_version'>, attempted: Attempted[]): void {
     const row = this.#core.row;
     // A streak counts for the present url only.
     const counts = row?.disabled_reason === null && lease.target_version === row.target_version;
@@ -46,6 +46,11 @@ export class Receiver {
     this.#toldHealth.settled(attempted.some(isSuccess));
     if (next.streak > 0 && next.failing_since !== null && now - next.failing_since >= disableAfterMs)
       this.#toldHealth.disable(hopeless(disableAfterMs));
+  }
+
+  /** The same of what is settled by ack ids. Of those who pull it says nothing: they ask when they are well. Only inside `tx`. */
+  learnHeld(lease: Pick<LeaseRow, 'retry' | 'target_version'>, attempted: Attempted[]): void {
+    if (this.#core.document.delivery.kind === 'queue') this.learn(lease, attempted.map(withoutItsWait));
   }
 
   /** The alarm's part: what waits for it is told when a receiver need not be waited for any more, and when it is no use. */
@@ -79,6 +84,11 @@ export class Receiver {
       retryAfter,
     };
   }
+}
+
+/** How long a delivery lay in the queue of its consumer says nothing of how slow that is. */
+function withoutItsWait(outcome: Attempted): Attempted {
+  return { ...outcome, at: outcome.at + outcome.latencyMs, latencyMs: 0 };
 }
 
 function hopeless(disableAfterMs: number): string {

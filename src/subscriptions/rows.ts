@@ -118,7 +118,7 @@ export type ExceptionRow = {
   last_error: string | null;
   key: string | null;
   batch: number | null;
-  token: string | null;
+  tokens: string | null;
   behind: number;
 };
 

@@ -1,6 +1,7 @@
 import type { Attempt, Attempted, Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
+import { tokensAfter } from './late.ts';
 import { bySequence, columnsOf, type Leased } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS } from './limits.ts';
@@ -9,7 +10,7 @@ import type { DeliveryOutcome, SettleRequest, SettleResult } from './protocol-cl
 import { effectiveRate } from './rate.ts';
 import type { Receiver } from './receiver.ts';
 import { nextTry } from './retry.ts';
-import type { ExceptionRow, LaneChange, LaneRow, LeaseRow } from './rows.ts';
+import type { LaneChange, LaneRow, LeaseRow } from './rows.ts';
 import type { Throttle } from './throttle.ts';
 import type { ToldHealth } from './told-health.ts';
 
@@ -110,14 +111,14 @@ export class Settling {
   }
 
   /**
-   * Records what became of deliveries that are held by ack ids: what is told by these, or that their time has run out. Of
-   * those who pull it says nothing: they ask when they are well. Only inside `tx`.
+   * Records what became of deliveries that are held by ack ids: what is told by these, or that their time has run out. Only
+   * inside `tx`.
    */
   settleHeld(lease: LeaseRow, outcomes: DeliveryOutcome[]): void {
     const lane = this.#core.sql.lane(lease.lane);
     if (lane === null) return;
     const { remaining, attempted } = this.#apply(lane, lease, { outcomes });
-    if (this.#core.document.delivery.kind === 'queue') this.#receiver.learn(lease, attempted.map(withoutItsWait));
+    this.#receiver.learnHeld(lease, attempted);
     if (remaining.length > 0) this.#core.sql.setLease(lease.id, columnsOf(remaining));
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
   }
@@ -234,8 +235,7 @@ export class Settling {
       last_error: outcome.error,
       key: exception?.key ?? key,
       batch: batch?.id ?? null,
-      // Who was too late may still have done it.
-      token: lease.held_since !== null && outcome.outcome === 'timeout' ? lease.token : null,
+      tokens: tokensAfter(this.#core.document.delivery, exception?.tokens ?? null, lease, outcome),
     });
     return attempts;
   }
@@ -250,25 +250,6 @@ export class Settling {
       firstAttemptAt: exception?.first_attempt_at ?? null,
       event: exception?.event ?? null,
     });
-  }
-
-  /**
-   * Somebody has done it after his time for it was over, and nobody else has it. The attempt was counted when that time ran
-   * out. Only inside `tx`.
-   */
-  deliveredLate(
-    lane: LaneRow,
-    exception: ExceptionRow,
-    outcome: Extract<DeliveryOutcome, { kind: 'delivered' }>,
-  ): void {
-    const { sql } = this.#core;
-    sql.deleteException(lane.id, exception.sequence);
-    sql.moveLane(lane.id, { retrying: -1, delivered: 1 });
-    if (sql.hasLetters(lane.topic, exception.sequence, exception.sequence))
-      this.#deaths.delivered(lane, exception.sequence, exception.attempts);
-    this.#attempts.record(lane, [{ outcome, number: exception.attempts }], null);
-    if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
-    this.#core.progressAt = this.#core.now();
   }
 
   /** Was it claimed before there was a rate limit? What it has not started then has to wait for slots. */
@@ -299,9 +280,4 @@ export class Settling {
 
 function add(change: LaneChange, counter: keyof LaneChange, difference: number): void {
   change[counter] = (change[counter] ?? 0) + difference;
-}
-
-/** How long a delivery lay in the queue of its consumer says nothing of how slow that is. */
-function withoutItsWait(outcome: Attempted): Attempted {
-  return { ...outcome, at: outcome.at + outcome.latencyMs, latencyMs: 0 };
 }

@@ -99,6 +99,8 @@ export function exceptionStatements(storage: ObjectStorage, { exceptions, holds 
         ),
       ),
     deleteException: (lane: number, sequence: number) => void deleteException(lane, sequence),
+    /** What was handed out before can't be acknowledged any more. */
+    forgetTokens: () => exceptions.changed(sql.exec('UPDATE exceptions SET tokens = NULL WHERE tokens IS NOT NULL')),
     deleteExceptionsOf: (lane: number) => exceptions.changed(sql.exec('DELETE FROM exceptions WHERE lane = ?', lane)),
     /** The exception that goes first. */
     firstDue: exceptions.remembered(() =>

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
+import { tokensOf } from '../../src/subscriptions/tokens.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 import { booked, DOCUMENT, Hub, WEBHOOK } from './harness.ts';
 
@@ -125,6 +126,18 @@ describe('the schema of a subscription', () => {
       );
     },
   );
+
+  test('of before all attempts were remembered has the token of the last, which still counts', () => {
+    const storage = new NodeStorage();
+    const before = MIGRATIONS.findIndex(({ name }) => name === 'the tokens of all attempts');
+    migrate(storage, MIGRATIONS.slice(0, before));
+    storage.sql.exec(FIRST_ROWS);
+    const token = '0123456789abcdef'.repeat(2);
+    storage.sql.exec('UPDATE exceptions SET token = ?', token);
+    migrate(storage, MIGRATIONS);
+    const [row] = storage.sql.exec<{ tokens: string | null }>('SELECT tokens FROM exceptions').toArray();
+    expect(tokensOf(row?.tokens ?? null)).toEqual([token]);
+  });
 
   test('that is newer than the code is refused', () => {
     const storage = new NodeStorage();

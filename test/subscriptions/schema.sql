@@ -24,7 +24,7 @@ CREATE TABLE exceptions (
         event TEXT,                                -- a redriven one's, whole: the log may not have it any more
         first_attempt_at INTEGER,
         last_status INTEGER,
-        last_error TEXT, key TEXT, batch INTEGER, token TEXT, behind INTEGER NOT NULL DEFAULT 0,
+        last_error TEXT, key TEXT, batch INTEGER, tokens TEXT, behind INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (lane, sequence)
       ) WITHOUT ROWID;
 
