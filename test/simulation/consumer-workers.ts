@@ -32,6 +32,9 @@ const FAULTY: Record<Deed, number> = {
 /** Swift enough for any timeout, unless there are faults. */
 const WORK_MAX_MS = { healthy: 30, faulty: 2_000 };
 const QUEUED_MAX_MS = 8_000;
+/** Longer than any deadline that subscriptions are made with, and than the retry after it: what is confirmed then is late. */
+const STUCK_MAX_MS = 60_000;
+const STUCK_CHANCE = 0.15;
 const LOST_CHANCE = 0.2;
 const REPEATED_CHANCE = 0.2;
 
@@ -65,6 +68,11 @@ export class ConsumerWorkers {
 
   #workMs(): number {
     return this.#random.between(0, this.isHealthy ? WORK_MAX_MS.healthy : WORK_MAX_MS.faulty);
+  }
+
+  #waitMs(): number {
+    const isStuck = !this.isHealthy && this.#random.chance(STUCK_CHANCE);
+    return this.#random.between(0, isStuck ? STUCK_MAX_MS : QUEUED_MAX_MS);
   }
 
   #service(life: Life): ConsumerService {
@@ -143,7 +151,7 @@ export class ConsumerWorkers {
 
   async #confirm(body: QueuedEvent, ackId: string, time: number): Promise<void> {
     const party: Party = { life: { name: 'worker', alive: true, pausedUntil: 0, kill: null }, ready: async () => {} };
-    await this.#scheduler.sleep('a message waits', null, this.#random.between(0, QUEUED_MAX_MS));
+    await this.#scheduler.sleep('a message waits', null, this.#waitMs());
     const entry = this.#enter(body, `${ackId} ${time}`);
     const deed = this.#deed();
     await this.#scheduler.sleep('a consumer works', null, this.#workMs());
