@@ -1,4 +1,5 @@
 import type { Answer, Body, Connection } from './connection.ts';
+import { Rounds } from './rounds.ts';
 
 /** Settles deliveries by their ack ids: those that are settled while a request is under way go into the next, together. */
 
@@ -21,8 +22,7 @@ const IDS_MAX = 1000;
 export class Settling {
   readonly #connection: Connection;
   readonly #name: string;
-  #waiting: Waiting[] = [];
-  #busy = false;
+  readonly #rounds = new Rounds<Waiting>((waiting) => Promise.all(groupsOf(waiting).map((group) => this.#send(group))));
 
   constructor(connection: Connection, name: string) {
     this.#connection = connection;
@@ -31,23 +31,7 @@ export class Settling {
 
   /** @throws MillraceError: what became of it is not known. */
   settle(ackId: string, settlement: Settlement): Promise<Settled> {
-    const settled = new Promise<Settled>((resolve, reject) => {
-      this.#waiting.push({ ackId, settlement, resolve, reject });
-    });
-    if (!this.#busy) void this.#run();
-    return settled;
-  }
-
-  async #run(): Promise<void> {
-    this.#busy = true;
-    // What is settled in the same turn goes together.
-    await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      await Promise.all(groupsOf(waiting).map((group) => this.#send(group)));
-    }
-    this.#busy = false;
+    return new Promise((resolve, reject) => this.#rounds.add({ ackId, settlement, resolve, reject }));
   }
 
   async #send(group: [Waiting, ...Waiting[]]): Promise<void> {
@@ -67,16 +51,16 @@ export class Settling {
 }
 
 /** Those that are settled alike, as many as a request takes. */
-function groupsOf(waiting: readonly Waiting[]): [Waiting, ...Waiting[]][] {
-  const groups: [Waiting, ...Waiting[]][] = [];
-  const open = new Map<string, Waiting[]>();
-  for (const one of waiting) {
+export function groupsOf<One extends { settlement: Settlement }>(all: readonly One[]): [One, ...One[]][] {
+  const groups: [One, ...One[]][] = [];
+  const open = new Map<string, One[]>();
+  for (const one of all) {
     const alike = JSON.stringify(one.settlement);
     const group = open.get(alike);
     if (group !== undefined && group.length < IDS_MAX) {
       group.push(one);
     } else {
-      const started: [Waiting, ...Waiting[]] = [one];
+      const started: [One, ...One[]] = [one];
       groups.push(started);
       open.set(alike, started);
     }

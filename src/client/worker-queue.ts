@@ -1,11 +1,15 @@
 import { parseDuration } from '../events/duration-text.ts';
 import type { HandedEvent, HandlingResult, QueuedEvent } from '../events/handed.ts';
 import { MillraceError } from './errors.ts';
-import type { Settlement } from './settling.ts';
+import { Rounds } from './rounds.ts';
+import { groupsOf, type Settlement } from './settling.ts';
 import type { HubLink } from './worker-hub.ts';
 import { thrown } from './worker-result.ts';
 
-/** A queue of a consumer's own: each message is settled by itself, and confirmed with the hub where it asks for that. */
+/**
+ * A queue of a consumer's own: each message is settled by itself, and confirmed with the hub where it asks for that, as soon as
+ * its event is dealt with.
+ */
 
 /** Of the platform's `Message` what is used here. */
 export interface QueueMessage {
@@ -14,13 +18,18 @@ export interface QueueMessage {
   retry(options?: { delaySeconds?: number }): void;
 }
 
-/** A message and what became of its event. */
+/** A message whose event the hub is to be told of. */
 interface Dealt {
   message: QueueMessage;
-  /** Null: it has none. */
-  queued: QueuedEvent | null;
-  result: HandlingResult;
+  ackId: string;
+  settlement: Settlement;
 }
+
+/**
+ * Rounds in which the hub is told of a batch, at most: the platform lets one request call 32 Workers, and what is read behind
+ * claim checks, or asked again, is among these calls.
+ */
+const ROUNDS_MAX = 12;
 
 /** The subscription is gone, or is no longer one of this kind: what was leased of it is somebody else's, or nobody's. */
 const NOT_WAITED_FOR: readonly string[] = ['unknown-subscription', 'wrong-delivery-kind'];
@@ -30,20 +39,43 @@ const UNTOLD_DELAY_S = 5;
 export class QueueConsumer {
   readonly #hub: HubLink | null;
   readonly #handle: (handed: HandedEvent) => Promise<HandlingResult>;
+  /** So many events that are to be confirmed are told of at a time, unless no more come. */
+  readonly #atLeast: number;
+  /** By subscription: one is not told later because of another. */
+  readonly #confirming = new Map<string, Rounds<Dealt>>();
 
-  constructor(hub: HubLink | null, handle: (handed: HandedEvent) => Promise<HandlingResult>) {
+  /** @param messages how many there are */
+  constructor(hub: HubLink | null, handle: (handed: HandedEvent) => Promise<HandlingResult>, messages: number) {
     this.#hub = hub;
     this.#handle = handle;
+    this.#atLeast = Math.ceil(messages / ROUNDS_MAX);
   }
 
-  /** Never throws: whatever happens is a result. */
-  async deal(message: QueueMessage): Promise<Dealt> {
+  /**
+   * Has the event of a message handled, and hub or queue told of it; the hub while others are handled. Never throws: whatever
+   * happens is a result.
+   */
+  async deal(message: QueueMessage): Promise<void> {
     const { body } = message;
-    if (!isQueuedEvent(body)) return { message, queued: null, result: FOREIGN };
+    const queued = isQueuedEvent(body) ? body : null;
+    const result = queued === null ? FOREIGN : await this.#resultOf(queued);
+    if (queued?.ackId === undefined) {
+      tellQueue(message, result);
+      return;
+    }
+    this.#roundsOf(queued.subscription).add({ message, ackId: queued.ackId, settlement: settlementOf(result) });
+  }
+
+  /** Once all messages are dealt with: waits until hub and queue have been told of all of them. Never throws. */
+  async end(): Promise<void> {
+    await Promise.all([...this.#confirming.values()].map((rounds) => rounds.end()));
+  }
+
+  async #resultOf(queued: QueuedEvent): Promise<HandlingResult> {
     try {
-      return { message, queued: body, result: await this.#handle(await this.#handed(body)) };
+      return await this.#handle(await this.#handed(queued));
     } catch (error) {
-      return { message, queued: body, result: thrown(error) };
+      return thrown(error);
     }
   }
 
@@ -58,39 +90,21 @@ export class QueueConsumer {
     return { ...delivery, event: event ?? (await this.#link().event(delivery.topic, delivery.sequence)) };
   }
 
-  /** Tells hub and queue what became of the messages. What the hub could not be told comes again. */
-  async settle(dealt: readonly Dealt[]): Promise<void> {
-    const groups = new Map<
-      string,
-      { subscription: string; settlement: Settlement; members: { message: QueueMessage; ackId: string }[] }
-    >();
-    for (const { message, queued, result } of dealt) {
-      if (queued?.ackId === undefined) {
-        tellQueue(message, result);
-        continue;
-      }
-      const settlement = settlementOf(result);
-      const name = JSON.stringify([queued.subscription, settlement]);
-      const group = groups.get(name) ?? { subscription: queued.subscription, settlement, members: [] };
-      group.members.push({ message, ackId: queued.ackId });
-      groups.set(name, group);
-    }
-    await Promise.all(
-      [...groups.values()].map(({ subscription, settlement, members }) =>
-        this.#confirm(subscription, settlement, members),
-      ),
-    );
+  #roundsOf(subscription: string): Rounds<Dealt> {
+    const present = this.#confirming.get(subscription);
+    if (present !== undefined) return present;
+    const tell = (dealt: Dealt[]) => Promise.all(groupsOf(dealt).map((group) => this.#confirm(subscription, group)));
+    const rounds = new Rounds(tell, this.#atLeast);
+    this.#confirming.set(subscription, rounds);
+    return rounds;
   }
 
-  async #confirm(
-    subscription: string,
-    settlement: Settlement,
-    members: readonly { message: QueueMessage; ackId: string }[],
-  ): Promise<void> {
+  /** Tells the hub what became of some in the same way, and then their queue. What the hub could not be told comes again. */
+  async #confirm(subscription: string, members: [Dealt, ...Dealt[]]): Promise<void> {
     try {
       const ackIds = members.map(({ ackId }) => ackId);
-      const results = await this.#link().settle(subscription, ackIds, settlement);
-      // What is told too late has been given out again, or will be: this message has nothing more to say.
+      const results = await this.#link().settle(subscription, ackIds, members[0].settlement);
+      // What is told too late is settled already, or comes again: this message has nothing more to say.
       const late = results.filter(({ ok }) => !ok);
       if (late.length > 0)
         console.warn(`${late.length} deliveries of ${subscription} were settled too late: ${late[0]?.code}`);

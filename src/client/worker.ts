@@ -62,8 +62,9 @@ export function consumer<Env, Data = unknown>(options: ConsumerOptions<Env, Data
 
     async queue({ messages }, env, context) {
       const hub = options.hub === undefined ? null : new HubLink(options.hub(env));
-      const queue = new QueueConsumer(hub, (handed) => one(handed, env, context));
-      await queue.settle(await inTurn(messages, concurrency, (message) => queue.deal(message)));
+      const queue = new QueueConsumer(hub, (handed) => one(handed, env, context), messages.length);
+      await inTurn(messages, concurrency, (message) => queue.deal(message));
+      await queue.end();
     },
 
     async fetch(request, env, context) {

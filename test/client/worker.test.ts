@@ -203,11 +203,25 @@ describe('queue, confirming', () => {
     hubBy(({ body }) => Response.json({ results: idsIn(body).map((ackId) => ({ ackId, ok: true })) }));
   const idsIn = (body: string | null): string[] => JSON.parse(body ?? '{}').ackIds;
 
+  /** A hub whose first answer comes when it is let. */
+  const slowly = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let answers = 0;
+    const hub = hubBy(async ({ body }) => {
+      answers += 1;
+      if (answers === 1) await promise;
+      return Response.json({ results: idsIn(body).map((ackId) => ({ ackId, ok: true })) });
+    });
+    return { ...hub, answer: resolve };
+  };
+  const acksOf = (hub: ReturnType<typeof hubBy>) => hub.asked.map(({ body }) => idsIn(body));
+
   it('settles with the hub by ack ids, those of one outcome together, and is done with the messages', async () => {
-    const hub = settles();
-    const messages = [1, 2, 3, 4, 5].map(sent);
+    const hub = slowly();
+    const messages = [1, 2, 3, 4, 5, 6].map(sent);
     const { queue } = made(
       ({ sequence }) => {
+        if (sequence === 6) hub.answer();
         if (sequence === 3) throw new Retry('busy', '30s');
         if (sequence === 4) throw new Reject('no such customer');
         if (sequence === 5) throw new Error('a bug');
@@ -216,12 +230,86 @@ describe('queue, confirming', () => {
     );
     await queue({ messages }, {}, CONTEXT);
     expect(hub.asked.map(({ path, body }) => [path, JSON.parse(body ?? '')])).toEqual([
-      ['/v1/subscriptions/billing/ack', { ackIds: ['a1', 'a2'] }],
+      ['/v1/subscriptions/billing/ack', { ackIds: ['a1'] }],
+      ['/v1/subscriptions/billing/ack', { ackIds: ['a2', 'a6'] }],
       ['/v1/subscriptions/billing/nack', { ackIds: ['a3'], reason: 'busy', delay: '30s' }],
       ['/v1/subscriptions/billing/nack', { ackIds: ['a4'], reason: 'no such customer', reject: true }],
       ['/v1/subscriptions/billing/nack', { ackIds: ['a5'], reason: 'a bug' }],
     ]);
-    expect(messages.map(({ did }) => did)).toEqual(Array(5).fill('ack'));
+    expect(messages.map(({ did }) => did)).toEqual(Array(6).fill('ack'));
+  });
+
+  it('confirms an event once it is done, whatever is still to be done of its batch', async () => {
+    const hub = settles();
+    const messages = [1, 2, 3].map(sent);
+    const { queue } = made(
+      async ({ sequence }) => {
+        // Which never comes where a batch is confirmed as a whole.
+        await vi.waitFor(() =>
+          expect(messages.map(({ did }) => did)).toEqual([1, 2, 3].map((at) => (at < sequence ? 'ack' : 'nothing'))),
+        );
+      },
+      { hub: hub.access },
+    );
+    await queue({ messages }, {}, CONTEXT);
+    expect(acksOf(hub)).toEqual([['a1'], ['a2'], ['a3']]);
+  });
+
+  it('asks once at a time: what is done meanwhile goes together, and no message is done before the hub has said so', async () => {
+    const hub = slowly();
+    const messages = [1, 2, 3, 4].map(sent);
+    const seen: unknown[] = [];
+    const { queue } = made(
+      ({ sequence }) => {
+        seen.push([sequence, ...messages.map(({ did }) => did)]);
+        if (sequence === 4) hub.answer();
+      },
+      { hub: hub.access, concurrency: 2 },
+    );
+    await queue({ messages }, {}, CONTEXT);
+    expect(seen.at(-1)).toEqual([4, 'nothing', 'nothing', 'nothing', 'nothing']);
+    expect(acksOf(hub).flat().toSorted()).toEqual(['a1', 'a2', 'a3', 'a4']);
+    expect(hub.asked).toHaveLength(2);
+  });
+
+  it('goes on with a batch of which the hub could not be told in the middle', async () => {
+    const failed = Promise.withResolvers<void>();
+    const hub = hubBy(({ body }) => {
+      if (idsIn(body).includes('a1')) return new Response(null, { status: 403 });
+      return Response.json({ results: idsIn(body).map((ackId) => ({ ackId, ok: true })) });
+    });
+    const messages = [1, 2, 3].map(sent);
+    const [first = expect.fail()] = messages;
+    const retry = first.retry.bind(first);
+    first.retry = (options) => {
+      retry(options);
+      failed.resolve();
+    };
+    const { queue } = made(({ sequence }) => (sequence === 2 ? failed.promise : undefined), { hub: hub.access });
+    await queue({ messages }, {}, CONTEXT);
+    expect(messages.map(({ did }) => did)).toEqual(['retry after 5 s', 'ack', 'ack']);
+  });
+
+  it('confirms a large batch in as few calls as a Worker may make, however long each event takes', async () => {
+    const hub = settles();
+    const messages = Array.from({ length: 100 }, (_, index) => sent(index + 1));
+    const { queue } = made(() => new Promise((resolve) => setImmediate(resolve)), { hub: hub.access });
+    await queue({ messages }, {}, CONTEXT);
+    expect(new Set(messages.map(({ did }) => did))).toEqual(new Set(['ack']));
+    expect(acksOf(hub).flat()).toEqual(messages.map((_, index) => `a${index + 1}`));
+    expect(hub.asked.length).toBeLessThanOrEqual(12);
+  });
+
+  it('confirms one subscription while another can not be told', async () => {
+    const other = Promise.withResolvers<void>();
+    const hub = hubBy(async ({ path, body }) => {
+      if (path.includes('billing')) await other.promise;
+      else other.resolve();
+      return Response.json({ results: idsIn(body).map((ackId) => ({ ackId, ok: true })) });
+    });
+    const messages = [sent(1), message(queued(2, { ackId: 'a2', subscription: 'mail' }))];
+    await made(() => {}, { hub: hub.access }).queue({ messages }, {}, CONTEXT);
+    expect(messages.map(({ did }) => did)).toEqual(['ack', 'ack']);
   });
 
   it('asks the hub nothing of a test event, which has no ack id: the queue alone is told', async () => {

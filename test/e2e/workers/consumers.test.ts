@@ -215,6 +215,24 @@ describe('a consumer Worker behind its own queue', () => {
     expect(await letters()).toEqual([[`${name}-1`, 'rejected', 1]]);
   });
 
+  it('P4 confirms an event while it is at the next of the same batch', async () => {
+    const first = Promise.withResolvers<void>();
+    // Of another topic is what tests before have left in the queue.
+    bench.tell = async ({ topic, sequence = 0 }) => {
+      if (topic === name && sequence > 1) await first.promise;
+      return { do: 'ack' };
+    };
+    await subscribe({ kind: 'queue', binding: 'CONFIRMED_QUEUE', confirm: true, ackDeadline: '12h' });
+    await publish(3);
+    try {
+      const view = () => bench.api.subscription(name);
+      await eventually('the first is delivered', async () => (await view()).delivered === 1, WITHIN_MS);
+    } finally {
+      first.resolve();
+    }
+    expect(await settledSums(3)).toEqual({ delivered: 3, dead: 0, failed: 0 });
+  });
+
   it('P2 confirms in order by key', async () => {
     await subscribe({ kind: 'queue', binding: 'CONFIRMED_QUEUE', confirm: true }, { ordering: 'key' });
     const events = Array.from({ length: 20 }, (_, index) => ({ type: 'step', subject: `k${index % 4}` }));
@@ -225,6 +243,34 @@ describe('a consumer Worker behind its own queue', () => {
       const own = bench.entries.map(({ sequence = 0 }) => sequence).filter((sequence) => (sequence - 1) % 4 === key);
       expect(own).toEqual([...own].sort((a, b) => a - b));
     }
+  });
+
+  // The last one: it leaves second attempts in the queue.
+  it('P4 may be slower than its deadline: all is delivered that it has dealt with, and nothing dies', async () => {
+    // Nothing is tried a third time within the test, and of the second it says nothing: what is delivered was confirmed late.
+    const retry = { schedule: ['200ms', '12h'], jitter: 0 };
+    const events = 8;
+    const isLate = Promise.withResolvers<void>();
+    const isSettled = Promise.withResolvers<void>();
+    bench.tell = async ({ attempt }) => {
+      await (attempt === 1 ? isLate : isSettled).promise;
+      return { do: 'ack' };
+    };
+    await subscribe({ kind: 'queue', binding: 'CONFIRMED_QUEUE', confirm: true, ackDeadline: '1s' }, { retry });
+    await publish(events);
+    try {
+      const areGivenOutAgain = async () => {
+        const { failed, inFlight } = await bench.api.subscription(name);
+        return failed >= 2 * events || (failed === events && inFlight === events);
+      };
+      await eventually('all are given out again', areGivenOutAgain, WITHIN_MS);
+      isLate.resolve();
+      expect(await settledSums(events)).toMatchObject({ delivered: events, dead: 0 });
+    } finally {
+      isLate.resolve();
+      isSettled.resolve();
+    }
+    expect(await letters()).toEqual([]);
   });
 });
 

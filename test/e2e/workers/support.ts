@@ -32,7 +32,7 @@ export class WorkersBench {
   readonly hub: HubProcess;
   readonly api: ApiClient;
   readonly entries: Entry[] = [];
-  tell: (entry: Entry) => Told = () => ({ do: 'ack' });
+  tell: (entry: Entry) => Told | Promise<Told> = () => ({ do: 'ack' });
   readonly #deploy: (deployment: number) => void;
   readonly #close: () => void;
   #deployment = 1;
@@ -51,10 +51,10 @@ export class WorkersBench {
       request.on('data', (chunk: Buffer) => {
         body += chunk.toString();
       });
-      request.on('end', () => {
+      request.on('end', async () => {
         const entry: Entry = JSON.parse(body);
         bench?.entries.push(entry);
-        const told = bench?.tell(entry) ?? { do: 'ack' };
+        const told = (await bench?.tell(entry)) ?? { do: 'ack' };
         // The consumer waits for it: a Worker that waits for nothing is ended by the platform.
         if (told.do !== 'hang') response.end(JSON.stringify(told));
       });
