@@ -124,8 +124,10 @@ function decodeNext(reading: Reading, index: number, at: string, cursor: Cursor,
  * not so, which says nothing of what may be wrong: {@link decodeObject} finds out. Moves the cursor behind the event.
  */
 function decodeFaithful(reading: Reading, index: number, cursor: Cursor, value: unknown, short: boolean): boolean {
-  const sent = isObject(value) ? quickAttributes(value, short) : null;
-  if (!isObject(value) || sent === null) return false;
+  if (!isObject(value)) return false;
+  const [names, values] = [Object.keys(value), Object.values(value)];
+  const sent = quickAttributes(names, values, short);
+  if (sent === null) return false;
   const { data } = value;
   // Before anything is written: the engine does that by recursion.
   if (!isWithin(data, DATA_DEPTH_MAX)) return false;
@@ -136,7 +138,7 @@ function decodeFaithful(reading: Reading, index: number, cursor: Cursor, value: 
   cursor.at = end;
   const attributes = reading.traced(sent);
   const written =
-    asWritten(value, attributes, json) ??
+    asWritten(names, values, attributes, json) ??
     reading.write(index, attributes, data === undefined ? null : { kind: 'json', text: JSON.stringify(data) });
   reading.take(index, attributes, written, bytesOf(json));
   return true;

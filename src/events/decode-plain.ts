@@ -7,9 +7,9 @@ import type { Reading } from './reading.ts';
 
 /** A plain event: its text, and where its data is in that of the request; null: it has none. */
 interface PlainEvent {
-  /** Its attributes; `data` is in it, whatever it is, where the event has some. */
-  members: Record<string, unknown>;
+  /** Its members; the value of `data` is not read. */
   names: string[];
+  values: unknown[];
   start: number;
   end: number;
   data: { start: number; end: number } | null;
@@ -30,16 +30,16 @@ export function decodePlain(reading: Reading, text: string, form: JsonForm): boo
   if (form !== 'short' && inArray !== (form === 'batch')) return false;
   const events = eventsIn(text, body, inArray, reading.limits.requestEvents);
   if (events === null) return false;
-  const decoded = events.map(({ members }) => quickAttributes(members, form === 'short'));
+  const decoded = events.map(({ names, values }) => quickAttributes(names, values, form === 'short'));
   if (decoded.includes(null)) return false;
   const bytes = new DataView(body.buffer, body.byteOffset, body.byteLength);
   reading.expect(events.length, inArray);
-  for (const [index, { members, start, end, data }] of events.entries()) {
+  for (const [index, { names, values, start, end, data }] of events.entries()) {
     const sent = decoded[index];
     if (!sent) continue;
     const attributes = reading.traced(sent);
     const written =
-      asWritten(members, attributes, text.slice(start, end)) ??
+      asWritten(names, values, attributes, text.slice(start, end)) ??
       reading.write(index, attributes, data && { kind: 'json', text: text.slice(data.start, data.end) });
     reading.take(index, attributes, written, { bytes, start, end });
   }
@@ -69,24 +69,24 @@ function eventsIn(text: string, bytes: Uint8Array, inArray: boolean, max: number
  */
 function eventAt(text: string, bytes: Uint8Array, start: number, likely: readonly string[]): PlainEvent | null {
   if (bytes[start] !== OPEN_OBJECT) return null;
-  const members: Record<string, unknown> = {};
   const names: string[] = [];
+  const values: unknown[] = [];
   let asLikely = true;
   let data: PlainEvent['data'] = null;
   for (let at = start + 1; ; at++) {
     const expected: string | undefined = asLikely ? likely[names.length] : undefined;
     asLikely = expected !== undefined && isNameAt(bytes, at, expected);
     const name = asLikely && expected !== undefined ? expected : nameAt(text, bytes, at);
-    if (name === null || (!asLikely && Object.hasOwn(members, name))) return null;
+    if (name === null || (!asLikely && names.includes(name))) return null;
     const value = at + name.length + 3;
     if (bytes[value - 1] !== COLON) return null;
     const isData = name === 'data';
     at = isData ? plainEnd(bytes, value) : plainStringEnd(bytes, value);
     if (at === NOT_PLAIN) return null;
-    members[name] = isData || text.slice(value + 1, at - 1);
     names.push(name);
+    values.push(isData ? undefined : text.slice(value + 1, at - 1));
     if (isData) data = { start: value, end: at };
-    if (bytes[at] === CLOSE_OBJECT) return { members, names, start, end: at + 1, data };
+    if (bytes[at] === CLOSE_OBJECT) return { names, values, start, end: at + 1, data };
     if (bytes[at] !== COMMA) return null;
   }
 }

@@ -52,23 +52,25 @@ export function writeEvent(
 }
 
 /**
- * An event that was sent just as {@link writeEvent} would write it, null if this is not so. `attributes` are those of
- * `event`, checked, with those that it gets from its request; `json` is `event` as the engine writes it.
+ * An event that was sent just as {@link writeEvent} would write it, null if this is not so. `attributes` are those of the
+ * event with these members, checked, with those that it gets from its request; `json` is its text.
  */
 export function asWritten(
-  event: Record<string, unknown>,
+  names: readonly string[],
+  values: readonly unknown[],
   { id, source, time, extensions }: SentAttributes,
   json: string,
 ): WrittenEvent | null {
-  if (id === null || source === null || time === null || event.specversion === undefined) return null;
+  if (id === null || source === null || time === null || names[0] !== 'specversion') return null;
   let place = 0;
   let extended = 0;
   let ended = false;
-  for (const name of Object.keys(event)) {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index];
     if (ended) return null;
     if (name === 'data') {
       ended = true;
-    } else if (event[name] === null) {
+    } else if (values[index] === null) {
       return null;
     } else if (name === extensions[extended]?.[0]) {
       extended++;

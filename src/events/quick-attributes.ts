@@ -24,10 +24,14 @@ import { isTime } from './times.ts';
 
 /**
  * The attributes of an event that keeps every rule, as the schemas in cloudevent.ts would give them, at a tenth of their
- * cost; null where they have to be asked. Takes the event as it was sent: null attributes and the hub's own are left out. Where
- * it gives attributes, nothing but `data` can have levels in it.
+ * cost; null where they have to be asked. Takes the members of the event as it was sent, which may be short: null attributes and
+ * the hub's own are left out. Where it gives attributes, nothing but `data` can have levels in it.
  */
-export function quickAttributes(event: Record<string, unknown>, short: boolean): SentAttributes | null {
+export function quickAttributes(
+  names: readonly string[],
+  values: readonly unknown[],
+  short: boolean,
+): SentAttributes | null {
   let versioned = short;
   let type: string | null = null;
   let id: string | null = null;
@@ -39,8 +43,9 @@ export function quickAttributes(event: Record<string, unknown>, short: boolean):
   let partitionkey: string | null = null;
   const extensions: [string, ExtensionValue][] = [];
 
-  for (const name of Object.keys(event)) {
-    const value = event[name];
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] ?? '';
+    const value = values[index];
     if (name === 'data') continue;
     if (HUB_ATTRIBUTES.has(name)) {
       // Ignored whatever it is; but then the event is not known to be flat.
