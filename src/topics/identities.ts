@@ -1,7 +1,7 @@
 import { EVENT_HASHES_BYTES } from '../events/hashes.ts';
 import { type Probe, probeAt, type Recorded } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
-import { EVENTS_A_RUN_WORK } from './limits.ts';
+import { EVENTS_A_RUN_WORK, YOUNG_BUSY_FACTOR } from './limits.ts';
 import type { LogState } from './log-state.ts';
 import type { MetaRow, Statements } from './sql.ts';
 import { YoungIdentities } from './young-identities.ts';
@@ -17,6 +17,8 @@ export class Identities {
   readonly #runs: IdentityRuns;
   readonly #youngMax: number;
   #young: YoungIdentities | null = null;
+  /** Events since the object started. */
+  #taken = 0;
 
   constructor(sql: Statements, state: LogState, youngMax: number) {
     this.#sql = sql;
@@ -47,7 +49,10 @@ export class Identities {
    */
   makeRoom(coming: number, lastSequence: number, now: number, windowMs: number): Partial<MetaRow> {
     const young = lastSequence - this.#state.meta().sealed_through;
-    const sealed = young > 0 && young + coming > this.#youngMax ? this.#seal(lastSequence) : {};
+    // Whoever starts next reads no more of them than were taken here.
+    const youngMax = this.#youngMax * Math.min(YOUNG_BUSY_FACTOR, Math.max(1, this.#taken / this.#youngMax));
+    const sealed = young > 0 && young + coming > youngMax ? this.#seal(lastSequence) : {};
+    this.#taken += coming;
     for (let pieces = 1 + Math.floor(coming / EVENTS_A_RUN_WORK); pieces > 0; pieces -= 1) {
       if (!this.#runs.work(now, windowMs)) break;
     }

@@ -1,4 +1,5 @@
 import {
+  ENTRY_BYTES,
   FILTER_BYTES,
   findIn,
   joined,
@@ -13,7 +14,7 @@ import {
 import { KeptFilters } from './kept-filters.ts';
 import { RUN_PAGES_CLEARED } from './limits.ts';
 import type { LogState } from './log-state.ts';
-import { nextWork, pageBits, pagesIn } from './run-work.ts';
+import { levelOf, nextWork, pageBits, pagesIn } from './run-work.ts';
 import type { RunRow, Statements } from './sql.ts';
 
 /**
@@ -53,8 +54,9 @@ export class IdentityRuns {
   /** Makes a run of entries. Part of a transaction. */
   add(entries: Uint8Array): void {
     if (entries.length === 0) return;
-    const run = this.#put({ level: 0, newest_at: newestIn(entries), merges_into: null, merged: null });
-    this.#write(run, pagesOf(entries, pageBits(0), this.#secret));
+    const level = levelOf(entries.length / ENTRY_BYTES);
+    const run = this.#put({ level, newest_at: newestIn(entries), merges_into: null, merged: null });
+    this.#write(run, pagesOf(entries, pageBits(level), this.#secret));
   }
 
   /** Does a bounded piece of what there is to do, merging or clearing away; false: there is nothing. Part of a transaction. */

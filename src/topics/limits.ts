@@ -24,8 +24,10 @@ export const SIZE_ASKED_EVERY_BYTES = MIB;
 export const SIZE_NEAR_BYTES = 256 * MIB;
 /** The window of a topic made by publishing to it. */
 export const DEDUPLICATION_WINDOW_DEFAULT_MS = 24 * 60 * 60 * SECOND_MS;
-/** So many of the youngest events are looked up in memory; then their identities become a run. */
+/** So many of the youngest events are looked up in memory; then their identities become a run. A log that starts reads them first. */
 export const YOUNG_EVENTS_MAX = 4096;
+/** Up to so many times as many, if the log took as many since it started: then there are fewer runs to look into and to merge. */
+export const YOUNG_BUSY_FACTOR = 7;
 /** Runs of identities that are merged into one. */
 export const RUNS_MERGED = 8;
 /** A commit does one piece of work on the runs, and one more for so many events that it brings. */

@@ -25,6 +25,16 @@ export function pagesIn(level: number): number {
   return 2 ** pageBits(level);
 }
 
+/** Identities that a page is made for. A run may be made with up to twice as many: with more its filters would tell little. */
+const PAGE_IDENTITIES = 512;
+
+/** The level of a run that is made of so many identities. */
+export function levelOf(identities: number): number {
+  let level = 0;
+  while (identities > 2 * PAGE_IDENTITIES * pagesIn(level)) level += 1;
+  return level;
+}
+
 /** What is too old goes first, then small runs are merged: of them there soon are many. `runs` in the order they were made. */
 export function nextWork(runs: readonly RunRow[], now: number, windowMs: number): RunWork {
   const old = runs.find((run) => isAtRest(run) && now - run.newest_at >= windowMs);

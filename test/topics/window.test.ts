@@ -69,6 +69,26 @@ function entriesIn(harness: Harness): number {
     .one().entries;
 }
 
+test('a log that takes many events keeps more of them young, and one that starts seals them with its next', async () => {
+  const harness = await withWindow(DAY_MS, 100);
+  const some = (from: number) => append(Array.from({ length: 50 }, (_, index) => event({ id: `id-${from + index}` })));
+  const sealedAfter: number[] = [];
+  for (let from = 0; from < 2_000; from += 50) {
+    const before = entriesIn(harness);
+    await harness.log.append(some(from));
+    if (entriesIn(harness) > before) sealedAfter.push(entriesIn(harness) - before);
+  }
+  // Ever more at a time, up to seven times as many.
+  expect(sealedAfter).toEqual(sealedAfter.toSorted((a, b) => a - b));
+  expect([sealedAfter[0], sealedAfter.at(-1)]).toEqual([100, 700]);
+  await harness.publish(...Array.from({ length: 150 }, () => 'a'));
+  harness.restart();
+  expect(await harness.log.append(some(0))).toMatchObject({ duplicates: { length: 50 } });
+  expect(entriesIn(harness)).toBeLessThan(2_150);
+  await harness.publish('a');
+  expect(entriesIn(harness)).toBe(2_150);
+});
+
 test('P3 a longer window counts for what is still known, a shorter one at once', async () => {
   const harness = await withWindow(HOUR_MS);
   await isDuplicate(harness, 'x');
