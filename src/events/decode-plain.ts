@@ -49,7 +49,7 @@ export function decodePlain(reading: Reading, text: string, form: JsonForm): boo
 /** The events of a plain body; null if it is none, or there are more than there may be. */
 function eventsIn(text: string, bytes: Uint8Array, inArray: boolean, max: number): PlainEvent[] | null {
   const events: PlainEvent[] = [];
-  let names: readonly string[] = [];
+  let names: string[] = [];
   for (let at = inArray ? 1 : 0; events.length < max; at++) {
     const event = eventAt(text, bytes, at, names);
     if (event === null) return null;
@@ -67,26 +67,31 @@ function eventsIn(text: string, bytes: Uint8Array, inArray: boolean, max: number
  * The plain event that begins there. Most have the members of the one before, `likely`, in the same order: to see that is a
  * tenth of the work of reading their names.
  */
-function eventAt(text: string, bytes: Uint8Array, start: number, likely: readonly string[]): PlainEvent | null {
+function eventAt(text: string, bytes: Uint8Array, start: number, likely: string[]): PlainEvent | null {
   if (bytes[start] !== OPEN_OBJECT) return null;
-  const names: string[] = [];
   const values: unknown[] = [];
-  let asLikely = true;
+  /** Null: the likely ones. */
+  let names: string[] | null = null;
   let data: PlainEvent['data'] = null;
   for (let at = start + 1; ; at++) {
-    const expected: string | undefined = asLikely ? likely[names.length] : undefined;
-    asLikely = expected !== undefined && isNameAt(bytes, at, expected);
-    const name = asLikely && expected !== undefined ? expected : nameAt(text, bytes, at);
-    if (name === null || (!asLikely && names.includes(name))) return null;
+    let name = names === null ? (likely[values.length] ?? '') : '';
+    if (name === '' || !isNameAt(bytes, at, name)) {
+      name = nameAt(text, bytes, at);
+      names ??= likely.slice(0, values.length);
+      if (name === '' || names.includes(name)) return null;
+      names.push(name);
+    }
     const value = at + name.length + 3;
     if (bytes[value - 1] !== COLON) return null;
     const isData = name === 'data';
     at = isData ? plainEnd(bytes, value) : plainStringEnd(bytes, value);
     if (at === NOT_PLAIN) return null;
-    names.push(name);
     values.push(isData ? undefined : text.slice(value + 1, at - 1));
     if (isData) data = { start: value, end: at };
-    if (bytes[at] === CLOSE_OBJECT) return { names, values, start, end: at + 1, data };
+    if (bytes[at] === CLOSE_OBJECT) {
+      names ??= values.length === likely.length ? likely : likely.slice(0, values.length);
+      return { names, values, start, end: at + 1, data };
+    }
     if (bytes[at] !== COMMA) return null;
   }
 }
@@ -98,9 +103,9 @@ function isNameAt(bytes: Uint8Array, at: number, name: string): boolean {
   return bytes[at] === QUOTE && bytes[at + 1 + name.length] === QUOTE;
 }
 
-/** A member's name, if it is a plain one. One of digits would have another place among the members than in the text. */
-function nameAt(text: string, bytes: Uint8Array, at: number): string | null {
+/** A member's name, if it is a plain one, else the empty string. One of digits would have another place among the members than in the text. */
+function nameAt(text: string, bytes: Uint8Array, at: number): string {
   const end = plainStringEnd(bytes, at);
   const name = end === NOT_PLAIN ? '' : text.slice(at + 1, end - 1);
-  return /^[a-z]/.test(name) ? name : null;
+  return /^[a-z]/.test(name) ? name : '';
 }

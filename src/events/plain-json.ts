@@ -22,6 +22,11 @@ const NINE = 57;
 
 const LITERALS = ['true', 'false', 'null'].map((text) => new TextEncoder().encode(text));
 
+/** Of each byte whether it may be in a plain string: 1 or 0. One look is faster than three comparisons. */
+const IN_STRING = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= SPACE && byte <= TILDE && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
+);
+
 /** Not plain, or not JSON. */
 export const NOT_PLAIN = -1;
 
@@ -33,12 +38,9 @@ export function plainEnd(bytes: Uint8Array, at: number): number {
 /** The same of a string: behind its closing quote. */
 export function plainStringEnd(bytes: Uint8Array, at: number): number {
   if (bytes[at] !== QUOTE) return NOT_PLAIN;
-  for (let here = at + 1; here < bytes.length; here++) {
-    const byte = bytes[here] ?? 0;
-    if (byte === QUOTE) return here + 1;
-    if (byte < SPACE || byte > TILDE || byte === BACKSLASH) return NOT_PLAIN;
-  }
-  return NOT_PLAIN;
+  let here = at + 1;
+  while (here < bytes.length && IN_STRING[bytes[here] ?? 0] === 1) here++;
+  return bytes[here] === QUOTE ? here + 1 : NOT_PLAIN;
 }
 
 function valueEnd(bytes: Uint8Array, at: number, depth: number): number {
