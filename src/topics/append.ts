@@ -1,6 +1,7 @@
 import { contentOf, isTimeSent } from '../events/content.ts';
 import { EVENT_HASHES_BYTES, IDENTITY_BYTES } from '../events/hashes.ts';
 import { lineAt, linesOf, type Taken } from './batch.ts';
+import type { RecordEvent } from './identities.ts';
 import type { Recorded } from './identity-pages.ts';
 import type { AppendRequest, AppendResult, Duplicate, NewEvents } from './protocol.ts';
 
@@ -9,8 +10,8 @@ export interface AppendState {
   exists: boolean;
   lastSequence: number;
   full: boolean;
-  /** Records an event under its identity, or answers what was recorded under that before (identities.ts). */
-  record: (hashes: Uint8Array, at: number, sequence: number) => Recorded | null;
+  /** Records the events with these hashes under their identities (identities.ts). */
+  recorder: (hashes: Uint8Array) => RecordEvent;
   /** Takes back what was recorded behind a sequence. */
   takeBack: (sequence: number) => void;
   /** The JSON of a stored event; null if it is not there any more. */
@@ -63,9 +64,10 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
   const { events } = request;
   const lastSequence = state.lastSequence + count;
   const duplicates: Duplicate[] = [];
+  const record = state.recorder(events.hashes);
   let next = lastSequence + 1;
   for (let index = 0; index < events.count; index += 1) {
-    const before = state.record(events.hashes, index * EVENT_HASHES_BYTES, next);
+    const before = record(index, next);
     if (before === null) {
       next += 1;
       continue;

@@ -7,6 +7,12 @@ import type { MetaRow, Statements } from './sql.ts';
 import { YoungIdentities } from './young-identities.ts';
 
 /**
+ * Records an event of some under this sequence, unless its identity was recorded inside the window: then it answers as what.
+ * Whoever does not store the event takes it back.
+ */
+export type RecordEvent = (index: number, sequence: number) => Recorded | null;
+
+/**
  * Which pairs of source and id were recorded in the deduplication window. The youngest events are looked up in memory, which
  * is read from their segments when first needed. When there are enough of them they are *sealed*: their identities become a
  * run (identity-runs.ts), because a table sorted by hash would be written in as many places as it is given entries.
@@ -27,15 +33,19 @@ export class Identities {
     this.#youngMax = youngMax;
   }
 
-  /**
-   * Records an event, whose hashes stand in `hashes` from `at` on, unless its identity was recorded inside the window: then it
-   * answers as what. Whoever does not store the event takes it back.
-   */
-  record(hashes: Uint8Array, at: number, sequence: number, now: number): Recorded | null {
-    const probe = probeAt(hashes, at, this.#secret);
-    const before = this.#find(probe, now);
-    if (before === null) this.#loaded().add(probe, hashes, at, sequence, now);
-    return before;
+  /** What records the events with these hashes, one after the other, at once. */
+  recorder(hashes: Uint8Array, now: number): RecordEvent {
+    const probes = Array.from({ length: hashes.length / EVENT_HASHES_BYTES }, (_, index) =>
+      probeAt(hashes, index * EVENT_HASHES_BYTES, this.#secret),
+    );
+    const mayBeInRuns = this.#runs.mayHold(probes);
+    return (index, sequence) => {
+      const probe = probes[index];
+      if (probe === undefined) throw new Error(`There is no event ${index} among these.`);
+      const before = this.#find(probe, now, mayBeInRuns[index] === 1);
+      if (before === null) this.#loaded().add(probe, hashes, index * EVENT_HASHES_BYTES, sequence, now);
+      return before;
+    };
   }
 
   /** Takes back what was recorded behind a sequence. */
@@ -71,11 +81,11 @@ export class Identities {
     this.#runs.forget();
   }
 
-  #find(probe: Probe, now: number): Recorded | null {
+  #find(probe: Probe, now: number, mayBeInRuns: boolean): Recorded | null {
     const { created_at, window_ms, removed_through } = this.#state.meta();
     // Of a topic that is being made there is nothing but what comes with it.
     const windowMs = created_at === null ? Infinity : window_ms;
-    const entry = this.#loaded().find(probe) ?? this.#runs.find(probe, now, windowMs);
+    const entry = this.#loaded().find(probe) ?? (mayBeInRuns ? this.#runs.find(probe, now, windowMs) : null);
     // What went with a deleted topic is forgotten with it.
     const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < windowMs;
     return counts ? entry : null;

@@ -31,17 +31,33 @@ export class IdentityRuns {
   readonly #state: LogState;
   #runs: RunRow[] | null = null;
   readonly #filters = new KeptFilters();
-  readonly #candidates: RunRow[] = [];
 
   constructor(sql: Statements, state: LogState) {
     this.#sql = sql;
     this.#state = state;
   }
 
+  /**
+   * Of each of some identities whether it may be in a run: 1 or 0. That is asked run by run and without a branch, so that the
+   * processor fetches what it needs of the filters for many of them at once, which one after the other is most of an append.
+   */
+  mayHold(probes: readonly Probe[]): Uint8Array {
+    const answers = new Uint8Array(probes.length);
+    for (const { id, level } of this.#loaded()) {
+      const bits = pageBits(level);
+      for (let index = 0; index < probes.length; index += 1) {
+        const probe = probes[index];
+        if (probe === undefined) continue;
+        answers[index] = (answers[index] ?? 0) | this.#filters.mayHaveFirst(id, pageOf(probe, bits), probe);
+      }
+    }
+    return answers;
+  }
+
   /** The latest entry of an identity; null if there is none younger than the window. */
   find(probe: Probe, now: number, windowMs: number): Recorded | null {
     let found: Recorded | null = null;
-    for (const run of this.#candidatesFor(probe)) {
+    for (const run of this.#loaded()) {
       const page = pageOf(probe, pageBits(run.level));
       if (now - run.newest_at >= windowMs || !this.#mayHold(run, page, probe)) continue;
       const entries = this.#sql.entriesOfPage(idOfPage(run.id, page));
@@ -115,20 +131,6 @@ export class IdentityRuns {
     }
   }
 
-  /**
-   * The runs whose filters have the first bits of a probe. That is asked without a branch, so that the processor fetches the bits
-   * of all runs at once from wherever they are.
-   */
-  #candidatesFor(probe: Probe): RunRow[] {
-    const candidates = this.#candidates;
-    let count = 0;
-    for (const run of this.#loaded()) {
-      candidates[count] = run;
-      count += this.#filters.mayHaveFirst(run.id, pageOf(probe, pageBits(run.level)), probe);
-    }
-    return count === 0 ? NONE : candidates.slice(0, count);
-  }
-
   #mayHold({ id, level }: RunRow, page: number, probe: Probe): boolean {
     const known = this.#filters.mayHold(id, page, probe);
     if (known !== null) return known;
@@ -166,7 +168,6 @@ export class IdentityRuns {
   }
 }
 
-const NONE: RunRow[] = [];
 /** The filter of a page that holds nothing. */
 const EMPTY_FILTER = new Uint8Array(FILTER_BYTES);
 

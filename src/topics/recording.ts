@@ -37,7 +37,7 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       exists: state.exists,
       lastSequence: head.lastSequence,
       full: bytes >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
-      record: (hashes, at, sequence) => identities.record(hashes, at, sequence, recordedAt),
+      recorder: (hashes) => identities.recorder(hashes, recordedAt),
       takeBack: (sequence) => identities.takeBack(sequence),
       stored: (sequence) => scanner.line(sequence),
     });

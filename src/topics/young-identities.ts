@@ -107,8 +107,7 @@ export class YoungIdentities {
 
 /** Some entries without those of these numbers; 0 is none. */
 function without(entries: Uint8Array, numbers: Int32Array): Uint8Array {
-  const replaced = new Set(numbers);
-  replaced.delete(0);
+  const replaced = new Set(numbers.filter((number) => number !== 0));
   if (replaced.size === 0) return entries;
   const rest = new Uint8Array(entries.length - replaced.size * ENTRY_BYTES);
   for (let at = 0, end = 0; at < entries.length; at += ENTRY_BYTES) {
