@@ -1,3 +1,4 @@
+import { KNOWN_NAMES } from './attribute-rules.ts';
 import type { JsonForm } from './decode-json.ts';
 import { CLOSE_ARRAY, CLOSE_OBJECT, COLON, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json-text.ts';
 import { asWritten } from './new-event.ts';
@@ -103,9 +104,12 @@ function isNameAt(bytes: Uint8Array, at: number, name: string): boolean {
   return bytes[at] === QUOTE && bytes[at + 1 + name.length] === QUOTE;
 }
 
+/** Names as the code has them, which the engine compares at a glance. */
+const KNOWN: ReadonlyMap<string, string> = new Map([...KNOWN_NAMES].map((name) => [name, name]));
+
 /** A member's name, if it is a plain one, else the empty string. One of digits would have another place among the members than in the text. */
 function nameAt(text: string, bytes: Uint8Array, at: number): string {
   const end = plainStringEnd(bytes, at);
   const name = end === NOT_PLAIN ? '' : text.slice(at + 1, end - 1);
-  return /^[a-z]/.test(name) ? name : '';
+  return KNOWN.get(name) ?? (/^[a-z]/.test(name) ? name : '');
 }

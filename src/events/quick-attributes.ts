@@ -71,11 +71,6 @@ export function quickAttributes(
     const name = names[index] ?? '';
     const value = values[index];
     if (name === 'data') continue;
-    if (HUB_ATTRIBUTES.has(name)) {
-      // Ignored whatever it is; but then the event is not known to be flat.
-      if (typeof value === 'object' && value !== null) return null;
-      continue;
-    }
     if (value === null || value === undefined) {
       if (name === 'specversion' || nameProblem(name) !== null) return null;
       continue;
@@ -120,6 +115,11 @@ export function quickAttributes(
       case 'data_base64':
         return null;
       default:
+        if (HUB_ATTRIBUTES.has(name)) {
+          // Ignored whatever it is; but then the event is not known to be flat.
+          if (typeof value === 'object') return null;
+          continue;
+        }
         if (nameProblem(name) !== null || !isExtensionValue(value) || extensionProblem(value) !== null) return null;
         extensions.push([name, value]);
     }
