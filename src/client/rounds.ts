@@ -27,10 +27,13 @@ export class Rounds<Item> {
   }
 
   async #run(): Promise<void> {
-    // What comes in the same turn goes together.
-    await Promise.resolve();
-    while (this.#gathered.length >= this.#atLeast) await this.#round();
-    this.#running = null;
+    try {
+      // What comes in the same turn goes together.
+      await Promise.resolve();
+      while (this.#gathered.length >= this.#atLeast) await this.#round();
+    } finally {
+      this.#running = null;
+    }
   }
 
   #round(): Promise<unknown> {

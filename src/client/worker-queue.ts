@@ -26,10 +26,11 @@ interface Dealt {
 }
 
 /**
- * Rounds in which the hub is told of a batch, at most: the platform lets one request call 32 Workers, and what is read behind
- * claim checks, or asked again, is among these calls.
+ * Requests in which the hub is told of a batch while that is worked on, at most; whatever is left is told at its end, in one for
+ * each way to settle. The platform lets one request call 32 Workers, and what is read behind claim checks, or asked again, is
+ * among these calls.
  */
-const ROUNDS_MAX = 12;
+const EARLY_REQUESTS_MAX = 12;
 
 /** The subscription is gone, or is no longer one of this kind: what was leased of it is somebody else's, or nobody's. */
 const NOT_WAITED_FOR: readonly string[] = ['unknown-subscription', 'wrong-delivery-kind'];
@@ -43,12 +44,15 @@ export class QueueConsumer {
   readonly #atLeast: number;
   /** By subscription: one is not told later because of another. */
   readonly #confirming = new Map<string, Rounds<Dealt>>();
+  #earlyRequests = 0;
+  /** By subscription what is told at the end. */
+  readonly #left = new Map<string, Dealt[]>();
 
   /** @param messages how many there are */
   constructor(hub: HubLink | null, handle: (handed: HandedEvent) => Promise<HandlingResult>, messages: number) {
     this.#hub = hub;
     this.#handle = handle;
-    this.#atLeast = Math.ceil(messages / ROUNDS_MAX);
+    this.#atLeast = Math.ceil(messages / EARLY_REQUESTS_MAX);
   }
 
   /**
@@ -69,6 +73,7 @@ export class QueueConsumer {
   /** Once all messages are dealt with: waits until hub and queue have been told of all of them. Never throws. */
   async end(): Promise<void> {
     await Promise.all([...this.#confirming.values()].map((rounds) => rounds.end()));
+    await Promise.all([...this.#left].map(([subscription, dealt]) => this.#tell(subscription, groupsOf(dealt))));
   }
 
   async #resultOf(queued: QueuedEvent): Promise<HandlingResult> {
@@ -93,10 +98,23 @@ export class QueueConsumer {
   #roundsOf(subscription: string): Rounds<Dealt> {
     const present = this.#confirming.get(subscription);
     if (present !== undefined) return present;
-    const tell = (dealt: Dealt[]) => Promise.all(groupsOf(dealt).map((group) => this.#confirm(subscription, group)));
-    const rounds = new Rounds(tell, this.#atLeast);
+    const rounds = new Rounds<Dealt>((dealt) => this.#tellEarly(subscription, dealt), this.#atLeast);
     this.#confirming.set(subscription, rounds);
     return rounds;
+  }
+
+  async #tellEarly(subscription: string, dealt: Dealt[]): Promise<void> {
+    const groups = groupsOf(dealt);
+    if (this.#earlyRequests + groups.length > EARLY_REQUESTS_MAX) {
+      this.#left.set(subscription, [...(this.#left.get(subscription) ?? []), ...dealt]);
+      return;
+    }
+    this.#earlyRequests += groups.length;
+    await this.#tell(subscription, groups);
+  }
+
+  async #tell(subscription: string, groups: [Dealt, ...Dealt[]][]): Promise<void> {
+    await Promise.all(groups.map((group) => this.#confirm(subscription, group)));
   }
 
   /** Tells the hub what became of some in the same way, and then their queue. What the hub could not be told comes again. */

@@ -1,5 +1,6 @@
 import { toBase64 } from '../base64.ts';
 import { judge } from '../expressions/filter.ts';
+import { NO_HUB_SECRET } from '../hub-secret.ts';
 import type { SubscriptionFilter } from '../subscriptions/document.ts';
 import { packed } from '../subscriptions/packed-deliveries.ts';
 import type { ClaimedEvent, DeliveryTarget, WebhookTarget } from '../subscriptions/protocol-claims.ts';
@@ -30,7 +31,7 @@ export interface Preview {
 }
 
 type Shown = Omit<Preview, 'matches'>;
-type PreviewPorts = Pick<WayPorts, 'bindings' | 'clock' | 'guard' | 'version'>;
+type PreviewPorts = Pick<WayPorts, 'bindings' | 'clock' | 'guard' | 'seals' | 'version'>;
 
 /** What would become of an event at a subscription. Sends nothing. @throws if a secret of the target is none. */
 export async function preview(
@@ -96,14 +97,16 @@ async function shownDelivery(
   subscription: string,
   target: HandingTarget,
   event: ClaimedEvent,
-  { bindings, clock }: PreviewPorts,
+  { bindings, clock, seals }: PreviewPorts,
 ): Promise<Shown> {
   const result = await transformedEvent(target.transform, event);
   if (!result.ok) return nothing(target, result.error);
   const delivery = deliveryOf(subscription, target, result.event, clock.now());
   if (!delivery.ok) return nothing(target, delivery.error);
   const isGone = target.kind !== 'pull' && !isConfigured(bindings, target.kind, target.binding);
-  const error = isGone ? notSent(missingBinding(bindings, target.kind, target.binding)) : null;
+  const isUnsealed = target.kind === 'queue' && seals === null;
+  const obstacle = isUnsealed ? NO_HUB_SECRET : isGone ? missingBinding(bindings, target.kind, target.binding) : null;
+  const error = obstacle === null ? null : notSent(obstacle);
   return { error, request: null, delivery: delivery.json };
 }
 

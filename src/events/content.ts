@@ -8,7 +8,7 @@ export const MARK_BYTES = FINGERPRINT_BYTES;
 
 /**
  * Writes the mark of an event's content into `out` from `at` on. What was sent before and has the same mark is the same event;
- * with another one it may be, too: sent in another mode, or with another trace. {@link contentOf} has the last word.
+ * with another one it may be, too: sent in another mode, or with another trace. {@link isSameContent} has the last word.
  *
  * @param sent what the producer sent of the event
  * @param timeSent its `time` is among that
@@ -27,21 +27,35 @@ export function isTimeSent(mark: Uint8Array): boolean {
 /** What two events under one source and id have in common anyway, and what may differ between two sendings of one event. */
 const NO_CONTENT: ReadonlySet<string> = new Set(['specversion', 'id', 'source', TRACEPARENT, TRACESTATE]);
 
+/** An event as it is stored, without what the log adds to it. */
+export interface ComparedEvent {
+  json: string;
+  /** Its `time` is the producer's. */
+  timeSent: boolean;
+}
+
 /**
- * What counts of an event when its source and id come again, as one text: if that is another, so is the event. The order of
- * keys in data doesn't count, nor how a number is written, nor whether an extension came as a number or as its text in a
- * header, nor a time that the hub filled in.
- *
- * @param json the event as it is stored, without what the log adds to it
- * @param timeSent its `time` is the producer's
+ * Whether two events under one source and id are the same. The order of keys in data doesn't count, nor how a number is written,
+ * nor whether an extension came as a number or as its text in a header, nor a time that the hub filled in.
  */
-export function contentOf(json: string, timeSent: boolean): string {
-  const parts: string[] = [];
-  // The hub writes attributes in one order, so that only data has to be put in order.
+export function isSameContent(one: ComparedEvent, other: ComparedEvent): boolean {
+  if (attributesOf(one) !== attributesOf(other)) return false;
+  const [data, otherData] = [dataIn(one), dataIn(other)];
+  if (data === otherData) return true;
+  return data !== null && otherData !== null && canonical(data) === canonical(otherData);
+}
+
+/** All that counts but data, on a line each: the hub writes attributes in one order, and there is no line break in any. */
+function attributesOf({ json, timeSent }: ComparedEvent): string {
+  const lines: string[] = [];
   for (const { name, text } of members(json)) {
-    if (NO_CONTENT.has(name) || (name === 'time' && !timeSent)) continue;
-    parts.push(`${name}:${name === 'data' ? canonical(text) : String(JSON.parse(text))}`);
+    if (name === 'data' || NO_CONTENT.has(name) || (name === 'time' && !timeSent)) continue;
+    lines.push(`${name}:${String(JSON.parse(text))}`);
   }
-  // There is none in any of them.
-  return parts.join('\n');
+  return lines.join('\n');
+}
+
+function dataIn({ json }: ComparedEvent): string | null {
+  for (const { name, text } of members(json)) if (name === 'data') return text;
+  return null;
 }

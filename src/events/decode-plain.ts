@@ -1,6 +1,7 @@
-import { KNOWN_NAMES } from './attribute-rules.ts';
+import { HUB_ATTRIBUTES, KNOWN_NAMES } from './attribute-rules.ts';
 import type { JsonForm } from './decode-json.ts';
 import { CLOSE_ARRAY, CLOSE_OBJECT, COLON, COMMA, OPEN_ARRAY, OPEN_OBJECT, QUOTE } from './json-text.ts';
+import { EXTENSIONS_MAX } from './limits.ts';
 import { asWritten } from './new-event.ts';
 import { NOT_PLAIN, plainEnd, plainStringEnd } from './plain-json.ts';
 import { quickAttributes } from './quick-attributes.ts';
@@ -74,7 +75,7 @@ function eventAt(text: string, bytes: Uint8Array, start: number, likely: string[
   /** Null: the likely ones. */
   let names: string[] | null = null;
   let data: PlainEvent['data'] = null;
-  for (let at = start + 1; ; at++) {
+  for (let at = start + 1; values.length < MEMBERS_MAX; at++) {
     let name = names === null ? (likely[values.length] ?? '') : '';
     if (name === '' || !isNameAt(bytes, at, name)) {
       name = nameAt(text, bytes, at);
@@ -95,6 +96,7 @@ function eventAt(text: string, bytes: Uint8Array, start: number, likely: string[
     }
     if (bytes[at] !== COMMA) return null;
   }
+  return null;
 }
 
 function isNameAt(bytes: Uint8Array, at: number, name: string): boolean {
@@ -103,6 +105,9 @@ function isNameAt(bytes: Uint8Array, at: number, name: string): boolean {
   }
   return bytes[at] === QUOTE && bytes[at + 1 + name.length] === QUOTE;
 }
+
+/** An event that keeps the rules has no more members. */
+const MEMBERS_MAX = KNOWN_NAMES.size + HUB_ATTRIBUTES.size + EXTENSIONS_MAX;
 
 /** Names as the code has them, which the engine compares at a glance. */
 const KNOWN: ReadonlyMap<string, string> = new Map([...KNOWN_NAMES].map((name) => [name, name]));

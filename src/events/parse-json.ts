@@ -19,7 +19,7 @@ import {
 
 /** The value of valid compact JSON, of a depth that is bounded. */
 export function parseCompact(text: string): unknown {
-  return hasEscapedName(text) ? parseWith(text, Number) : JSON.parse(text);
+  return hasEscapedName(text) ? parseEscaped(text) : JSON.parse(text);
 }
 
 /** Whether a name in valid compact JSON is written with an escape. */
@@ -36,19 +36,17 @@ export function hasEscapedName(text: string): boolean {
   return false;
 }
 
-/** The value of valid compact JSON, of a depth that is bounded; its numbers as `numberOf` has them. */
-export function parseWith(text: string, numberOf: (literal: string) => unknown): unknown {
-  return new Parser(text, numberOf).value();
+/** The same of any such text, at ten times the cost. */
+export function parseEscaped(text: string): unknown {
+  return new Parser(text).value();
 }
 
 class Parser {
   readonly #text: string;
-  readonly #numberOf: (literal: string) => unknown;
   #at = 0;
 
-  constructor(text: string, numberOf: (literal: string) => unknown) {
+  constructor(text: string) {
     this.#text = text;
-    this.#numberOf = numberOf;
   }
 
   value(): unknown {
@@ -102,6 +100,6 @@ class Parser {
     this.#at = scalarEnd(this.#text, start);
     const literal = this.#text.slice(start, this.#at);
     if (literal === 'null') return null;
-    return literal === 'true' || literal === 'false' ? literal === 'true' : this.#numberOf(literal);
+    return literal === 'true' || literal === 'false' ? literal === 'true' : Number(literal);
   }
 }

@@ -36,7 +36,8 @@ class Values {
   has(value: unknown): value is string {
     if (typeof value === 'string' && value === this.#last) return true;
     if (!isAttribute(value, this.#charactersMax) || !this.#isOne(value)) return false;
-    this.#last = value;
+    // Written anew: as a slice of the body it came in, it would keep all of that in memory.
+    this.#last = `${value} `.slice(0, -1);
     return true;
   }
 }

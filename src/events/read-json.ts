@@ -1,6 +1,6 @@
 import { jsonFaultIn } from '../json-fault.ts';
 import { compact } from './json-text.ts';
-import { hasEscapedName, parseWith } from './parse-json.ts';
+import { hasEscapedName, parseEscaped } from './parse-json.ts';
 
 export type JsonResult =
   /** `text` is compact. */
@@ -47,7 +47,7 @@ export function readJson(body: Uint8Array, depthMax: number, parsed: UnboundedJs
     return {
       outcome: 'json',
       text: short.text,
-      value: hasEscapedName(short.text) ? parseWith(short.text, Number) : value,
+      value: hasEscapedName(short.text) ? parseEscaped(short.text) : value,
     };
   } catch {
     return { outcome: 'invalid-json', detail: `The body is not JSON: ${jsonFaultIn(text)}.` };

@@ -61,7 +61,8 @@ export class Reading {
 
   /** Takes what is wrong with an event. */
   refuse(errors: readonly EventError[]): void {
-    this.#errors.push(...errors);
+    // Not as arguments of one call: an event may have any number of them.
+    for (const error of errors) this.#errors.push(error);
   }
 
   /** All of the events, or what is wrong with some. */

@@ -1,6 +1,6 @@
-import { contentOf, isTimeSent } from '../events/content.ts';
+import { isSameContent, isTimeSent } from '../events/content.ts';
 import { EVENT_HASHES_BYTES, IDENTITY_BYTES } from '../events/hashes.ts';
-import { lineAt, linesOf, type Taken } from './batch.ts';
+import { linesOf, type Taken } from './batch.ts';
 import type { RecordEvent } from './identities.ts';
 import type { Recorded } from './identity-pages.ts';
 import type { AppendRequest, AppendResult, Duplicate, NewEvents } from './protocol.ts';
@@ -16,6 +16,8 @@ export interface AppendState {
   takeBack: (sequence: number) => void;
   /** The JSON of a stored event; null if it is not there any more. */
   stored: (sequence: number) => string | null;
+  /** Up to here what is recorded has no mark: something else is in its place. */
+  unmarkedThrough: number;
 }
 
 export interface AppendPlan {
@@ -64,6 +66,7 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
   const { events } = request;
   const lastSequence = state.lastSequence + count;
   const duplicates: Duplicate[] = [];
+  const texts = new Texts(state, [...taken, { events, indexes: null }]);
   const record = state.recorder(events.hashes);
   let next = lastSequence + 1;
   for (let index = 0; index < events.count; index += 1) {
@@ -73,12 +76,11 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
       continue;
     }
     const { sequence } = before;
-    const known = () =>
-      sequence <= state.lastSequence
-        ? state.stored(sequence)
-        : lineAt([...taken, takenOf(events, duplicates)], sequence - state.lastSequence - 1);
-    if (!isSame(events, index, before, known)) {
-      return { outcome: 'event-id-conflict', index, sequence: sequence > lastSequence ? null : sequence };
+    const isOwn = sequence > lastSequence;
+    const json = () => (isOwn ? texts.own(indexOfNew(sequence - lastSequence - 1, duplicates)) : texts.of(sequence));
+    const own = events.hashes.subarray(index * EVENT_HASHES_BYTES + IDENTITY_BYTES, (index + 1) * EVENT_HASHES_BYTES);
+    if (!isSame(before, json, own, () => texts.own(index), state.unmarkedThrough)) {
+      return { outcome: 'event-id-conflict', index, sequence: isOwn ? null : sequence };
     }
     duplicates.push({ index, sequence });
   }
@@ -94,14 +96,68 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
   return { outcome: 'appended', first: lastSequence + 1, duplicates };
 }
 
-/** Whether an event is the one that was recorded before under its identity. `known` reads that one's JSON. */
-function isSame(events: NewEvents, index: number, { mark }: Recorded, known: () => string | null): boolean {
-  const at = index * EVENT_HASHES_BYTES;
-  const own = events.hashes.subarray(at + IDENTITY_BYTES, at + EVENT_HASHES_BYTES);
-  if (own.every((byte, place) => byte === mark[place])) return true;
-  const json = known();
+/** The JSON of events, stored or about to be; a request is taken apart only where it is asked for, and then once. */
+class Texts {
+  readonly #state: AppendState;
+  readonly #taken: readonly Taken[];
+  readonly #lines: string[][] = [];
+
+  /** @param taken with the request that is being decided behind all others */
+  constructor(state: AppendState, taken: readonly Taken[]) {
+    this.#state = state;
+    this.#taken = taken;
+  }
+
+  /** Of the request that is being decided. */
+  own(index: number): string {
+    return this.#linesOf(this.#taken.length - 1)[index] ?? '';
+  }
+
+  /** Of what was recorded before that request; null if it is not there any more. */
+  of(sequence: number): string | null {
+    const { lastSequence, stored } = this.#state;
+    if (sequence <= lastSequence) return stored(sequence);
+    let place = sequence - lastSequence - 1;
+    for (const [number, { events, indexes }] of this.#taken.entries()) {
+      const count = indexes?.length ?? events.count;
+      if (place < count) return this.#linesOf(number)[indexes?.[place] ?? place] ?? null;
+      place -= count;
+    }
+    return null;
+  }
+
+  #linesOf(number: number): string[] {
+    const lines = this.#lines[number] ?? linesOf(this.#taken[number]?.events.lines ?? '');
+    this.#lines[number] = lines;
+    return lines;
+  }
+}
+
+/** The index of the event behind so many others that are no duplicates. */
+function indexOfNew(others: number, duplicates: readonly Duplicate[]): number {
+  let index = others;
+  for (const duplicate of duplicates) {
+    if (duplicate.index > index) break;
+    index += 1;
+  }
+  return index;
+}
+
+/** Whether an event is the one that was recorded before under its identity. Their JSON is read only where marks don't tell. */
+function isSame(
+  { sequence, mark }: Recorded,
+  before: () => string | null,
+  ownMark: Uint8Array,
+  own: () => string,
+  unmarkedThrough: number,
+): boolean {
+  if (ownMark.every((byte, place) => byte === mark[place])) return true;
+  const json = before();
   if (json === null) return false;
-  return contentOf(json, isTimeSent(mark)) === contentOf(linesOf(events.lines)[index] ?? '', isTimeSent(own));
+  const event = { json: own(), timeSent: isTimeSent(ownMark) };
+  // Of an event without a mark it is not known whose its time is.
+  if (sequence <= unmarkedThrough) return [true, false].some((timeSent) => isSameContent({ json, timeSent }, event));
+  return isSameContent({ json, timeSent: isTimeSent(mark) }, event);
 }
 
 /** The events of a request without those that were recorded before. */

@@ -30,18 +30,6 @@ export function linesOf(lines: string): string[] {
   return lines.split('\n');
 }
 
-/** Of all that was taken, in its order, the JSON of the event behind so many others. */
-export function lineAt(taken: readonly Taken[], others: number): string {
-  let before = 0;
-  for (const { events, indexes } of taken) {
-    const count = indexes?.length ?? events.count;
-    const place = others - before;
-    if (place < count) return linesOf(events.lines)[indexes?.[place] ?? place] ?? '';
-    before += count;
-  }
-  throw new Error(`There are ${before} events, and none behind ${others} of them.`);
-}
-
 /** Cuts events in order into groups of these sizes, which have to come to all of them. */
 export function cutInto(events: NewEvents, sizes: readonly number[]): NewEvents[] {
   if (sizes.length === 1) return [events];

@@ -3,7 +3,6 @@ import type { ObjectStorage } from '../platform.ts';
 import { ENTRY_BYTES, writeEntry } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { YOUNG_EVENTS_MAX } from './limits.ts';
-import { LogState } from './log-state.ts';
 import { statements } from './sql.ts';
 
 type Row = { identity: ArrayBuffer; content: ArrayBuffer; sequence: number; recorded_at: number };
@@ -11,7 +10,9 @@ type Row = { identity: ArrayBuffer; content: ArrayBuffer; sequence: number; reco
 /** Moves the identities of the first schema, a row each in two tables, into runs, as many at a time as are sealed otherwise. */
 export function carryIdentitiesOver(storage: ObjectStorage): void {
   const sql = statements(storage);
-  const runs = new IdentityRuns(sql, new LogState(sql));
+  // No look at all of the row: later migrations add to it.
+  const { index_secret } = storage.sql.exec<{ index_secret: number }>('SELECT index_secret FROM meta').one();
+  const runs = new IdentityRuns(sql, () => index_secret);
   for (const table of ['identities_0', 'identities_1']) {
     // Less than any identity; one without a byte might be taken for null.
     for (let after = new ArrayBuffer(1); ; ) {

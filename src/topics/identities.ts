@@ -29,7 +29,7 @@ export class Identities {
   constructor(sql: Statements, state: LogState, youngMax: number) {
     this.#sql = sql;
     this.#state = state;
-    this.#runs = new IdentityRuns(sql, state);
+    this.#runs = new IdentityRuns(sql, () => this.#secret);
     this.#youngMax = youngMax;
   }
 

@@ -13,7 +13,6 @@ import {
 } from './identity-pages.ts';
 import { KeptFilters } from './kept-filters.ts';
 import { RUN_PAGES_CLEARED } from './limits.ts';
-import type { LogState } from './log-state.ts';
 import { levelOf, nextWork, pageBits, pagesIn } from './run-work.ts';
 import type { RunRow, Statements } from './sql.ts';
 
@@ -28,13 +27,14 @@ import type { RunRow, Statements } from './sql.ts';
  */
 export class IdentityRuns {
   readonly #sql: Statements;
-  readonly #state: LogState;
+  readonly #secretOf: () => number;
   #runs: RunRow[] | null = null;
   readonly #filters = new KeptFilters();
 
-  constructor(sql: Statements, state: LogState) {
+  /** @param secretOf gives the number that makes places (identity-pages.ts) this log's own */
+  constructor(sql: Statements, secretOf: () => number) {
     this.#sql = sql;
-    this.#state = state;
+    this.#secretOf = secretOf;
   }
 
   /**
@@ -44,11 +44,11 @@ export class IdentityRuns {
   mayHold(probes: readonly Probe[]): Uint8Array {
     const answers = new Uint8Array(probes.length);
     for (const { id, level } of this.#loaded()) {
-      const bits = pageBits(level);
+      const [bits, pages] = [pageBits(level), pagesIn(level)];
       for (let index = 0; index < probes.length; index += 1) {
         const probe = probes[index];
         if (probe === undefined) continue;
-        answers[index] = (answers[index] ?? 0) | this.#filters.mayHaveFirst(id, pageOf(probe, bits), probe);
+        answers[index] = (answers[index] ?? 0) | this.#filters.mayHaveFirst(id, pages, pageOf(probe, bits), probe);
       }
     }
     return answers;
@@ -132,7 +132,7 @@ export class IdentityRuns {
   }
 
   #mayHold({ id, level }: RunRow, page: number, probe: Probe): boolean {
-    const known = this.#filters.mayHold(id, page, probe);
+    const known = this.#filters.mayHold(id, pagesIn(level), page, probe);
     if (known !== null) return known;
     const stored = this.#sql.filterOfPage(idOfPage(id, page));
     const filter = stored === null ? EMPTY_FILTER : new Uint8Array(stored);
@@ -141,7 +141,7 @@ export class IdentityRuns {
   }
 
   get #secret(): number {
-    return this.#state.meta().index_secret;
+    return this.#secretOf();
   }
 
   #loaded(): RunRow[] {

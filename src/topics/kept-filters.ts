@@ -3,9 +3,13 @@ import { FILTERS_KEPT } from './limits.ts';
 
 /** Filters that lie together in memory, at most. */
 const CHUNK_FILTERS = 64;
+/** Of runs with more pages than this each filter lies alone: all of them may be more than there is room for. */
+const CHUNKED_PAGES_MAX = 512;
 
 /** Neighbours among the filters of a run. */
 interface Chunk {
+  run: number;
+  number: number;
   /** Of each page its filter; all bits are set where it is not known. */
   filters: Uint8Array;
   /** Of each page whether its filter is known. */
@@ -17,59 +21,70 @@ interface Chunk {
  * most of its work if each were an object somewhere in memory.
  */
 export class KeptFilters {
-  readonly #runs = new Map<number, Chunk[]>();
-  #count = 0;
+  readonly #runs = new Map<number, (Chunk | undefined)[]>();
+  /** In the order they were made. */
+  readonly #chunks = new Set<Chunk>();
+  /** Filters that there is memory for in all of them. */
+  #room = 0;
 
-  /** Whether a filter has the first bits of a probe, or is not known: 0 or 1. */
-  mayHaveFirst(run: number, page: number, probe: Probe): number {
-    const chunk = this.#runs.get(run)?.[chunkOf(page)];
-    return chunk === undefined ? 1 : hasFirstBits(chunk.filters, placeOf(page), probe);
+  /** Whether a filter has the first bits of a probe, or is not known: 0 or 1. `pages`: how many the run has. */
+  mayHaveFirst(run: number, pages: number, page: number, probe: Probe): number {
+    const size = chunkSize(pages);
+    const chunk = this.#runs.get(run)?.[Math.floor(page / size)];
+    return chunk === undefined ? 1 : hasFirstBits(chunk.filters, (page % size) * FILTER_BYTES, probe);
   }
 
   /** Whether the page may hold an identity; null: its filter is not known. */
-  mayHold(run: number, page: number, probe: Probe): boolean | null {
-    const chunk = this.#runs.get(run)?.[chunkOf(page)];
-    if (chunk === undefined || chunk.known[page % CHUNK_FILTERS] === 0) return null;
-    return mayHold(chunk.filters, placeOf(page), probe);
+  mayHold(run: number, pages: number, page: number, probe: Probe): boolean | null {
+    const size = chunkSize(pages);
+    const chunk = this.#runs.get(run)?.[Math.floor(page / size)];
+    if (chunk === undefined || chunk.known[page % size] === 0) return null;
+    return mayHold(chunk.filters, (page % size) * FILTER_BYTES, probe);
   }
 
-  /** `pages`: how many the run has. Where there are too many filters, all others are forgotten: which are asked next is chance. */
+  /** Where there is no room the chunks that were made first are forgotten: which is asked for next is chance. */
   set(run: number, pages: number, page: number, filter: Uint8Array): void {
-    const chunk = this.#chunk(run, pages, page);
-    chunk.filters.set(filter, placeOf(page));
-    chunk.known[page % CHUNK_FILTERS] = 1;
+    const size = chunkSize(pages);
+    const chunk = this.#runs.get(run)?.[Math.floor(page / size)] ?? this.#make(run, Math.floor(page / size), size);
+    chunk.filters.set(filter, (page % size) * FILTER_BYTES);
+    chunk.known[page % size] = 1;
   }
 
   forget(run: number): void {
-    const chunks = this.#runs.get(run) ?? [];
-    this.#count -= chunks.reduce((sum, { known }) => sum + known.length, 0);
+    for (const chunk of this.#runs.get(run) ?? []) if (chunk !== undefined) this.#drop(chunk);
     this.#runs.delete(run);
   }
 
   clear(): void {
     this.#runs.clear();
-    this.#count = 0;
+    this.#chunks.clear();
+    this.#room = 0;
   }
 
-  #chunk(run: number, pages: number, page: number): Chunk {
-    const found = this.#runs.get(run)?.[chunkOf(page)];
-    if (found !== undefined) return found;
-    const room = Math.min(pages, CHUNK_FILTERS);
-    if (this.#count + room > FILTERS_KEPT) this.clear();
-    this.#count += room;
-    const chunk = { filters: new Uint8Array(room * FILTER_BYTES).fill(0xff), known: new Uint8Array(room) };
-    const chunks = this.#runs.get(run) ?? [];
-    chunks[chunkOf(page)] = chunk;
-    this.#runs.set(run, chunks);
+  #make(run: number, number: number, size: number): Chunk {
+    for (const oldest of this.#chunks) {
+      if (this.#room + size <= FILTERS_KEPT) break;
+      this.#drop(oldest);
+    }
+    const filters = new Uint8Array(size * FILTER_BYTES).fill(0xff);
+    const chunk = { run, number, filters, known: new Uint8Array(size) };
+    this.#room += size;
+    this.#chunks.add(chunk);
+    const own = this.#runs.get(run) ?? [];
+    own[number] = chunk;
+    this.#runs.set(run, own);
     return chunk;
   }
+
+  #drop(chunk: Chunk): void {
+    const own = this.#runs.get(chunk.run);
+    if (own !== undefined) own[chunk.number] = undefined;
+    this.#chunks.delete(chunk);
+    this.#room -= chunk.known.length;
+  }
 }
 
-function chunkOf(page: number): number {
-  return Math.floor(page / CHUNK_FILTERS);
-}
-
-/** Where the filter of a page begins in its chunk. */
-function placeOf(page: number): number {
-  return (page % CHUNK_FILTERS) * FILTER_BYTES;
+/** How many filters of a run of so many pages lie together. */
+function chunkSize(pages: number): number {
+  return pages > CHUNKED_PAGES_MAX ? 1 : Math.min(pages, CHUNK_FILTERS);
 }

@@ -161,4 +161,12 @@ export const MIGRATIONS: readonly Migration[] = [
       DROP TABLE keys;
     `,
   },
+  {
+    name: 'marks',
+    sql: `
+      -- Up to here a hash of the content stands in the place of an event's mark.
+      ALTER TABLE meta ADD COLUMN unmarked_through INTEGER NOT NULL DEFAULT 0;
+      UPDATE meta SET unmarked_through = (SELECT coalesce(max(first + count - 1), 0) FROM segments);
+    `,
+  },
 ];

@@ -40,6 +40,7 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       recorder: (hashes) => identities.recorder(hashes, recordedAt),
       takeBack: (sequence) => identities.takeBack(sequence),
       stored: (sequence) => scanner.line(sequence),
+      unmarkedThrough: state.meta().unmarked_through,
     });
     // No row for what goes well: `published` is the last sequence.
     if (plan.duplicates > 0) sql.count('duplicates', plan.duplicates);

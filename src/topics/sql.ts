@@ -27,6 +27,7 @@ export type MetaRow = {
   keyed_through: number;
   index_secret: number;
   filling_told: number;
+  unmarked_through: number;
 };
 
 export type NoticeRow = { position: number; id: string; type: string; at: number; data: string };

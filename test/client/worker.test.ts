@@ -239,6 +239,23 @@ describe('queue, confirming', () => {
     expect(messages.map(({ did }) => did)).toEqual(Array(6).fill('ack'));
   });
 
+  it('makes no more requests than one call of a Worker may, however differently events end', async () => {
+    const hub = settles();
+    const messages = Array.from({ length: 100 }, (_, index) => sent(index + 1));
+    const { queue } = made(
+      async ({ sequence }) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (sequence % 5 > 0) throw new Retry(`reason ${sequence % 5}`);
+      },
+      { hub: hub.access },
+    );
+    await queue({ messages }, {}, CONTEXT);
+    expect(hub.asked.length).toBeGreaterThan(5);
+    expect(hub.asked.length).toBeLessThanOrEqual(12 + 5);
+    expect(acksOf(hub).flat().sort()).toEqual(messages.map((_, index) => `a${index + 1}`).sort());
+    expect(messages.every(({ did }) => did === 'ack')).toBe(true);
+  });
+
   it('confirms an event once it is done, whatever is still to be done of its batch', async () => {
     const hub = settles();
     const messages = [1, 2, 3].map(sent);

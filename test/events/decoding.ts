@@ -1,4 +1,4 @@
-import { contentOf, isTimeSent } from '../../src/events/content.ts';
+import { isTimeSent } from '../../src/events/content.ts';
 import { type DecodeInput, type DecodeResult, decodeRequest } from '../../src/events/decode.ts';
 
 /** Support for the tests of decoding. */
@@ -39,8 +39,7 @@ export interface Decoded {
   /** Hex digits. */
   identity: string;
   mark: string;
-  /** What counts when it comes again. */
-  content: string;
+  timeSent: boolean;
 }
 
 /** The events of a request that has to be good. */
@@ -60,7 +59,7 @@ export function decodedAll(result: DecodeResult): Decoded[] {
       json,
       identity: hex(events.hashes.subarray(index * 32, index * 32 + 16)),
       mark: hex(mark),
-      content: contentOf(json, isTimeSent(mark)),
+      timeSent: isTimeSent(mark),
     };
   });
 }

@@ -14,7 +14,6 @@ import {
   writeEntry,
 } from '../../src/topics/identity-pages.ts';
 import { IdentityRuns } from '../../src/topics/identity-runs.ts';
-import { LogState } from '../../src/topics/log-state.ts';
 import { MIGRATIONS } from '../../src/topics/migrations.ts';
 import { nextWork, pageBits } from '../../src/topics/run-work.ts';
 import { type RunRow, statements } from '../../src/topics/sql.ts';
@@ -107,7 +106,7 @@ describe('runs of identities', () => {
         const storage = new NodeStorage();
         migrate(storage, MIGRATIONS);
         const sql = statements(storage);
-        let runs = new IdentityRuns(sql, new LogState(sql));
+        let runs = new IdentityRuns(sql, () => sql.meta().index_secret);
         const probe = (identity: Uint8Array) => probeAt(identity, 0, sql.meta().index_secret);
         const all = new Map<string, Entry>();
         let sequence = 0;
@@ -115,7 +114,7 @@ describe('runs of identities', () => {
         const windowMs = 500;
         for (const todo of steps) {
           if (todo.kind === 'work') runs.work(now, windowMs);
-          else if (todo.kind === 'restart') runs = new IdentityRuns(sql, new LogState(sql));
+          else if (todo.kind === 'restart') runs = new IdentityRuns(sql, () => sql.meta().index_secret);
           else if (todo.kind === 'later') now += todo.ms;
           else {
             const added = Array.from({ length: todo.size }, () => {
@@ -143,7 +142,7 @@ describe('runs of identities', () => {
     const storage = new NodeStorage();
     migrate(storage, MIGRATIONS);
     const sql = statements(storage);
-    const runs = new IdentityRuns(sql, new LogState(sql));
+    const runs = new IdentityRuns(sql, () => sql.meta().index_secret);
     const probe = (identity: Uint8Array) => probeAt(identity, 0, sql.meta().index_secret);
     const count = (table: string) =>
       storage.sql.exec<{ count: number }>(`SELECT count(*) AS count FROM ${table}`).one().count;
