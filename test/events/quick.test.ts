@@ -212,6 +212,11 @@ describe('the quick way and the thorough way', () => {
     expect(decode(SHORT, `[{"type":"a","topic":${deep(120)}}]`).outcome).toBe('decoded');
   });
 
+  test('an event with any number of bad names is refused, not a fault of the hub', () => {
+    const names = Array.from({ length: 150_000 }, (_, index) => `"A${index}":0`);
+    expect(decode(STRUCTURED, `{${names.join(',')}}`).outcome).toBe('invalid-event');
+  });
+
   test('too deep comes before all else that is wrong', () => {
     const deep = `${'['.repeat(131)}${']'.repeat(131)}`;
     const tooDeep = ['[1] must not be nested more than 128 levels deep'];
