@@ -27,22 +27,21 @@ const REQUEST_DEPTH_MAX = DATA_DEPTH_MAX + 2;
  * in it and is not deep. From the first that does not, the text is gone through before anything else.
  */
 export function decodeJson(reading: Reading, form: JsonForm): DecodeResult {
-  const { body } = reading.input;
   const short = form === 'short';
   const cursor: Cursor = { text: '', at: 0 };
   let done = 0;
 
-  const text = decodeUtf8(body, false);
+  const text = decodeUtf8(reading.input.body, false);
   if (text !== null && decodePlain(reading, text, form)) return reading.result();
   const sent = text === null ? null : parseUnbounded(text);
   const quick = sent === null ? null : listOf(sent.value, form, reading.limits);
-  if (sent !== null && quick?.outcome === 'list') {
-    begin(reading, cursor, sent.text, quick);
+  if (text !== null && quick?.outcome === 'list') {
+    begin(reading, cursor, text, quick);
     done = decodeWhileFaithful(reading, cursor, quick.events, short);
     if (done === quick.events.length) return reading.result();
   }
 
-  const read = readJson(body, REQUEST_DEPTH_MAX, sent);
+  const read = readJson(text, REQUEST_DEPTH_MAX, sent);
   if (read.outcome === 'too-deep') return invalid([{ path: read.path, message: TOO_DEEP }]);
   if (read.outcome === 'invalid-json') return read;
   const list = listOf(read.value, form, reading.limits);

@@ -149,7 +149,7 @@ function decodeBody(body: Uint8Array, media: MediaType | null): BodyResult {
   if (media !== null && !isUtf8(media)) {
     return { outcome: 'unsupported-media-type', detail: `JSON is read in UTF-8 only, not in ${media.charset}.` };
   }
-  const read = readJson(body, DATA_DEPTH_MAX);
+  const read = readJson(decodeUtf8(body, false), DATA_DEPTH_MAX);
   if (read.outcome === 'too-deep') return { outcome: 'invalid', message: TOO_DEEP };
   if (read.outcome === 'invalid-json') return media === null ? { outcome: 'data', data: bytesData(body) } : read;
   const result = jsonData(read.text, read.value);

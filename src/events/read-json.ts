@@ -8,9 +8,8 @@ export type JsonResult =
   | { outcome: 'too-deep'; path: string }
   | { outcome: 'invalid-json'; detail: string };
 
-/** JSON as it was sent: of any depth, and with its white space. */
+/** What JSON was parsed to though its depth is not known: whoever takes it may not walk the value further than that is bounded. */
 export interface UnboundedJson {
-  text: string;
   value: unknown;
 }
 
@@ -20,25 +19,21 @@ export interface UnboundedJson {
  */
 const UNBOUNDED_CHARACTERS_MAX = 524_288;
 
-/**
- * JSON, parsed though its depth is not known: whoever takes it may not walk the value further than that is bounded. Null if the
- * text is long or is not JSON; {@link readJson} says what it is.
- */
+/** Null if the text is long or is not JSON; {@link readJson} says what it is. */
 export function parseUnbounded(text: string): UnboundedJson | null {
   if (text.length > UNBOUNDED_CHARACTERS_MAX) return null;
   try {
-    return { text, value: JSON.parse(text) };
+    return { value: JSON.parse(text) };
   } catch {
     return null;
   }
 }
 
 /**
- * JSON in UTF-8, with or without a byte order mark, its depth bounded before anything is parsed; `parsed` is the same body
- * if it was parsed already.
+ * JSON, its depth bounded before anything is parsed. `text` is what {@link decodeUtf8} makes of a body; `parsed` is of the same
+ * text, if it was parsed already.
  */
-export function readJson(body: Uint8Array, depthMax: number, parsed: UnboundedJson | null = null): JsonResult {
-  const text = parsed?.text ?? decodeUtf8(body, false);
+export function readJson(text: string | null, depthMax: number, parsed: UnboundedJson | null = null): JsonResult {
   if (text === null) return { outcome: 'invalid-json', detail: 'The body is not valid UTF-8.' };
   const short = compact(text, depthMax);
   if (short.outcome === 'too-deep') return short;

@@ -66,7 +66,7 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
   const { events } = request;
   const lastSequence = state.lastSequence + count;
   const duplicates: Duplicate[] = [];
-  const texts = new Texts(state, [...taken, { events, indexes: null }]);
+  const texts = new Texts(state, taken, events);
   const record = state.recorder(events.hashes);
   let next = lastSequence + 1;
   for (let index = 0; index < events.count; index += 1) {
@@ -100,17 +100,19 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
 class Texts {
   readonly #state: AppendState;
   readonly #taken: readonly Taken[];
-  readonly #lines: string[][] = [];
+  readonly #own: NewEvents;
+  readonly #lines = new Map<NewEvents, string[]>();
 
-  /** @param taken with the request that is being decided behind all others */
-  constructor(state: AppendState, taken: readonly Taken[]) {
+  /** @param own of the request that is being decided */
+  constructor(state: AppendState, taken: readonly Taken[], own: NewEvents) {
     this.#state = state;
     this.#taken = taken;
+    this.#own = own;
   }
 
   /** Of the request that is being decided. */
   own(index: number): string {
-    return this.#linesOf(this.#taken.length - 1)[index] ?? '';
+    return this.#linesOf(this.#own)[index] ?? '';
   }
 
   /** Of what was recorded before that request; null if it is not there any more. */
@@ -118,17 +120,17 @@ class Texts {
     const { lastSequence, stored } = this.#state;
     if (sequence <= lastSequence) return stored(sequence);
     let place = sequence - lastSequence - 1;
-    for (const [number, { events, indexes }] of this.#taken.entries()) {
+    for (const { events, indexes } of this.#taken) {
       const count = indexes?.length ?? events.count;
-      if (place < count) return this.#linesOf(number)[indexes?.[place] ?? place] ?? null;
+      if (place < count) return this.#linesOf(events)[indexes?.[place] ?? place] ?? null;
       place -= count;
     }
     return null;
   }
 
-  #linesOf(number: number): string[] {
-    const lines = this.#lines[number] ?? linesOf(this.#taken[number]?.events.lines ?? '');
-    this.#lines[number] = lines;
+  #linesOf(events: NewEvents): string[] {
+    const lines = this.#lines.get(events) ?? linesOf(events.lines);
+    this.#lines.set(events, lines);
     return lines;
   }
 }
