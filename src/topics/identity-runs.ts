@@ -37,20 +37,10 @@ export class IdentityRuns {
     this.#secretOf = secretOf;
   }
 
-  /**
-   * Of each of some identities whether it may be in a run: 1 or 0. That is asked run by run and without a branch, so that the
-   * processor fetches what it needs of the filters for many of them at once, which one after the other is most of an append.
-   */
+  /** Of each of some identities whether it may be in a run: 1 or 0. Asked run by run: see KeptFilters. */
   mayHold(probes: readonly Probe[]): Uint8Array {
     const answers = new Uint8Array(probes.length);
-    for (const { id, level } of this.#loaded()) {
-      const [bits, pages] = [pageBits(level), pagesIn(level)];
-      for (let index = 0; index < probes.length; index += 1) {
-        const probe = probes[index];
-        if (probe === undefined) continue;
-        answers[index] = (answers[index] ?? 0) | this.#filters.mayHaveFirst(id, pages, pageOf(probe, bits), probe);
-      }
-    }
+    for (const { id, level } of this.#loaded()) this.#filters.mark(id, pageBits(level), probes, answers);
     return answers;
   }
 

@@ -1,4 +1,4 @@
-import { FILTER_BYTES, hasFirstBits, mayHold, type Probe } from './identity-pages.ts';
+import { FILTER_BYTES, hasFirstBits, mayHold, type Probe, pageOf } from './identity-pages.ts';
 import { FILTERS_KEPT } from './limits.ts';
 
 /** Filters that lie together in memory, at most. */
@@ -27,11 +27,23 @@ export class KeptFilters {
   /** Filters that there is memory for in all of them. */
   #room = 0;
 
-  /** Whether a filter has the first bits of a probe, or is not known: 0 or 1. `pages`: how many the run has. */
-  mayHaveFirst(run: number, pages: number, page: number, probe: Probe): number {
-    const size = chunkSize(pages);
-    const chunk = this.#runs.get(run)?.[Math.floor(page / size)];
-    return chunk === undefined ? 1 : hasFirstBits(chunk.filters, (page % size) * FILTER_BYTES, probe);
+  /**
+   * Gives each of some identities that a run of 2 ** `bits` pages may hold the answer 1. The first two bits are looked at without
+   * a branch, so that the processor fetches the filters of many identities at once: nine of ten end there.
+   */
+  mark(run: number, bits: number, probes: readonly Probe[], answers: Uint8Array): void {
+    const size = chunkSize(2 ** bits);
+    const chunks = this.#runs.get(run);
+    for (let index = 0; index < probes.length; index += 1) {
+      const probe = probes[index];
+      if (probe === undefined) continue;
+      const page = pageOf(probe, bits);
+      const filters = chunks?.[Math.floor(page / size)]?.filters;
+      const at = (page % size) * FILTER_BYTES;
+      if (filters === undefined || (hasFirstBits(filters, at, probe) === 1 && mayHold(filters, at, probe))) {
+        answers[index] = 1;
+      }
+    }
   }
 
   /** Whether the page may hold an identity; null: its filter is not known. */

@@ -31,6 +31,8 @@ export class KeyIndex {
   readonly #waitingMax: number;
   readonly #waiting: WaitingKeys;
   #round: Round | null = null;
+  /** A round that memory does not know of may have left rows behind `keyed_through`: it ended with its object, or was rolled back. */
+  #hasLeftovers = true;
 
   constructor(sql: Statements, state: LogState, waitingMax: number) {
     this.#sql = sql;
@@ -47,10 +49,14 @@ export class KeyIndex {
       this.#round = this.#gather(keyed_through, lastSequence);
     }
     const { pieces, after, through } = this.#round;
-    // Of a deleted topic nothing is to come. Begun anew after a crash, a round writes over what it had written.
-    this.#sql.putPostings(laterThan(removed_through, pieces.pop() ?? []), after);
+    // Of a deleted topic nothing is to come.
+    const piece = laterThan(removed_through, pieces.pop() ?? []);
+    // Looked for only then: that would read as many pages as writing does.
+    if (this.#hasLeftovers) this.#sql.deletePostingsBehind(after, piece);
+    this.#sql.addPostings(piece);
     if (pieces.length > 0) return {};
     this.#round = null;
+    this.#hasLeftovers = false;
     const columns = { keyed_through: through };
     this.#sql.setMeta(columns);
     return columns;
@@ -78,6 +84,7 @@ export class KeyIndex {
   /** Forgets what memory holds of the tables. */
   forget(): void {
     this.#round = null;
+    this.#hasLeftovers = true;
     this.#waiting.forget();
   }
 

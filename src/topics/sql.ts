@@ -198,15 +198,18 @@ export function statements(storage: ObjectStorage) {
         next = (rows.at(-1)?.first ?? to) + 1;
       }
     },
-    /** Writes all there is of these keys behind `after`: in the place of whatever is there. Sorted, so that fewer pages change. */
-    putPostings: (postings: readonly Posting[], after: number): void => {
-      for (const json of jsonChunks(postings.map(({ key }) => key))) {
-        sql.exec('DELETE FROM postings WHERE first > ? AND key IN (SELECT value FROM json_each(?))', after, json);
-      }
+    /** Sorted, so that fewer pages change. */
+    addPostings: (postings: readonly Posting[]): void => {
       const insert = `INSERT INTO postings (key, first, last, sequences)
         SELECT value ->> 0, value ->> '$[1][0]', value ->> '$[1][#-1]', value -> 1 FROM json_each(?) ORDER BY 1, 2`;
       for (const json of jsonChunks(postings.flatMap(({ key, sequences }) => rowsOf(key, sequences))))
         sql.exec(insert, json);
+    },
+    /** Of the keys of these. */
+    deletePostingsBehind: (sequence: number, postings: readonly Posting[]): void => {
+      for (const json of jsonChunks(postings.map(({ key }) => key))) {
+        sql.exec('DELETE FROM postings WHERE first > ? AND key IN (SELECT value FROM json_each(?))', sequence, json);
+      }
     },
     /** Lets go of what is posted of these keys up to a sequence; rows that reach beyond it stay. */
     deletePostings: (keys: readonly string[], to: number): void => {

@@ -71,6 +71,33 @@ describe('the postings', () => {
     );
   });
 
+  test('begin a round anew where a commit failed in the middle of it, though earlier ones were finished', async () => {
+    const harness = waiting(9_000);
+    const { sql } = harness.storage;
+    const through = () => sql.exec<{ keyed_through: number }>('SELECT keyed_through FROM meta').one().keyed_through;
+    const publish = async (from: number) => {
+      for (let first = from; first < from + 9_000; first += 1_000) {
+        await harness.log.append(
+          append(Array.from({ length: 1_000 }, (_, index) => event({ key: `k${first + index}` }))),
+        );
+      }
+    };
+    await publish(1);
+    while (through() === 0) await harness.log.append(append([event({ key: 'between' })]));
+    const finished = keysIn(harness).length;
+    await publish(9_001);
+    await harness.log.append(append([event({ key: 'last' })]));
+    expect(through()).toBe(finished);
+    expect(sql.exec<{ n: number }>('SELECT count(*) AS n FROM postings').one().n).toBeGreaterThan(finished);
+    sql.exec("CREATE TRIGGER full BEFORE INSERT ON segments BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+    await expect(harness.log.append(append([event({ key: 'lost' })]))).rejects.toThrow('the disk is full');
+    sql.exec('DROP TRIGGER full');
+    while (through() === finished) await harness.log.append(append([event({ key: 'after' })]));
+    const sequences = keysIn(harness).map(({ sequence }) => sequence);
+    expect(sequences).toEqual(Array.from(sequences, (_, index) => index + 1));
+    expect(sequences.length).toBeGreaterThan(18_000);
+  });
+
   test('have one row for many events of a key, whatever round they came in', async () => {
     const harness = waiting(1_000);
     for (let n = 0; n < 30; n += 1) {
