@@ -29,13 +29,15 @@ export type Query<R extends Route> = {
 };
 type Parameter<V> = V extends readonly string[]
   ? readonly string[] | string
-  : V extends 'true' | 'false'
+  : V extends boolean
     ? boolean
-    : V extends string
-      ? string extends V
-        ? string | number
-        : V
-      : never;
+    : V extends number
+      ? number | string
+      : V extends string
+        ? string extends V
+          ? string | number
+          : V
+        : never;
 
 export interface CallOptions {
   signal?: AbortSignal | undefined;

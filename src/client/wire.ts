@@ -85,7 +85,7 @@ export interface Routes {
       /**
        * A sequence: start with the one after it.
        */
-      after?: string;
+      after?: number;
       since?: string;
       /**
        * The end of the range, inclusive.
@@ -94,7 +94,7 @@ export interface Routes {
       /**
        * How many at most; a stream, which has no limit without it, counts afresh whenever its reader comes back.
        */
-      limit?: string;
+      limit?: number;
       /**
        * Exact; may be repeated.
        */
@@ -132,7 +132,7 @@ export interface Routes {
        * A name.
        */
       topic: string;
-      sequence: string;
+      sequence: number;
     };
     query: {};
     answer: Event;
@@ -143,13 +143,13 @@ export interface Routes {
        * A name.
        */
       topic: string;
-      sequence: string;
+      sequence: number;
     };
     query: {
       /**
        * How many at most: 1 to 1000, 50 by default.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -235,7 +235,7 @@ export interface Routes {
       /**
        * Also where a subscription names it; what is pending becomes dead letters `expired`.
        */
-      force?: 'true' | 'false';
+      force?: boolean;
     };
     answer: null;
   };
@@ -245,7 +245,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -265,7 +265,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -885,7 +885,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -1434,11 +1434,11 @@ export interface Routes {
        * A name.
        */
       topic?: string;
-      sequence?: string;
+      sequence?: number;
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -2080,7 +2080,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -2256,7 +2256,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -2431,7 +2431,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -2501,7 +2501,7 @@ export interface Routes {
       /**
        * How many at most: 1 to 1000.
        */
-      limit?: string;
+      limit?: number;
       /**
        * The `next` of the page before.
        */
@@ -2526,7 +2526,7 @@ export interface Routes {
       /**
        * Only says what would be done.
        */
-      dryRun?: 'true' | 'false';
+      dryRun?: boolean;
     };
     body: {
       version: 1;

@@ -8,11 +8,11 @@ export const NAME_RULE =
 export const TOPIC_PATTERN_RULE =
   'must be a topic name, in which "*" may stand for one token and a final ">" for one or more; topics under "millrace." are named in full';
 
-const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,198}[a-z0-9])?$/;
-
 /** The names of topics, sources, schema subjects, subscriptions, routes, projections and keys. */
+export const NAME = /^(?!.*\.\.)[a-z0-9](?:[a-z0-9._-]{0,198}[a-z0-9])?$/;
+
 export function isName(text: string): boolean {
-  return NAME.test(text) && !text.includes('..');
+  return NAME.test(text);
 }
 
 /** The name of a topic; what only the hub may publish to counts (see `isReservedTopic`). */

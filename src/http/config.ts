@@ -16,6 +16,7 @@ import {
   topicEntryOut,
 } from './config-schema.ts';
 import type { Context, Needed } from './context.ts';
+import { flagField } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { Problem, problemOf } from './problem.ts';
 import { type Route, route } from './route.ts';
@@ -119,7 +120,7 @@ const applied = route({
     '503 config-incomplete with what became of each; the same document sent again finishes it.',
   params: {},
   query: {
-    dryRun: z.enum(['true', 'false']).default('false').meta({ description: 'Only says what would be done.' }),
+    dryRun: flagField.meta({ description: 'Only says what would be done.' }),
   },
   body: configBody,
   bodyMaxBytes: CONFIG_BYTES_MAX,
@@ -130,7 +131,7 @@ const applied = route({
   problems: ['url-not-allowed', 'reserved-topic', 'position-ahead', 'sequence-expired', 'config-incomplete'],
   handler: async ({ body, query }, context) => {
     const plan = await planOf(body, passphraseOf(context.request), context);
-    const dryRun = query.dryRun === 'true';
+    const { dryRun } = query;
     const { topics, subscriptions } = dryRun ? foreseen(plan) : await apply(plan, context);
     const all = [...topics, ...subscriptions];
     const failed = all.filter(({ outcome }) => outcome === 'failed').length;

@@ -7,7 +7,15 @@ import type { EventResult, ReadRequest, ReadResult } from '../topics/protocol.ts
 import { noBody } from './body.ts';
 import { EVENT_STREAM } from './event-stream.ts';
 import { celField } from './expression-fields.ts';
-import { countField, instantInput, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, nameField, tokenField } from './fields.ts';
+import {
+  countField,
+  instantInput,
+  LIST_LIMIT_DEFAULT,
+  LIST_LIMIT_MAX,
+  nameField,
+  numberIn,
+  tokenField,
+} from './fields.ts';
 import { acceptedTypes, isWebSocket } from './headers.ts';
 import { invalid, Problem } from './problem.ts';
 import { filteredPage, type Page } from './read-filter.ts';
@@ -58,10 +66,9 @@ const positionField = z
   })
   .meta({ examples: ['earliest', '42', '2026-11-23T12:00:00Z'] });
 
-const afterField = z
-  .string()
-  .regex(/^0{0,15}[0-9]{1,15}$/, 'must be a sequence')
-  .transform((text): Position => ({ kind: 'sequence', sequence: Number(text) + 1 }));
+const afterField = numberIn(/^0{0,15}[0-9]{1,15}$/, 'must be a sequence', { minimum: 0 }).transform(
+  (sequence): Position => ({ kind: 'sequence', sequence: sequence + 1 }),
+);
 
 const valuesField = z.array(z.string().min(1).max(VALUE_MAX_CHARACTERS)).max(VALUES_MAX).default([]);
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fromBase64Url, toBase64Url } from '../access/key-tokens.ts';
-import { isName, isTopicPattern, NAME_RULE, TOPIC_PATTERN_RULE } from '../events/names.ts';
+import { isTopicPattern, NAME, NAME_RULE, TOPIC_PATTERN_RULE } from '../events/names.ts';
 import { parseInstant, parseTime } from '../events/times.ts';
 import { invalid } from './problem.ts';
 
@@ -8,7 +8,7 @@ import { invalid } from './problem.ts';
 
 export const nameField = z
   .string()
-  .refine(isName, NAME_RULE)
+  .regex(NAME, NAME_RULE)
   .meta({ description: 'A name.', examples: ['orders'] });
 
 export const patternField = z
@@ -49,16 +49,31 @@ export function timeOrNull(ms: number | null): string | null {
 export const LIST_LIMIT_DEFAULT = 50;
 export const LIST_LIMIT_MAX = 1000;
 
+/** A number in a query or a path, where it is text of digits. The docs have it as the number that it is. */
+export function numberIn(digits: RegExp, rule: string, range: { minimum: number; maximum?: number }) {
+  return z
+    .string()
+    .refine((text) => digits.test(text), rule)
+    .transform(Number)
+    .meta({ type: 'integer', ...range });
+}
+
 /** How many of something to answer with. */
-export const countField = z
-  .string()
-  .regex(/^[0-9]+$/, 'must be a whole number')
-  .transform(Number)
-  .pipe(z.number().min(1).max(LIST_LIMIT_MAX));
+export const countField = numberIn(/^[0-9]+$/, 'must be a whole number', { minimum: 1, maximum: LIST_LIMIT_MAX }).pipe(
+  z.number().min(1).max(LIST_LIMIT_MAX),
+);
 
 export const limitField = countField
   .default(LIST_LIMIT_DEFAULT)
-  .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}.` });
+  .meta({ description: `How many at most: 1 to ${LIST_LIMIT_MAX}.`, default: LIST_LIMIT_DEFAULT });
+
+/** A yes or no in a query; no where it is left out. */
+export const flagField = z
+  .string()
+  .refine((text) => text === 'true' || text === 'false', 'must be true or false')
+  .default('false')
+  .transform((text) => text === 'true')
+  .meta({ type: 'boolean', default: false });
 
 /** Where a token may be in the query (see `queryToken` of a route). */
 export const tokenField = z

@@ -13,7 +13,11 @@ export interface OpenApiDocument {
   security: Json[];
   tags: { name: string }[];
   paths: Record<string, Record<string, Operation>>;
-  components: { securitySchemes: Record<string, Json>; schemas: Record<string, JsonObject> };
+  components: {
+    securitySchemes: Record<string, Json>;
+    headers: Record<string, JsonObject>;
+    schemas: Record<string, JsonObject>;
+  };
 }
 
 export interface Operation {
@@ -26,7 +30,13 @@ export interface Operation {
   'x-scopes': string;
   parameters: Parameter[];
   requestBody?: RequestBody;
-  responses: Record<string, { description: string; content?: Record<string, { schema: JsonObject }> }>;
+  responses: Record<string, Answer>;
+}
+
+interface Answer {
+  description: string;
+  headers: Record<string, JsonObject>;
+  content?: Record<string, { schema: JsonObject }>;
 }
 
 interface RequestBody {
@@ -77,6 +87,11 @@ const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457. Some codes add members of their own.' });
 
+const HEADERS: Record<string, JsonObject> = {
+  RequestId: { description: 'The one that the request came with, or a new one.', schema: { type: 'string' } },
+};
+const EVERY_ANSWER: Record<string, JsonObject> = { 'x-request-id': { $ref: '#/components/headers/RequestId' } };
+
 export function openApiDocument(routes: readonly RouteDescription[]): OpenApiDocument {
   const schemas = new Components();
   const paths: OpenApiDocument['paths'] = {};
@@ -98,6 +113,7 @@ export function openApiDocument(routes: readonly RouteDescription[]): OpenApiDoc
     paths,
     components: {
       securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'A key of the hub.' } },
+      headers: HEADERS,
       schemas: schemas.all(),
     },
   };
@@ -168,7 +184,11 @@ function responsesOf(route: RouteDescription, schemas: Components): Operation['r
     const content = [...whole, ...Object.entries(route.streams ?? {})].flatMap(([type, of]) =>
       of === null ? [] : [[type, { schema: schemas.of(of, 'output') }]],
     );
-    responses[status] = { description: 'Done.', ...(schema !== null && { content: Object.fromEntries(content) }) };
+    responses[status] = {
+      description: 'Done.',
+      headers: EVERY_ANSWER,
+      ...(schema !== null && { content: Object.fromEntries(content) }),
+    };
   }
   const problems = problemsOf(route).map((problem) =>
     typeof problem === 'string' ? { code: problem, status: PROBLEMS[problem].status } : problem,
@@ -177,6 +197,7 @@ function responsesOf(route: RouteDescription, schemas: Components): Operation['r
     const here = problems.filter((problem) => problem.status === status);
     responses[status] = {
       description: here.map(({ code }) => code).join(', '),
+      headers: EVERY_ANSWER,
       content: { 'application/problem+json': { schema: schemas.of(problemSchema, 'output') } },
     };
   }
@@ -202,7 +223,9 @@ class Components {
 
   of(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
     // Through text: what zod gives is typed more loosely than the JSON it is.
-    const json = JSON.stringify(z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' }));
+    const json = JSON.stringify(
+      z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12', override: asSaid }),
+    );
     const {
       $schema: _,
       $defs,
@@ -223,6 +246,19 @@ class Components {
     const { id: _, ...own } = objectOrEmpty(definition);
     this.#schemas[name] = own;
   }
+}
+
+/** What a field says of itself stands: zod leaves out the default and the examples of what is made into something else. */
+function asSaid({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodType;
+  jsonSchema: z.core.JSONSchema.BaseSchema;
+}): void {
+  const said = z.globalRegistry.get(zodSchema);
+  if (said?.default !== undefined) jsonSchema.default = said.default;
+  if (Array.isArray(said?.examples)) jsonSchema.examples = said.examples;
 }
 
 function objectOrEmpty(value: Json | undefined): JsonObject {

@@ -1,10 +1,9 @@
-import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
 import { isReservedTopic } from '../events/names.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
-import { listOf, listQuery, nameField } from './fields.ts';
+import { flagField, listOf, listQuery, nameField } from './fields.ts';
 import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
 import { namedPage } from './named-page.ts';
@@ -125,10 +124,9 @@ export const topicsRoutes: Route[] = [
     description: 'Made again, it goes on counting from where it was: a sequence is never reused.',
     params: { topic: nameField },
     query: {
-      force: z
-        .enum(['true', 'false'])
-        .default('false')
-        .meta({ description: 'Also where a subscription names it; what is pending becomes dead letters `expired`.' }),
+      force: flagField.meta({
+        description: 'Also where a subscription names it; what is pending becomes dead letters `expired`.',
+      }),
     },
     body: noBody,
     scopes: 'topics:{topic}',
@@ -138,7 +136,7 @@ export const topicsRoutes: Route[] = [
     audit: ({ params }) => ({ action: 'topic.delete', target: params.topic }),
     handler: async ({ params, query }, { hub }) => {
       refuseReserved(params.topic);
-      const result = await hub.topic(params.topic).remove({ force: query.force === 'true' });
+      const result = await hub.topic(params.topic).remove({ force: query.force });
       if (result.outcome === 'unknown-topic') throw unknownTopic(params.topic);
       if (result.outcome === 'topic-has-subscriptions') {
         throw new Problem(

@@ -38,6 +38,36 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('has numbers and flags of a query as what they are, with their bounds and defaults, and names with their rule', () => {
+    const ofQuery = (path: string, method: string) =>
+      new Map(document.paths[path]?.[method]?.parameters.map(({ name, schema }) => [name, schema]));
+    const events = ofQuery('/v1/topics/{topic}/events', 'get');
+    expect(events.get('after')).toEqual({ type: 'integer', minimum: 0 });
+    expect(events.get('since')).toMatchObject({ type: 'string', examples: [expect.any(String)] });
+    expect(ofQuery('/v1/topics', 'get').get('limit')).toEqual({
+      type: 'integer',
+      minimum: 1,
+      maximum: 1000,
+      default: 50,
+    });
+    const { pattern } = ofQuery('/v1/topics/{topic}', 'delete').get('topic') ?? {};
+    const rule = new RegExp(String(pattern));
+    expect(['a', 'orders.eu'].every((name) => rule.test(name))).toBe(true);
+    expect(['', 'a..b', 'A', 'a.'].some((name) => rule.test(name))).toBe(false);
+    expect(ofQuery('/v1/topics/{topic}', 'delete').get('force')).toEqual({ type: 'boolean', default: false });
+  });
+
+  it('has the header of every answer, and refers only to headers that are in it', () => {
+    expect(document.components.headers).toHaveProperty('RequestId');
+    for (const methods of Object.values(document.paths)) {
+      for (const { responses } of Object.values(methods)) {
+        for (const { headers } of Object.values(responses)) {
+          expect(headers).toEqual({ 'x-request-id': { $ref: '#/components/headers/RequestId' } });
+        }
+      }
+    }
+  });
+
   it('names every parameter of every path', () => {
     for (const route of ROUTES) {
       const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
