@@ -57,12 +57,11 @@ describe('the OpenAPI document', () => {
     expect(ofQuery('/v1/topics/{topic}', 'delete').get('force')).toEqual({ type: 'boolean', default: false });
   });
 
-  it('has the header of every answer, and refers only to headers that are in it', () => {
-    expect(document.components.headers).toHaveProperty('RequestId');
+  it('has the header of every answer', () => {
     for (const methods of Object.values(document.paths)) {
       for (const { responses } of Object.values(methods)) {
         for (const { headers } of Object.values(responses)) {
-          expect(headers).toEqual({ 'x-request-id': { $ref: '#/components/headers/RequestId' } });
+          expect(headers).toMatchObject({ 'x-request-id': { schema: { type: 'string' } } });
         }
       }
     }
