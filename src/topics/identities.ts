@@ -3,7 +3,8 @@ import { type Probe, probeAt, type Recorded } from './identity-pages.ts';
 import { IdentityRuns } from './identity-runs.ts';
 import { EVENTS_A_RUN_WORK, YOUNG_BUSY_FACTOR } from './limits.ts';
 import type { LogState } from './log-state.ts';
-import type { MetaRow, Statements } from './sql.ts';
+import type { MetaRow } from './rows.ts';
+import type { Statements } from './sql.ts';
 import { YoungIdentities } from './young-identities.ts';
 
 /**

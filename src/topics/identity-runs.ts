@@ -13,8 +13,9 @@ import {
 } from './identity-pages.ts';
 import { KeptFilters } from './kept-filters.ts';
 import { RUN_PAGES_CLEARED } from './limits.ts';
+import type { RunRow } from './rows.ts';
 import { levelOf, nextWork, pageBits, pagesIn } from './run-work.ts';
-import type { RunRow, Statements } from './sql.ts';
+import type { Statements } from './sql.ts';
 
 /**
  * The identities of a log that are no longer among the youngest: runs of sorted pages in the log's tables. A run is made of

@@ -1,6 +1,7 @@
 import { KEY_CHARS_AT_ONCE, KEYS_A_PIECE } from './limits.ts';
 import type { LogState } from './log-state.ts';
-import type { MetaRow, Statements } from './sql.ts';
+import type { MetaRow } from './rows.ts';
+import type { Statements } from './sql.ts';
 import { WaitingKeys } from './waiting-keys.ts';
 
 /** A key and the sequences of events that have it, ascending. */

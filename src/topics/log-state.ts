@@ -1,5 +1,6 @@
+import type { MetaRow } from './rows.ts';
 import type { Head } from './segments.ts';
-import type { MetaRow, Statements } from './sql.ts';
+import type { Statements } from './sql.ts';
 
 /**
  * What a log knows about itself, read from its tables when first asked for and kept in memory. Whoever changes the tables

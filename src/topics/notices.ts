@@ -4,7 +4,7 @@ import type { SystemEventData, SystemEventType } from '../system/shapes.ts';
 import { NOTICES_AT_ONCE, tell } from '../system/telling.ts';
 import { CHORE_TIMEOUT_MS, TOPIC_FILLING_AGAIN_BYTES, TOPIC_FILLING_BYTES, TOPIC_FULL_BYTES } from './limits.ts';
 import type { TopicLogParts } from './parts.ts';
-import type { MetaRow } from './sql.ts';
+import type { MetaRow } from './rows.ts';
 import { withTimeout } from './timeout.ts';
 
 /** What the hub tells of a topic on its own: an outbox, told in order, each once. Of its own topics it tells nothing. */

@@ -1,8 +1,9 @@
 import { compileMatch } from '../events/filters.ts';
 import type { Arrivals } from './arrivals.ts';
 import { SUBSCRIBERS_PAGE } from './limits.ts';
+import type { ParkedRow } from './rows.ts';
 import type { Matcher } from './scan.ts';
-import type { ParkedRow, Statements } from './sql.ts';
+import type { Statements } from './sql.ts';
 
 /** A subscription that waits for the next event that matches. */
 export interface Park {

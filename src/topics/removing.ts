@@ -10,7 +10,8 @@ import {
 import type { LogState } from './log-state.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { LogEvent } from './protocol.ts';
-import type { Statements, SubscriberRow } from './sql.ts';
+import type { SubscriberRow } from './rows.ts';
+import type { Statements } from './sql.ts';
 import { withTimeout } from './timeout.ts';
 
 /** Whether events of a deleted topic are still stored. */

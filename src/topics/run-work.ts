@@ -1,5 +1,5 @@
 import { RUNS_MERGED } from './limits.ts';
-import type { RunRow } from './sql.ts';
+import type { RunRow } from './rows.ts';
 
 /** What is to be done to the runs of identities, and how a run is cut: pure decisions. */
 

@@ -3,8 +3,9 @@ import { formatTime } from '../events/times.ts';
 import { linesOf } from './batch.ts';
 import { EXAMINED_BYTES_MAX, EXAMINED_MAX, SEGMENT_BYTES_AT_ONCE, SEGMENTS_AT_ONCE } from './limits.ts';
 import type { LogEvent } from './protocol.ts';
+import type { SegmentRow } from './rows.ts';
 import { byteLength } from './segments.ts';
-import type { SegmentRow, Statements } from './sql.ts';
+import type { Statements } from './sql.ts';
 
 /** Chooses events by their stored JSON; null: every one. */
 export type Matcher = ((json: string) => boolean) | null;

@@ -1,7 +1,7 @@
 import { cutInto, linesOf } from './batch.ts';
 import { SEGMENT_BYTES_MAX } from './limits.ts';
 import type { NewEvents } from './protocol.ts';
-import type { NewSegmentRow } from './sql.ts';
+import type { NewSegmentRow } from './rows.ts';
 
 const encoder = new TextEncoder();
 

@@ -2,7 +2,7 @@ import { NAMED_SUBSCRIBERS_MAX } from './limits.ts';
 import { owe } from './notices.ts';
 import type { TopicLogParts } from './parts.ts';
 import type { ConfigureResult, RemoveResult, TopicConfig, TopicDescription, TopicMetrics } from './protocol.ts';
-import type { MetaRow } from './sql.ts';
+import type { MetaRow } from './rows.ts';
 
 /** The topic itself: made, configured, described, deleted; whatever becomes of its events. */
 

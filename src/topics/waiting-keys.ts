@@ -1,5 +1,6 @@
 import { WAITING_KEY_CHARS_MAX } from './limits.ts';
-import type { SegmentKeysRow, Statements } from './sql.ts';
+import type { SegmentKeysRow } from './rows.ts';
+import type { Statements } from './sql.ts';
 
 /**
  * The keys that are not in the postings yet (key-index.ts): read once from the segments when somebody first asks, then as

@@ -15,8 +15,9 @@ import {
 } from '../../src/topics/identity-pages.ts';
 import { IdentityRuns } from '../../src/topics/identity-runs.ts';
 import { MIGRATIONS } from '../../src/topics/migrations.ts';
+import type { RunRow } from '../../src/topics/rows.ts';
 import { nextWork, pageBits } from '../../src/topics/run-work.ts';
-import { type RunRow, statements } from '../../src/topics/sql.ts';
+import { statements } from '../../src/topics/sql.ts';
 import { half } from '../support/new-events.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 
