@@ -2647,10 +2647,6 @@ export interface Topic {
 }
 export interface SubscriptionConfig {
   /**
-   * Read-only: must be the name in the path.
-   */
-  name?: string;
-  /**
    * Topic names and patterns: `*` is one token, a final `>` one or more.
    */
   topics: string[];

@@ -4,7 +4,7 @@ import { positionSchema } from '../events/position.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import { deliveryBody, toDelivery } from './delivery-schema.ts';
 import { filterField, toFilter, toTransform, transformField } from './expression-fields.ts';
-import { nameField, patternField } from './fields.ts';
+import { patternField } from './fields.ts';
 
 /** The wire form of a subscription's configuration, and its way into the core's document. */
 
@@ -30,6 +30,7 @@ const DEFAULT_JITTER = 0.2;
 
 /** What a `GET` returns beside the configuration; ignored when it is sent back. */
 export const READ_ONLY_FIELDS = [
+  'name',
   'status',
   'reason',
   'createdAt',
@@ -59,7 +60,6 @@ export const READ_ONLY_FIELDS = [
 /** The body of a `PUT` without {@link READ_ONLY_FIELDS}. */
 export const subscriptionBody = z
   .strictObject({
-    name: nameField.optional().describe('Read-only: must be the name in the path.'),
     topics: z
       .array(patternField)
       .min(1)

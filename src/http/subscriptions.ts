@@ -10,7 +10,7 @@ import { putGuarded } from './guard.ts';
 import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
 import { namedPage } from './named-page.ts';
-import { invalid, Problem, unavailable } from './problem.ts';
+import { Problem, unavailable } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { positionProblem, secretUnreadable, unknownSubscription } from './subscription-problems.ts';
 import { READ_ONLY_FIELDS, type SubscriptionBody, subscriptionBody, toDocument } from './subscription-schema.ts';
@@ -81,12 +81,7 @@ const put = route({
     action: status === 201 ? 'subscription.create' : 'subscription.update',
     target: params.name,
   }),
-  handler: async ({ params: { name }, body }, context) => {
-    if (body.name !== undefined && body.name !== name) {
-      throw invalid([{ path: 'name', message: 'is not the name in the path; leave it out' }]);
-    }
-    return putSubscription(name, body, context);
-  },
+  handler: ({ params: { name }, body }, context) => putSubscription(name, body, context),
 });
 
 /**

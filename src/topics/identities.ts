@@ -40,10 +40,12 @@ export class Identities {
       probeAt(hashes, index * EVENT_HASHES_BYTES, this.#secret),
     );
     const mayBeInRuns = this.#runs.mayHold(probes);
+    let first = Infinity;
     return (index, sequence) => {
+      first = Math.min(first, sequence);
       const probe = probes[index];
       if (probe === undefined) throw new Error(`There is no event ${index} among these.`);
-      const before = this.#find(probe, now, mayBeInRuns[index] === 1);
+      const before = this.#find(probe, now, mayBeInRuns[index] === 1, first);
       if (before === null) this.#loaded().add(probe, hashes, index * EVENT_HASHES_BYTES, sequence, now);
       return before;
     };
@@ -82,14 +84,16 @@ export class Identities {
     this.#runs.forget();
   }
 
-  #find(probe: Probe, now: number, mayBeInRuns: boolean): Recorded | null {
+  /** @param first the sequence of the first event of the request: what it brings twice is one event, however short the window is */
+  #find(probe: Probe, now: number, mayBeInRuns: boolean, first: number): Recorded | null {
     const { created_at, window_ms, removed_through } = this.#state.meta();
     // Of a topic that is being made there is nothing but what comes with it.
     const windowMs = created_at === null ? Infinity : window_ms;
     const entry = this.#loaded().find(probe) ?? (mayBeInRuns ? this.#runs.find(probe, now, windowMs) : null);
+    if (entry === null) return null;
     // What went with a deleted topic is forgotten with it.
-    const counts = entry !== null && entry.sequence > removed_through && now - entry.recordedAt < windowMs;
-    return counts ? entry : null;
+    const counts = entry.sequence > removed_through && now - entry.recordedAt < windowMs;
+    return counts || entry.sequence >= first ? entry : null;
   }
 
   #seal(lastSequence: number): Partial<MetaRow> {

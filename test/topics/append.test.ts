@@ -70,6 +70,16 @@ describe('appending', () => {
     expect(await sequences(harness)).toEqual([1, 2]);
   });
 
+  test('P3 the same pair twice in one request is one event though the window has no length', async () => {
+    const harness = new Harness();
+    await harness.log.configure({ description: '', deduplicationWindowMs: 0 }, null);
+    const twice = () => harness.log.append(append([event({ id: 'x' }), event({ id: 'x' })]));
+    expect(await twice()).toMatchObject({ first: 1, duplicates: [{ index: 1, sequence: 1 }] });
+    expect(await twice()).toMatchObject({ first: 2, duplicates: [{ index: 1, sequence: 2 }] });
+    expect(await harness.log.append(append([event({ id: 'x', data: 2 })]))).toMatchObject({ first: 3, duplicates: [] });
+    expect(await sequences(harness)).toEqual([1, 2, 3]);
+  });
+
   test('P3 an event that is sent again in other words is the same, and another one is not, wherever the first one is', async () => {
     const one = event({ id: 'x', data: { a: 1, b: [100, null] } });
     const words = (json: string) => ({ ...one, json });

@@ -206,7 +206,6 @@ describe('what a subscription refuses', () => {
     ],
     ['a header of the connection', () => delivery({ headers: { host: 'evil' } }), 'delivery.headers.host'],
     ['an unknown field', () => ({ ...minimal(), colour: 'red' }), 'colour'],
-    ['another name than the path', () => ({ ...minimal(), name: 'other' }), 'name'],
   ];
 
   it.each(cases)('%s, named', async (_, document, path) => {
