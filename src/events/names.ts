@@ -11,6 +11,7 @@ export const TOPIC_PATTERN_RULE =
 /** The names of topics, sources, schema subjects, subscriptions, routes, projections and keys. */
 export const NAME = /^(?!.*\.\.)[a-z0-9](?:[a-z0-9._-]{0,198}[a-z0-9])?$/;
 
+/** Whether a text keeps {@link NAME}. */
 export function isName(text: string): boolean {
   return NAME.test(text);
 }

@@ -13,10 +13,7 @@ export interface OpenApiDocument {
   security: Json[];
   tags: { name: string }[];
   paths: Record<string, Record<string, Operation>>;
-  components: {
-    securitySchemes: Record<string, Json>;
-    schemas: Record<string, JsonObject>;
-  };
+  components: { securitySchemes: Record<string, Json>; schemas: Record<string, JsonObject> };
 }
 
 export interface Operation {

@@ -10,8 +10,8 @@ export interface AppendState {
   exists: boolean;
   lastSequence: number;
   full: boolean;
-  /** Records the events with these hashes under their identities (identities.ts). */
-  recorder: (hashes: Uint8Array) => RecordEvent;
+  /** Records the events of a request, with these hashes and from this sequence on, under their identities (identities.ts). */
+  recorder: (hashes: Uint8Array, first: number) => RecordEvent;
   /** Takes back what was recorded behind a sequence. */
   takeBack: (sequence: number) => void;
   /** The JSON of a stored event; null if it is not there any more. */
@@ -67,8 +67,8 @@ function decideOne(request: AppendRequest, { taken, count }: AppendPlan, state: 
   const lastSequence = state.lastSequence + count;
   const duplicates: Duplicate[] = [];
   const texts = new Texts(state, taken, events);
-  const record = state.recorder(events.hashes);
   let next = lastSequence + 1;
+  const record = state.recorder(events.hashes, next);
   for (let index = 0; index < events.count; index += 1) {
     const before = record(index, next);
     if (before === null) {

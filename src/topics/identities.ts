@@ -34,15 +34,13 @@ export class Identities {
     this.#youngMax = youngMax;
   }
 
-  /** What records the events with these hashes, one after the other, at once. */
-  recorder(hashes: Uint8Array, now: number): RecordEvent {
+  /** What records the events of a request, with these hashes and from sequence `first` on, one after the other, at once. */
+  recorder(hashes: Uint8Array, first: number, now: number): RecordEvent {
     const probes = Array.from({ length: hashes.length / EVENT_HASHES_BYTES }, (_, index) =>
       probeAt(hashes, index * EVENT_HASHES_BYTES, this.#secret),
     );
     const mayBeInRuns = this.#runs.mayHold(probes);
-    let first = Infinity;
     return (index, sequence) => {
-      first = Math.min(first, sequence);
       const probe = probes[index];
       if (probe === undefined) throw new Error(`There is no event ${index} among these.`);
       const before = this.#find(probe, now, mayBeInRuns[index] === 1, first);
@@ -84,14 +82,13 @@ export class Identities {
     this.#runs.forget();
   }
 
-  /** @param first the sequence of the first event of the request: what it brings twice is one event, however short the window is */
   #find(probe: Probe, now: number, mayBeInRuns: boolean, first: number): Recorded | null {
     const { created_at, window_ms, removed_through } = this.#state.meta();
     // Of a topic that is being made there is nothing but what comes with it.
     const windowMs = created_at === null ? Infinity : window_ms;
     const entry = this.#loaded().find(probe) ?? (mayBeInRuns ? this.#runs.find(probe, now, windowMs) : null);
     if (entry === null) return null;
-    // What went with a deleted topic is forgotten with it.
+    // What went with a deleted topic is forgotten with it; what a request brings twice is one event, however short the window is.
     const counts = entry.sequence > removed_through && now - entry.recordedAt < windowMs;
     return counts || entry.sequence >= first ? entry : null;
   }

@@ -37,7 +37,7 @@ export function record(parts: TopicLogParts, requests: AppendRequest[]): Commit 
       exists: state.exists,
       lastSequence: head.lastSequence,
       full: bytes >= (ports.fullBytes ?? TOPIC_FULL_BYTES),
-      recorder: (hashes) => identities.recorder(hashes, recordedAt),
+      recorder: (hashes, first) => identities.recorder(hashes, first, recordedAt),
       takeBack: (sequence) => identities.takeBack(sequence),
       stored: (sequence) => scanner.line(sequence),
       unmarkedThrough: state.meta().unmarked_through,
