@@ -1,4 +1,4 @@
-import { parseDuration } from '../events/duration-text.ts';
+import { formatDuration, parseDuration } from '../events/duration-text.ts';
 import { sleep } from './backoff.ts';
 import { type Answer, type Connection, isPassing } from './connection.ts';
 import { type Delivery, type EventOf, placeOf } from './delivery.ts';
@@ -36,6 +36,8 @@ const CONCURRENCY = 10;
 const WAIT = '20s';
 /** How often a delivery is extended within its deadline. */
 const EXTENSIONS_A_DEADLINE = 3;
+/** How long the hub lets a delivery be held in all, less what its clock and this one may differ and a request may take. */
+const HELD_MAX_MS = 12 * 3_600_000 - 60_000;
 /** Events in one pull, and ids in one request that settles. */
 const PULL_MAX = 1000;
 /** Of what the hub keeps as the reason. */
@@ -102,11 +104,11 @@ class Workshop<Data> {
   readonly #handler: Handler<Data>;
   readonly #onError: NonNullable<SubscribeOptions['onError']>;
   readonly #settling: Settling;
-  /** How long a delivery is held, and what sees to it that it is held for longer. */
-  #deadline = '';
+  /** How long a delivery is held, in milliseconds, and what sees to it that it is held for longer. */
+  #deadlineMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** By ack id: what ends each when it is lost, and its end. */
-  readonly #working = new Map<string, { lost: AbortController; done: Promise<void> }>();
+  /** By ack id: when each came, what ends it when it is lost, and its end. */
+  readonly #working = new Map<string, { at: number; lost: AbortController; done: Promise<void> }>();
   #extending = false;
 
   constructor(
@@ -128,16 +130,17 @@ class Workshop<Data> {
 
   /** Extends what is being handled before a delivery's deadline is over, from now on. */
   extendWithin(deadline: string): void {
-    if (deadline === this.#deadline) return;
+    const deadlineMs = parseDuration(deadline) ?? 0;
+    if (deadlineMs === this.#deadlineMs) return;
     this.close();
-    this.#deadline = deadline;
-    this.#timer = setInterval(() => void this.#extend(), (parseDuration(deadline) ?? 0) / EXTENSIONS_A_DEADLINE);
+    this.#deadlineMs = deadlineMs;
+    this.#timer = setInterval(() => void this.#extend(), deadlineMs / EXTENSIONS_A_DEADLINE);
   }
 
   take(pulled: Pulled): void {
     const lost = new AbortController();
     const done = this.#handle(pulled, lost.signal).finally(() => this.#working.delete(pulled.ackId));
-    this.#working.set(pulled.ackId, { lost, done });
+    this.#working.set(pulled.ackId, { at: Date.now(), lost, done });
   }
 
   /** Waits until fewer than so many are being handled. */
@@ -179,22 +182,40 @@ class Workshop<Data> {
 
   /** A request that fails is left to the next. */
   async #extend(): Promise<void> {
-    if (this.#extending || this.#working.size === 0) return;
+    if (this.#extending) return;
     this.#extending = true;
     try {
-      const { results } = await this.#connection.call('POST /v1/subscriptions/{name}/extend', {
-        params: { name: this.#name },
-        body: { ackIds: [...this.#working.keys()], by: this.#deadline },
-        repeatable: true,
-      });
-      for (const { ackId, ok, code } of results) {
-        if (!ok) this.#working.get(ackId)?.lost.abort(new Error(`The event is not this worker's any more: ${code}.`));
+      for (const [byMs, ackIds] of this.#extensions()) {
+        const { results } = await this.#connection.call('POST /v1/subscriptions/{name}/extend', {
+          params: { name: this.#name },
+          body: { ackIds, by: formatDuration(byMs) },
+          repeatable: true,
+        });
+        for (const { ackId, ok, code } of results) {
+          // What can't be held for longer is this worker's until its time is over.
+          if (ok || code === 'held-too-long') continue;
+          this.#working.get(ackId)?.lost.abort(new Error(`The event is not this worker's any more: ${code}.`));
+        }
       }
     } catch {
       // What is not extended comes again, and its ack says so.
     } finally {
       this.#extending = false;
     }
+  }
+
+  /** Ack ids by how long each is to be held from now, in milliseconds: for a deadline, or for the rest of what the hub allows. */
+  #extensions(): Map<number, string[]> {
+    const now = Date.now();
+    const extensions = new Map<number, string[]>();
+    for (const [ackId, { at }] of this.#working) {
+      const rest = Math.max(at + HELD_MAX_MS - now, 0);
+      const byMs = Math.min(this.#deadlineMs, rest);
+      const alike = extensions.get(byMs);
+      if (alike === undefined) extensions.set(byMs, [ackId]);
+      else alike.push(ackId);
+    }
+    return extensions;
   }
 }
 

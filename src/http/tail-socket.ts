@@ -7,7 +7,7 @@ import { Window } from '../tails/window.ts';
 const PING = 'ping';
 const PONG = 'pong';
 /** The sequence of an event, as a number or as the event has it. */
-const ACKNOWLEDGEMENT = /^\d{1,16}$/;
+const ACKNOWLEDGEMENT = /^\d+$/;
 
 /**
  * A tail over a WebSocket: one event a text frame. What the reader sends is a ping, an acknowledgement, or ignored.

@@ -21,15 +21,17 @@ const writtenOnce = new WeakSet<TailStep['events']>();
  * A tail as server-sent events.
  *
  * @param start where the reader stands who was given nothing yet
+ * @param isLatest that is where the topic ended: somewhere else each time that it is asked for, so that the reader is told at once
  * @param now milliseconds since the epoch
  */
 export function tailStream(
   turns: Turns,
   start: number,
+  isLatest: boolean,
   now: () => number,
   over: (code: ClosingCode) => void,
 ): Response {
-  const body = new ReadableStream<Uint8Array>(new Events(turns, start, now, over), { highWaterMark: 0 });
+  const body = new ReadableStream<Uint8Array>(new Events(turns, start, isLatest, now, over), { highWaterMark: 0 });
   return new Response(body, { headers: EVENT_STREAM_HEADERS });
 }
 
@@ -42,16 +44,18 @@ class Events implements UnderlyingSource<Uint8Array> {
   readonly #now: () => number;
   readonly #over: (code: ClosingCode) => void;
   #through: number;
+  readonly #isLatest: boolean;
   /** The id that the reader would resume with; 0: it was given none. */
   #known = 0;
   #stall: Stall | null = null;
   #beats: ReturnType<typeof setInterval> | null = null;
 
-  constructor(turns: Turns, start: number, now: () => number, over: (code: ClosingCode) => void) {
+  constructor(turns: Turns, start: number, isLatest: boolean, now: () => number, over: (code: ClosingCode) => void) {
     this.#turns = turns;
     this.#now = now;
     this.#over = over;
     this.#through = start;
+    this.#isLatest = isLatest;
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -60,7 +64,8 @@ class Events implements UnderlyingSource<Uint8Array> {
       this.#turns.end('too-slow');
       this.#end(controller, 'too-slow');
     });
-    controller.enqueue(ENCODER.encode(RECONNECT));
+    const id = this.#isLatest ? `id: ${this.#through}\n` : '';
+    controller.enqueue(ENCODER.encode(`${id}${RECONNECT}`));
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

@@ -77,7 +77,7 @@ export async function tailResponse(
     unwatch();
     hub.log('info', 'A tail has ended.', { requestId, topic, code, ms: hub.now() - startedAt });
   };
-  if (!overSocket) return tailStream(turns, start, ports.now, over);
+  if (!overSocket) return tailStream(turns, start, from.kind === 'latest', ports.now, over);
   return hub.upgrade((socket) => {
     tailSocket(socket, turns, start, ports.now, stop.signal, over).catch(failed);
   });

@@ -5,6 +5,7 @@ import {
   FEED_GATHER_MS,
   FEED_OPEN_CHARS_MAX,
   FEED_SETTLE_MS,
+  FEED_TELL_MS,
   FEEDS_ASK_CHARS,
   FEEDS_OPEN_CHARS_MAX,
   FRAME_CHARS_MAX,
@@ -45,6 +46,8 @@ interface Feed {
   readonly until: number | null;
   /** Where the last frame ended, or where the reader said that it was. */
   told: number;
+  /** When that was; milliseconds since the epoch, 0: before the object woke. */
+  toldAt: number;
   /** Nothing up to here is owed: it was sent, or does not match. */
   covered: number;
   /** Told that there is more, or all that it wants: it says itself when it goes on. */
@@ -119,7 +122,7 @@ export class Feeds {
       socket.close(FEED_CLOSED.again, 'unknown');
       return;
     }
-    this.#feeds.set(socket, { ...feedOf(socket, kept.match, kept.until, kept.told), ...kept, changed: false });
+    this.#feeds.set(socket, { ...feedOf(socket, kept.match, kept.until, kept.told, 0), ...kept, changed: false });
   }
 
   #follow(
@@ -131,7 +134,7 @@ export class Feeds {
       return;
     }
     this.gone(socket);
-    const feed = feedOf(socket, match, until, after);
+    const feed = feedOf(socket, match, until, after, this.#parts.ports.clock.now());
     this.#feeds.set(socket, feed);
     attach(feed);
     this.#serve([feed]);
@@ -203,8 +206,12 @@ export class Feeds {
   #give(feed: Feed, { to, rest, matched }: Round): void {
     feed.covered = to;
     feed.changed = true;
+    const now = this.#parts.ports.clock.now();
     const isDone = feed.until !== null && to >= feed.until;
-    if (!matched && !isDone) return;
+    // Who wants little comes back to where it was told last: not to what is no longer retained, nor to a long way to look through.
+    const isOverdue = now - feed.toldAt >= FEED_TELL_MS;
+    if (!matched && !isDone && !isOverdue) return;
+    feed.toldAt = now;
     const asks = this.#open > FEEDS_ASK_CHARS ? '"asks":true,' : '';
     const frame = rest === null ? null : `{"after":${feed.told},${asks}${rest}`;
     if (
@@ -235,7 +242,7 @@ export class Feeds {
   }
 }
 
-function feedOf(socket: FeedSocket, match: EventMatch, until: number | null, after: number): Feed {
+function feedOf(socket: FeedSocket, match: EventMatch, until: number | null, after: number, toldAt: number): Feed {
   return {
     socket,
     match,
@@ -243,6 +250,7 @@ function feedOf(socket: FeedSocket, match: EventMatch, until: number | null, aft
     matches: compileMatch(match),
     until,
     told: after,
+    toldAt,
     covered: after,
     quiet: false,
     open: 0,

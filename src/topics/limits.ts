@@ -89,6 +89,8 @@ export const FEED_GATHER_MS = 0.25;
 export const FEED_GATHER_MAX_MS = SECOND_MS;
 /** What is known of a feed is written to its socket, where it outlives a hibernation, once no event came for this long. */
 export const FEED_SETTLE_MS = SECOND_MS;
+/** A feed of which nothing matches is told how far the log is once this has passed, with what comes next. */
+export const FEED_TELL_MS = 10 * SECOND_MS;
 /** Characters of a feed's filter as JSON: it lies beside the socket, where the platform allows 16 KiB. */
 export const FEED_MATCH_CHARS_MAX = 4 * KIB;
 

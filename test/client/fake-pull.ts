@@ -1,9 +1,12 @@
 import { Millrace } from '../../src/client/index.ts';
+import { parseDuration } from '../../src/events/duration-text.ts';
+import { HELD_MAX_MS } from '../../src/subscriptions/limits.ts';
 
 interface Held {
   sequence: number;
   attempt: number;
   ackId: string;
+  since: number;
   until: number;
 }
 
@@ -64,7 +67,7 @@ export class FakePull {
 
   async #serve(
     call: string,
-    body: { max: number; ackIds: string[]; delay?: string; reason?: string; reject?: boolean },
+    body: { max: number; ackIds: string[]; by: string; delay?: string; reason?: string; reject?: boolean },
     signal: AbortSignal | null,
   ) {
     this.#lapse();
@@ -83,7 +86,8 @@ export class FakePull {
   #give(sequence: number, attempt: number) {
     this.#given += 1;
     const ackId = `ack-${this.#given}`;
-    this.#held.set(ackId, { sequence, attempt, ackId, until: Date.now() + this.deadlineMs });
+    const since = Date.now();
+    this.#held.set(ackId, { sequence, attempt, ackId, since, until: since + this.deadlineMs });
     const event = {
       specversion: '1.0',
       id: `e${sequence}`,
@@ -97,13 +101,15 @@ export class FakePull {
   #settle(
     call: string,
     ackId: string,
-    { delay, reason, reject }: { delay?: string; reason?: string; reject?: boolean },
+    { by, delay, reason, reject }: { by: string; delay?: string; reason?: string; reject?: boolean },
   ) {
     const held = this.#held.get(ackId);
     if (held === undefined) return { ackId, ok: false, code: 'stale-ack-id' };
     const { sequence, attempt } = held;
     if (call === 'extend') {
-      held.until = Date.now() + this.deadlineMs;
+      const until = Date.now() + (parseDuration(by) ?? Number.NaN);
+      if (until > held.since + HELD_MAX_MS) return { ackId, ok: false, code: 'held-too-long' };
+      held.until = Math.max(held.until, until);
       return { ackId, ok: true };
     }
     this.#held.delete(ackId);

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type Delivery, Reject, Retry, type SubscribeOptions } from '../../src/client/index.ts';
+import { parseDuration } from '../../src/events/duration-text.ts';
 import { FakePull } from './fake-pull.ts';
 
 /** A worker, and how it is stopped. */
@@ -139,6 +140,41 @@ describe('a worker that pulls', () => {
     expect([...hub.settled.values()]).toEqual(Array.from({ length: 3 }, () => ({ how: 'ack', attempt: 1 })));
     expect(errors).toEqual([]);
   });
+
+  it.each(['30s', '9h', '12h'])(
+    'holds what takes hours for the twelve that the hub allows, a deadline of %s at a time',
+    async (deadline) => {
+      vi.useFakeTimers();
+      try {
+        const hub = new FakePull();
+        hub.deadlineMs = parseDuration(deadline) ?? 0;
+        hub.add(1, 2);
+        const { open, opened } = gate();
+        const lost: number[] = [];
+        const { stop, done, errors } = working(hub, ({ sequence, attempt }, signal) => {
+          if (sequence === 1 || attempt > 1) return opened;
+          return new Promise<void>((resolve) => {
+            signal.addEventListener('abort', () => {
+              lost.push(sequence);
+              resolve();
+            });
+          });
+        });
+        await vi.advanceTimersByTimeAsync(11.9 * 3_600_000);
+        open();
+        await vi.advanceTimersByTimeAsync(1_000);
+        expect([[...hub.settled], lost]).toEqual([[[1, { how: 'ack', attempt: 1 }]], []]);
+        // What takes still longer is another's, and its handler is told.
+        await vi.advanceTimersByTimeAsync(6 * 3_600_000);
+        expect(hub.settled.get(2)).toEqual({ how: 'ack', attempt: 2 });
+        expect([lost, errors]).toEqual([[2], []]);
+        stop();
+        await done;
+      } finally {
+        vi.useRealTimers();
+      }
+    },
+  );
 
   it('tells a handler that its event is another worker’s now, and settles it no more', async () => {
     const hub = new FakePull();

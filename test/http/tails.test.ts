@@ -206,6 +206,34 @@ describe('P2 a tail', () => {
     expect(stream.sequences).toEqual([3, 4]);
   });
 
+  it('from latest says at once where that is: who breaks off before anything came misses nothing', async () => {
+    await publish('a', 'b');
+    const first = await open('?from=latest');
+    expect(first.blocks).toEqual([{ id: '2' }]);
+    await first.close();
+    await publish('c');
+    const second = await open('?from=latest', { 'last-event-id': '2' });
+    await publish('d');
+    expect([second.blocks[0], second.sequences]).toEqual([{}, [3, 4]]);
+    // Any other start is where it was: `earliest` too, where that is another sequence by then.
+    for (const query of ['', '?after=2', '?from=1']) expect((await open(query)).blocks[0]).toEqual({});
+  });
+
+  it.each(['?type=rare', '?subject=none'])('%s keeps up with the topic, though it is given nothing', async (query) => {
+    await publish('a');
+    const [stream, socket] = [await open(query), await openSocket(query)];
+    for (let events = 2; events <= 20; events += 1) {
+      await publish('a');
+      await pass(1_000);
+    }
+    await pass(16_000);
+    const { id } = stream.blocks.findLast((block) => block.id !== undefined) ?? {};
+    expect(Number(id)).toBeGreaterThan(10);
+    await pass(TAIL_LIFE_MS);
+    expect([stream.sequences, stream.lastWord]).toEqual([[], { code: 'reconnect', after: Number(id) }]);
+    expect([socket.received, socket.closed?.reason]).toEqual([[], JSON.stringify(stream.lastWord)]);
+  });
+
   it('says to an EventSource that comes back to a finished range that there is no more', async () => {
     await publish('a', 'b', 'c');
     const stream = await open('?until=2');
@@ -518,7 +546,7 @@ describe('P6 a reader that is too slow', () => {
     await pass(10);
     expect(socket.closed).toEqual({ code: 4400, reason: '{"code":"invalid-acknowledgement","after":3}' });
     const other = await openSocket('?from=latest');
-    other.send('9999999999999999');
+    other.send('9'.repeat(26));
     await pass(10);
     expect(other.closed).toEqual({ code: 4400, reason: '{"code":"invalid-acknowledgement","after":3}' });
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { TOOK_CHARS } from '../../src/tails/limits.ts';
-import { FEED_OPEN_CHARS_MAX, FEEDS_OPEN_CHARS_MAX, FRAME_CHARS_MAX } from '../../src/topics/limits.ts';
+import { FEED_OPEN_CHARS_MAX, FEED_TELL_MS, FEEDS_OPEN_CHARS_MAX, FRAME_CHARS_MAX } from '../../src/topics/limits.ts';
 import { type EventMatch, FEED_CLOSED, type FrameHead } from '../../src/topics/protocol.ts';
 import { FakeSocket } from '../support/fake-sockets.ts';
 import { append, EVERY, event, Harness } from './harness.ts';
@@ -97,6 +97,23 @@ describe('feeds', () => {
     expect(reader.frames()).toEqual([]);
     await come(harness, 'a', 'b');
     expect(reader.frames()).toEqual([[1, 5, [5]]]);
+  });
+
+  test('say now and then how far they are where nothing matches, with what comes and never by themselves', async () => {
+    const harness = new Harness();
+    await harness.publish('a');
+    const reader = new Reader(harness);
+    reader.follow(1, { exactTypes: ['b'] });
+    await come(harness, 'a');
+    await harness.clock.advance(FEED_TELL_MS);
+    expect(reader.frames()).toEqual([]);
+    await come(harness, 'a');
+    expect(reader.frames()).toEqual([[1, 3, []]]);
+    await come(harness, 'a', 'a');
+    expect(reader.frames()).toEqual([]);
+    await harness.clock.advance(FEED_TELL_MS);
+    await come(harness, 'a', 'b');
+    expect(reader.frames()).toEqual([[3, 7, [7]]]);
   });
 
   test('say when the end is reached, matching or not, and nothing behind it', async () => {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { EventSource } from 'eventsource';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startHub, type TestHub } from '../support/index.ts';
@@ -122,6 +123,38 @@ describe('P2 tails', () => {
     expect(told.lastWords).toEqual([{ code: 'unknown-topic', after: 1 }]);
     expect(closes).toEqual([{ code: 4404, reason: '{"code":"unknown-topic","after":1}' }]);
     await eventually('the EventSource stays away', () => source.readyState === EventSource.CLOSED);
+  });
+});
+
+describe('the WebSocket of docs/tails.md', () => {
+  it.each([
+    { events: 60, characters: 100_000 },
+    { events: 2_000, characters: 10 },
+  ])('keeps its window open: $events events of $characters characters', async ({ events, characters }) => {
+    const topic = `window-${events}`;
+    const data = 'x'.repeat(characters);
+    for (let sent = 0; sent < events; sent += 50) {
+      await hub.api.publish(
+        topic,
+        Array.from({ length: Math.min(50, events - sent) }, () => ({ type: 'a', data })),
+      );
+    }
+    const page = await readFile(new URL('../../../docs/tails.md', import.meta.url), 'utf8');
+    const code = /```js\n(const socket = .*?)```/s.exec(page)?.[1] ?? '';
+    const here = code
+      .replace('wss://hub.example.com', hub.url.replace('http', 'ws'))
+      .replace(/orders|after=41/g, (text) => (text === 'orders' ? topic : 'after=0'));
+    const handled: number[] = [];
+    const ends: string[] = [];
+    const open = new Function('token', 'handle', 'resume', `${here}; return socket;`);
+    const socket: WebSocket = open(
+      await tokenFor(`read:${topic}`),
+      ({ sequence }: { sequence: string }) => handled.push(Number(sequence)),
+      (_: number, reason: string) => ends.push(reason),
+    );
+    await eventually('all of it', () => handled.length === events);
+    expect([handled, ends]).toEqual([upTo(events), []]);
+    socket.close();
   });
 });
 
