@@ -215,7 +215,8 @@ export class DeadLetters {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET event = iif(excluded.event = '', dead_letters.event, excluded.event), reason = excluded.reason, attempts = excluded.attempts,
            last_status = excluded.last_status, last_error = excluded.last_error,
-           first_attempt_at = excluded.first_attempt_at, died_at = excluded.died_at,
+           first_attempt_at = iif(dead_letters.redriven_at IS NULL, excluded.first_attempt_at,
+             coalesce(dead_letters.first_attempt_at, excluded.first_attempt_at)), died_at = excluded.died_at,
            redriven_at = excluded.redriven_at, resolved_at = excluded.resolved_at,
            discarded_at = excluded.discarded_at, version = excluded.version
          WHERE excluded.version > dead_letters.version`,

@@ -61,6 +61,17 @@ describe('dead letters in D1', () => {
     expect(await letters.get('dl_a')).toMatchObject({ diedAt: 200, attempts: 20, redrivenAt: null, version: 3 });
   });
 
+  it('keeps the first attempt of what was redriven and has died again, and takes that of what died in another life', async () => {
+    await letters.put([letter('dl_a'), letter('dl_b'), letter('dl_c', { firstAttemptAt: null, redrivenAt: 120 })]);
+    await letters.put([letter('dl_a', { redrivenAt: 150, resolvedAt: 160, version: 2 })]);
+    await letters.put(['dl_a', 'dl_b', 'dl_c'].map((id) => letter(id, { firstAttemptAt: 155, version: 3 })));
+    expect(await Promise.all(['dl_a', 'dl_b', 'dl_c'].map((id) => letters.get(id)))).toMatchObject([
+      { firstAttemptAt: 50, redrivenAt: null, resolvedAt: null },
+      { firstAttemptAt: 155 },
+      { firstAttemptAt: 155 },
+    ]);
+  });
+
   it('writes more letters than one round trip takes', async () => {
     await letters.put(Array.from({ length: 120 }, (_, index) => letter(`dl_${index}`)));
     expect(await letters.count(ANY)).toBe(120);

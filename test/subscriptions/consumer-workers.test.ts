@@ -273,6 +273,8 @@ describe('what the queue of a consumer gives up on', () => {
     await bench.giveUp(second);
     expect(await bench.letters()).toEqual([{ sequence: 1, reason, attempts: 2, lastError }]);
     expect(await bench.sums()).toMatchObject({ delivered: 0, dead: 1 });
+    const [again] = await bench.hub.lettersOf(NAME);
+    expect([first.sentAt < second.sentAt, again?.firstAttemptAt]).toEqual([true, first.sentAt]);
   });
 
   test('P4: of a subscription that sought past it is a letter that is in no sums', async () => {
