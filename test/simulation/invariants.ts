@@ -16,7 +16,7 @@ export class TableWatch {
   check(violations: Violation[]): void {
     for (const host of this.#world.subscriptions.values()) {
       const { storage } = host;
-      if (this.#seen.get(host.name) === storage.writes || !hasTable(storage, 'lanes')) {
+      if (this.#seen.get(host.name) === storage.writes) {
         continue;
       }
       this.#seen.set(host.name, storage.writes);
@@ -40,7 +40,6 @@ export function brokenRules(storage: NodeStorage): Violation[] {
 /** Each log's postings have the keys of all its events up to where it says, each once, and none that no event has. */
 export function checkKeys(world: World, violations: Violation[]): void {
   for (const { name, storage } of world.topics.values()) {
-    if (!hasTable(storage, 'segments')) continue;
     const found = storage.sql
       .exec<{ entry: string }>(
         `WITH stored AS (SELECT coalesce(json_extract(line.value, '$.partitionkey'), json_extract(line.value, '$.subject')) AS key, segments.first + line.key AS sequence
@@ -67,7 +66,6 @@ export function checkTold(world: World, violations: Violation[]): void {
     violations.push({ rule: 'told', detail: `${told.length - ids.size} system events are there twice` });
   }
   for (const { name, storage } of world.subscriptions.values()) {
-    if (!hasTable(storage, 'subscription')) continue;
     const [row] = storage.sql.exec<{ deaths: string }>('SELECT deaths FROM subscription').toArray();
     const died = Object.values<number>(JSON.parse(row?.deaths ?? '{}')).reduce((sum, count) => sum + count, 0);
     const own = told.filter(({ source }) => source === `/subscriptions/${name}`);
@@ -95,14 +93,9 @@ interface Told {
 
 function toldEvents(world: World): Told[] {
   const storage = world.topics.get(SYSTEM_TOPIC)?.storage;
-  if (storage === undefined || !hasTable(storage, 'segments')) return [];
+  if (storage === undefined) return [];
   const bodies = storage.sql.exec<{ body: string }>('SELECT body FROM segments ORDER BY first').toArray();
   return bodies.flatMap(({ body }) => body.split('\n').map((line): Told => JSON.parse(line)));
-}
-
-/** None has, if its object never started. */
-function hasTable(storage: NodeStorage, table: string): boolean {
-  return storage.sql.exec('SELECT 1 AS one FROM sqlite_master WHERE name = ?', table).toArray().length > 0;
 }
 
 const LANE = "json_object('id', id, 'topic', topic, 'replay', replay, 'status', status, 'next', next)";
@@ -187,23 +180,16 @@ export function leftToDo(world: World): string | null {
     return 'a consumer runs';
   }
   for (const host of world.subscriptions.values()) {
-    if (!hasTable(host.storage, 'lanes')) {
-      continue;
-    }
     const [busy] = host.storage.sql.exec<{ what: string; id: number }>(BUSY).toArray();
     if (busy !== undefined) {
       return `${host.name}: ${busy.what} ${busy.id}`;
     }
   }
   for (const host of world.topics.values()) {
-    const [unannounced] = host.storage.sql
-      .exec("SELECT 1 FROM sqlite_master WHERE name = 'meta'")
-      .toArray()
-      .flatMap(() => host.storage.sql.exec('SELECT 1 FROM meta WHERE catalogued <> incarnation').toArray());
-    if (unannounced !== undefined) {
+    if (host.storage.sql.exec('SELECT 1 FROM meta WHERE catalogued <> incarnation').toArray().length > 0) {
       return `${host.name} is not announced`;
     }
-    if (hasTable(host.storage, 'notices') && host.storage.sql.exec('SELECT 1 FROM notices').toArray().length > 0) {
+    if (host.storage.sql.exec('SELECT 1 FROM notices').toArray().length > 0) {
       return `${host.name} is not told of`;
     }
   }

@@ -1,6 +1,7 @@
 import type { HandshakeMessage } from '../../src/subscriptions/protocol.ts';
 import type { LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
-import { d1Error, NodeD1 } from '../support/node-d1.ts';
+import { d1Error, migrateDatabase, NodeD1 } from '../support/node-d1.ts';
+import { NodeDatabases } from '../support/node-database.ts';
 import type { Hosted, ObjectHost, Party } from './object-host.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -35,6 +36,9 @@ export const NO_NETWORK_FAULTS: NetworkFaults = {
 
 const MESSAGE_DELAY_MAX_MS = 120_000;
 
+/** What seeds have one after the other. */
+const DATABASES = new NodeDatabases(migrateDatabase);
+
 /** Calls, messages and D1: everything between the parties, as unreliable as the faults say. */
 export class Network {
   faults: NetworkFaults = NO_NETWORK_FAULTS;
@@ -46,11 +50,17 @@ export class Network {
   deliver: (message: QueueMessage) => void = () => {};
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
-  readonly #d1 = NodeD1.migrated();
+  readonly #database = DATABASES.take();
+  readonly #d1 = new NodeD1(this.#database);
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
     this.#random = scheduler.random;
+  }
+
+  /** Nothing happens any more. */
+  end(): void {
+    DATABASES.give(this.#database);
   }
 
   /** Calls a method of an object. Rejects if the call, the answer or the object is lost. */

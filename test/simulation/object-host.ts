@@ -1,4 +1,5 @@
 import type { Background, Clock, ObjectStorage } from '../../src/platform.ts';
+import type { NodeDatabase, NodeDatabases } from '../support/node-database.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 import type { Life, Scheduler } from './scheduler.ts';
 
@@ -41,7 +42,9 @@ interface Incarnation<T> {
  */
 export class ObjectHost<T extends Hosted> {
   readonly name: string;
-  readonly storage = new NodeStorage({ durability: 'on-flush' });
+  readonly storage: NodeStorage;
+  readonly #databases: NodeDatabases;
+  readonly #database: NodeDatabase;
   readonly #scheduler: Scheduler;
   readonly #build: (ports: InstancePorts) => T;
   #incarnation: Incarnation<T> | null = null;
@@ -54,8 +57,12 @@ export class ObjectHost<T extends Hosted> {
   readonly errors: string[] = [];
   deaths = 0;
 
-  constructor(name: string, scheduler: Scheduler, build: (ports: InstancePorts) => T) {
+  /** @param databases where that of its storage is from */
+  constructor(name: string, databases: NodeDatabases, scheduler: Scheduler, build: (ports: InstancePorts) => T) {
     this.name = name;
+    this.#databases = databases;
+    this.#database = databases.take();
+    this.storage = new NodeStorage({ path: this.#database, durability: 'on-flush' });
     this.#scheduler = scheduler;
     this.#build = build;
     // What the constructor writes is scheduled once there is an instance.
@@ -95,6 +102,12 @@ export class ObjectHost<T extends Hosted> {
     for (const fail of dying.calls) {
       fail(new Error('Durable Object reset because it died.'));
     }
+  }
+
+  /** Nothing happens to it any more. */
+  end(): void {
+    if (this.#incarnation !== null) this.#incarnation.life.alive = false;
+    this.#databases.give(this.#database);
   }
 
   /** Carries out a call to the object; `answer` and `fail` are called at most once between them. */

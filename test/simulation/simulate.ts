@@ -106,9 +106,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
         checkTold(world, violations);
       }
     }
-    for (const host of world.hosts()) {
-      host.storage.close();
-    }
+    world.end();
     return { seed, violations, steps: scheduler.steps, hash: trace.hash, trace: trace.tail };
   } catch (error) {
     broken('error', error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { runSeeds } from './seeds.ts';
 import { simulate } from './simulate.ts';
 
-const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 200);
+const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 500);
 const MINUTES = 60_000;
 
 describe('The simulation', () => {

@@ -2,12 +2,17 @@ import { Catalog } from '../../src/catalog/catalog.ts';
 import { type SweepPorts, sweep } from '../../src/catalog/sweep.ts';
 import { DeadLetters } from '../../src/dead-letters/letters.ts';
 import { askForConsent } from '../../src/deliveries/handshake.ts';
+import { type Migration, migrate } from '../../src/storage/migrate.ts';
 import type { SubscriptionPorts } from '../../src/subscriptions/core.ts';
+import { MIGRATIONS as SUBSCRIPTION_MIGRATIONS } from '../../src/subscriptions/migrations.ts';
 import type { SubscriptionApi } from '../../src/subscriptions/protocol.ts';
 import { Subscription } from '../../src/subscriptions/subscription.ts';
 import { SYSTEM_TOPIC } from '../../src/system/shapes.ts';
+import { MIGRATIONS as TOPIC_MIGRATIONS } from '../../src/topics/migrations.ts';
 import type { TopicLogApi } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
+import { NodeDatabases } from '../support/node-database.ts';
+import { NodeStorage } from '../support/node-storage.ts';
 import { ConsumerWorkers } from './consumer-workers.ts';
 import { Consumers, HUB } from './consumers.ts';
 import { Network } from './network.ts';
@@ -25,6 +30,12 @@ const GLASS_VAULT: SubscriptionPorts['vault'] = {
   seal: (plaintext) => ({ keyId: 'glass', box: plaintext }),
   open: (sealed) => sealed.box,
 };
+
+/** Of the objects of a kind, one after the other: seeds spend a quarter of their time on migrations otherwise. */
+const databasesOf = (migrations: readonly Migration[]) =>
+  new NodeDatabases((path) => migrate(new NodeStorage({ path }), migrations));
+const LOGS = databasesOf(TOPIC_MIGRATIONS);
+const SUBSCRIPTIONS = databasesOf(SUBSCRIPTION_MIGRATIONS);
 
 /** The hub as deployed, without its HTTP: the logs, the subscriptions, the queue consumer, the cron sweep. */
 export class World {
@@ -90,6 +101,12 @@ export class World {
     return [...this.topics.values(), ...this.subscriptions.values()];
   }
 
+  /** Nothing happens any more: what it was kept in is for the next. */
+  end(): void {
+    for (const host of this.hosts()) host.end();
+    this.network.end();
+  }
+
   /** One run of the cron. */
   async sweep(): Promise<void> {
     const cron = this.outsider('cron');
@@ -109,7 +126,7 @@ export class World {
     if (known !== undefined) {
       return known;
     }
-    const host: ObjectHost<HostedLog> = new ObjectHost<HostedLog>(`topic ${topic}`, this.scheduler, (ports) => {
+    const host: ObjectHost<HostedLog> = new ObjectHost<HostedLog>(`topic ${topic}`, LOGS, this.scheduler, (ports) => {
       const party = host.party(ports.life);
       return new TopicLog({
         topic,
@@ -134,26 +151,31 @@ export class World {
     if (known !== undefined) {
       return known;
     }
-    const host: ObjectHost<HostedSubscription> = new ObjectHost<HostedSubscription>(name, this.scheduler, (ports) => {
-      const party = host.party(ports.life);
-      const database = this.network.database(party);
-      const queue = { send: (message: Parameters<Network['send']>[1]) => this.network.send(party, message) };
-      return new Subscription({
-        name,
-        storage: ports.storage,
-        clock: ports.clock,
-        random: this.#random,
-        background: ports.background,
-        log: this.#log(ports.life.name),
-        catalog: new Catalog(database),
-        letters: new DeadLetters(database),
-        vault: GLASS_VAULT,
-        topicLog: (topic) => this.topicLog(party, topic),
-        deliveries: queue,
-        retries: queue,
-        handshakes: queue,
-      });
-    });
+    const host: ObjectHost<HostedSubscription> = new ObjectHost<HostedSubscription>(
+      name,
+      SUBSCRIPTIONS,
+      this.scheduler,
+      (ports) => {
+        const party = host.party(ports.life);
+        const database = this.network.database(party);
+        const queue = { send: (message: Parameters<Network['send']>[1]) => this.network.send(party, message) };
+        return new Subscription({
+          name,
+          storage: ports.storage,
+          clock: ports.clock,
+          random: this.#random,
+          background: ports.background,
+          log: this.#log(ports.life.name),
+          catalog: new Catalog(database),
+          letters: new DeadLetters(database),
+          vault: GLASS_VAULT,
+          topicLog: (topic) => this.topicLog(party, topic),
+          deliveries: queue,
+          retries: queue,
+          handshakes: queue,
+        });
+      },
+    );
     this.subscriptions.set(name, host);
     return host;
   }

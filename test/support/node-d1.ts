@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import type { Database, Statement } from '../../src/platform.ts';
-import { countParameters } from './node-storage.ts';
+import { NodeDatabase } from './node-database.ts';
+import { analysed } from './sql-text.ts';
 
 /** The platform's limit of bound values in one statement. */
 const BINDINGS_MAX = 100;
@@ -20,8 +20,7 @@ export type D1Failure = 'before' | 'after' | null;
 
 /** The part of D1 that is used, over Node's SQLite. A batch is one transaction. */
 export class NodeD1 implements Database {
-  readonly #db: DatabaseSync;
-  #statements = new Map<string, StatementSync>();
+  readonly #db: NodeDatabase;
   /** Set to make calls fail until it is set back to null. */
   failure: D1Failure = null;
   /** Stands around every call; the simulation waits and fails here. `work` has the effect. */
@@ -36,25 +35,22 @@ export class NodeD1 implements Database {
     return results;
   };
 
-  constructor(path: string | DatabaseSync = ':memory:') {
-    this.#db = typeof path === 'string' ? new DatabaseSync(path) : path;
+  constructor(path: string | NodeDatabase = ':memory:') {
+    this.#db = typeof path === 'string' ? new NodeDatabase(path) : path;
   }
 
   /** The same database, with its own `around` and `failure`. */
   seenBy(around: NodeD1['around']): NodeD1 {
     const seen = new NodeD1(this.#db);
-    seen.#statements = this.#statements;
     seen.around = around;
     return seen;
   }
 
   /** A database with every migration of schemas/d1 applied. */
   static migrated(path = ':memory:'): NodeD1 {
-    const d1 = new NodeD1(path);
-    for (const script of migrationScripts()) {
-      d1.#db.exec(script);
-    }
-    return d1;
+    const database = new NodeDatabase(path);
+    migrateDatabase(database);
+    return new NodeD1(database);
   }
 
   prepare(query: string): Statement {
@@ -76,13 +72,13 @@ export class NodeD1 implements Database {
 
   /** Rows of a query at once, for a test's own look at the tables; never fails by `failure`. */
   query(sql: string, ...values: unknown[]): Record<string, unknown>[] {
-    return this.#prepared(sql)
+    return this.#db
+      .prepared(sql)
       .all(...values.map(toBound))
       .map((row) => ({ ...row }));
   }
 
   close(): void {
-    this.#statements.clear();
     this.#db.close();
   }
 
@@ -91,12 +87,13 @@ export class NodeD1 implements Database {
     if (values.length > BINDINGS_MAX) {
       throw new Error('D1_ERROR: too many SQL variables');
     }
-    if (values.length !== countParameters(query)) {
+    if (values.length !== analysed(query).parameters) {
       throw new Error(`D1_ERROR: Wrong number of parameter bindings for SQL query: ${query}`);
     }
     const before = this.#changes();
     try {
-      const results = this.#prepared(query)
+      const results = this.#db
+        .prepared(query)
         .all(...values)
         .map((row) => ({ ...row }));
       return { results, meta: { changes: this.#changes() - before } };
@@ -106,29 +103,19 @@ export class NodeD1 implements Database {
   }
 
   #transaction<T>(work: () => T): T {
-    this.#db.exec('BEGIN');
+    this.#db.exec('SAVEPOINT batch');
     try {
       const result = work();
-      this.#db.exec('COMMIT');
+      this.#db.exec('RELEASE batch');
       return result;
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      this.#db.exec('ROLLBACK TO batch; RELEASE batch');
       throw error;
     }
   }
 
   #changes(): number {
-    return Number(this.#prepared('SELECT total_changes() AS changes').get()?.changes);
-  }
-
-  #prepared(query: string): StatementSync {
-    const known = this.#statements.get(query);
-    if (known !== undefined) {
-      return known;
-    }
-    const made = this.#db.prepare(query);
-    this.#statements.set(query, made);
-    return made;
+    return Number(this.#db.prepared('SELECT total_changes() AS changes').get()?.changes);
   }
 }
 
@@ -187,6 +174,11 @@ function toBound(value: unknown): Bound {
     return new Uint8Array(value);
   }
   throw new Error(`D1_TYPE_ERROR: Type '${typeof value}' not supported for value '${String(value)}'`);
+}
+
+/** Applies every migration of schemas/d1. */
+export function migrateDatabase(database: NodeDatabase): void {
+  for (const script of migrationScripts()) database.exec(script);
 }
 
 let scripts: string[] | null = null;

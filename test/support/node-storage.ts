@@ -1,27 +1,19 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { ObjectStorage, Sql, SqlCursor, SqlRow, SqlValue } from '../../src/platform.ts';
-import { refuseForbidden, statements } from './sql-text.ts';
+import { NodeDatabase } from './node-database.ts';
+import { analysed } from './sql-text.ts';
 
 /** The platform's limits, so that code that breaks them fails here too. */
 const BINDINGS_MAX = 100;
-const STATEMENT_BYTES_MAX = 100_000;
 const VALUE_BYTES_MAX = 2 * 1024 * 1024;
 
 export interface NodeStorageOptions {
-  /** A file, or `:memory:` (the default). The alarm lives with this instance, not in the file. */
-  path?: string;
+  /** A file, `:memory:` (the default), or one that is open. The alarm lives with this instance, not in the database. */
+  path?: string | NodeDatabase;
   /**
    * `at-once` (the default) commits every statement or transaction. `on-flush` keeps what was written revocable until
    * `flush()`, as the platform does until the disk has confirmed; `crash()` then loses it.
    */
   durability?: 'at-once' | 'on-flush';
-}
-
-interface Prepared {
-  statement: StatementSync;
-  /** How many values it takes. */
-  parameters: number;
-  writes: boolean;
 }
 
 /**
@@ -30,8 +22,7 @@ interface Prepared {
  */
 export class NodeStorage implements ObjectStorage {
   readonly sql: Sql;
-  readonly #db: DatabaseSync;
-  readonly #prepared = new Map<string, Prepared | string[]>();
+  readonly #db: NodeDatabase;
   readonly #revocable: boolean;
   #depth = 0;
   #dirty = false;
@@ -51,7 +42,8 @@ export class NodeStorage implements ObjectStorage {
   writes = 0;
 
   constructor(options: NodeStorageOptions = {}) {
-    this.#db = new DatabaseSync(options.path ?? ':memory:');
+    const { path = ':memory:' } = options;
+    this.#db = typeof path === 'string' ? new NodeDatabase(path) : path;
     this.#revocable = options.durability === 'on-flush';
     const execute = this.#execute.bind(this);
     const size = () => this.#size();
@@ -88,25 +80,24 @@ export class NodeStorage implements ObjectStorage {
 
   /** Rows inserted, updated and deleted so far. */
   get rowsChanged(): number {
-    return Number(this.#db.prepare('SELECT total_changes() AS changes').get()?.changes);
+    return Number(this.#db.prepared('SELECT total_changes() AS changes').get()?.changes);
   }
 
   transactionSync<T>(closure: () => T): T {
     this.#touch();
     const name = `depth_${this.#depth}`;
     const alarm = this.#alarm;
-    const outermost = this.#depth === 0 && !this.#revocable;
-    this.#db.exec(outermost ? 'BEGIN' : `SAVEPOINT ${name}`);
+    this.#db.exec(`SAVEPOINT ${name}`);
     this.#depth += 1;
     try {
       const result = closure();
       if (result instanceof Promise) {
         throw new Error('The closure of transactionSync() must not be async.');
       }
-      this.#db.exec(outermost ? 'COMMIT' : `RELEASE ${name}`);
+      this.#db.exec(`RELEASE ${name}`);
       return result;
     } catch (error) {
-      this.#db.exec(outermost ? 'ROLLBACK' : `ROLLBACK TO ${name}; RELEASE ${name}`);
+      this.#db.exec(`ROLLBACK TO ${name}; RELEASE ${name}`);
       this.#setAlarm(alarm);
       throw error;
     } finally {
@@ -134,7 +125,7 @@ export class NodeStorage implements ObjectStorage {
   /** Makes everything written so far survive a crash. Does nothing unless `on-flush`. */
   flush(): void {
     if (this.#dirty) {
-      this.#db.exec('COMMIT');
+      this.#db.exec('RELEASE unflushed');
       this.#dirty = false;
     }
     this.#flushedAlarm = this.#alarm;
@@ -143,14 +134,13 @@ export class NodeStorage implements ObjectStorage {
   /** Loses what was written since the last flush, as a crash may. Does nothing unless `on-flush`. */
   crash(): void {
     if (this.#dirty) {
-      this.#db.exec('ROLLBACK');
+      this.#db.exec('ROLLBACK TO unflushed; RELEASE unflushed');
       this.#dirty = false;
       this.#setAlarm(this.#flushedAlarm);
     }
   }
 
   close(): void {
-    this.#prepared.clear();
     this.#db.close();
   }
 
@@ -162,7 +152,7 @@ export class NodeStorage implements ObjectStorage {
   #touch(): void {
     this.writes += 1;
     if (this.#revocable && !this.#dirty) {
-      this.#db.exec('BEGIN');
+      this.#db.exec('SAVEPOINT unflushed');
       this.#dirty = true;
       this.onDirty();
     }
@@ -170,8 +160,8 @@ export class NodeStorage implements ObjectStorage {
 
   #execute(query: string, bindings: SqlValue[]): SqlRow[] {
     this.executed += 1;
-    const prepared = this.#prepare(query);
-    if (Array.isArray(prepared)) {
+    const { isScript, parameters, writes } = analysed(query);
+    if (isScript) {
       if (bindings.length > 0) {
         throw new Error('A script of several statements takes no bindings here.');
       }
@@ -182,59 +172,26 @@ export class NodeStorage implements ObjectStorage {
     if (bindings.length > BINDINGS_MAX) {
       throw new Error('too many SQL variables');
     }
-    if (prepared.writes) {
+    if (writes) {
       this.#touch();
     }
-    if (prepared.parameters !== bindings.length) {
+    if (parameters !== bindings.length) {
       throw new Error(
-        `Wrong number of parameter bindings for SQL query: expected ${prepared.parameters}, got ${bindings.length}: ${query}`,
+        `Wrong number of parameter bindings for SQL query: expected ${parameters}, got ${bindings.length}: ${query}`,
       );
     }
-    return prepared.statement.all(...bindings.map(toNode)).map(fromNode);
-  }
-
-  /** One statement prepared, or the statements of a script. */
-  #prepare(query: string): Prepared | string[] {
-    const known = this.#prepared.get(query);
-    if (known !== undefined) {
-      return known;
-    }
-    if (query.length > STATEMENT_BYTES_MAX) {
-      throw new Error('statement too long');
-    }
-    const parts = statements(query);
-    parts.forEach(refuseForbidden);
-    const [only] = parts;
-    if (parts.length === 1 && only !== undefined) {
-      const prepared = {
-        statement: this.#db.prepare(query),
-        parameters: countParameters(query),
-        writes: !/^(SELECT|VALUES|EXPLAIN)\b/i.test(only),
-      };
-      this.#prepared.set(query, prepared);
-      return prepared;
-    }
-    this.#prepared.set(query, parts);
-    return parts;
+    return this.#db
+      .prepared(query)
+      .all(...bindings.map(toNode))
+      .map(fromNode);
   }
 
   #size(): number {
     const row = this.#db
-      .prepare('SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()')
+      .prepared('SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()')
       .get();
     return Number(row?.bytes);
   }
-}
-
-/** How many values a statement takes: the highest `?n`, or the number of `?`. */
-export function countParameters(query: string): number {
-  let highest = 0;
-  for (const [token] of query.matchAll(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\?\d*/g)) {
-    if (token.startsWith('?')) {
-      highest = token === '?' ? highest + 1 : Math.max(highest, Number(token.slice(1)));
-    }
-  }
-  return highest;
 }
 
 class Cursor<Row extends SqlRow> implements SqlCursor<Row> {

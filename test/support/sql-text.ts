@@ -1,3 +1,33 @@
+const STATEMENT_BYTES_MAX = 100_000;
+
+/** What is known of a text from looking at it. */
+export interface SqlText {
+  /** Of several statements, or none. */
+  isScript: boolean;
+  /** How many values it takes. */
+  parameters: number;
+  writes: boolean;
+}
+
+/** Few are different; what is made of lists of different lengths is bounded by the platform's limits. */
+const known = new Map<string, SqlText>();
+
+/** @throws with a message like the platform's, of what it refuses. */
+export function analysed(query: string): SqlText {
+  const seen = known.get(query);
+  if (seen !== undefined) return seen;
+  if (query.length > STATEMENT_BYTES_MAX) throw new Error('statement too long');
+  const parts = statements(query);
+  parts.forEach(refuseForbidden);
+  const text = {
+    isScript: parts.length !== 1,
+    parameters: countParameters(query),
+    writes: !/^(SELECT|VALUES|EXPLAIN)\b/i.test(parts[0] ?? ''),
+  };
+  known.set(query, text);
+  return text;
+}
+
 /** Cuts a script into its statements, leaving strings, comments and trigger bodies whole; without the `;` and the comments around. */
 export function statements(script: string): string[] {
   const found: string[] = [];
@@ -47,4 +77,15 @@ export function refuseForbidden(statement: string): void {
   if (['ATTACH', 'DETACH', 'VACUUM'].includes(first) || (first === 'PRAGMA' && !PRAGMAS.test(statement))) {
     throw new Error(`not authorized: ${first}`);
   }
+}
+
+/** How many values a statement takes: the highest `?n`, or the number of `?`. */
+function countParameters(query: string): number {
+  let highest = 0;
+  for (const [token] of query.matchAll(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\?\d*/g)) {
+    if (token.startsWith('?')) {
+      highest = token === '?' ? highest + 1 : Math.max(highest, Number(token.slice(1)));
+    }
+  }
+  return highest;
 }
