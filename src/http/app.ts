@@ -75,7 +75,6 @@ async function answer(route: Route, context: HonoContext<Bindings>): Promise<Res
   return route.answer({
     hub,
     request,
-    url: new URL(request.url),
     requestId,
     trace,
     caller,

@@ -12,7 +12,6 @@ export type Needed = Need | { anyOf: Need[] };
 export interface Exchange {
   hub: Hub;
   request: Request;
-  url: URL;
   requestId: string;
   trace: Trace | null;
   caller: Caller;
@@ -23,7 +22,6 @@ export interface Exchange {
 export class Context {
   readonly hub: Hub;
   readonly request: Request;
-  readonly url: URL;
   readonly requestId: string;
   readonly trace: Trace | null;
   readonly caller: Caller;
@@ -33,11 +31,15 @@ export class Context {
   constructor(exchange: Exchange, guard: Guard) {
     this.hub = exchange.hub;
     this.request = exchange.request;
-    this.url = exchange.url;
     this.requestId = exchange.requestId;
     this.trace = exchange.trace;
     this.caller = exchange.caller;
     this.guard = guard;
+  }
+
+  /** Taken apart when it is asked for: most requests have nothing in it beside the path. */
+  get url(): URL {
+    return new URL(this.request.url);
   }
 
   /** True if the caller's key grants it. */

@@ -2,15 +2,23 @@ import { TRACEPARENT, TRACESTATE, type Trace, traceOf } from '../events/trace.ts
 import type { Guard } from './guard.ts';
 import { invalid, notSupportedYet } from './problem.ts';
 
+/** The names of the headers that a request has, in lower case. To ask the platform for one by one costs more than for all. */
+export type HeaderNames = ReadonlySet<string>;
+
+export function headerNames({ headers }: Request): HeaderNames {
+  return new Set(headers.keys());
+}
+
+const UNHEEDED = ['if-none-match', 'if-unmodified-since'];
+
 /** What a request is guarded with. Guards that would go unheeded are refused: to ignore one is to break a promise. */
-export function guardOf(request: Request, guarded: boolean): Guard {
+export function guardOf(request: Request, names: HeaderNames, guarded: boolean): Guard {
   const mutates = request.method !== 'GET' && request.method !== 'HEAD';
   if (!mutates) return 'none';
-  for (const header of ['if-none-match', 'if-unmodified-since', ...(guarded ? [] : ['if-match'])]) {
-    if (request.headers.has(header)) throw notSupportedYet(header);
-  }
-  const value = request.headers.get('if-match');
-  if (value === null) return 'none';
+  refuseLaterHeaders(names, UNHEEDED);
+  if (!names.has('if-match')) return 'none';
+  if (!guarded) throw notSupportedYet('if-match');
+  const value = request.headers.get('if-match') ?? '';
   if (value.trim() === '*') return 'exists';
   const etag = /^\s*(?:W\/)?"([\x21\x23-\x7e]{1,128})"\s*$/.exec(value)?.[1];
   if (etag === undefined) {
@@ -24,9 +32,9 @@ export function etagHeader(etag: string): Record<string, string> {
   return { etag: `"${etag}"` };
 }
 
-export function refuseLaterHeaders(request: Request, headers: readonly string[]): void {
-  for (const header of headers) {
-    if (request.headers.has(header)) throw notSupportedYet(header);
+export function refuseLaterHeaders(names: HeaderNames, later: readonly string[]): void {
+  for (const header of later) {
+    if (names.has(header)) throw notSupportedYet(header);
   }
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { recordAudit } from '../access/audit.ts';
 import { DOCUMENT_MAX_BYTES, readJson } from './body.ts';
 import { Context, type Exchange, type Needed } from './context.ts';
-import { guardOf, refuseLaterHeaders } from './headers.ts';
+import { guardOf, headerNames, refuseLaterHeaders } from './headers.ts';
 import { type Later, parseFields, parseQuery } from './parse.ts';
 import type { DeclaredProblem } from './problem.ts';
 
@@ -122,14 +122,14 @@ export function route<P extends Shape, Q extends Shape, B extends z.ZodType, R e
     ...description,
     async answer(exchange) {
       const params = parseParams(exchange.pathParams);
-      const context = new Context(exchange, guardOf(exchange.request, spec.guarded ?? false));
+      const { request } = exchange;
+      const names = headerNames(request);
+      const context = new Context(exchange, guardOf(request, names, spec.guarded ?? false));
       for (const need of needs?.(params) ?? []) context.require(need);
-      refuseLaterHeaders(exchange.request, spec.laterHeaders ?? []);
-      const query =
-        exchange.url.search === '' && emptyQuery.success
-          ? emptyQuery.data
-          : parseQuery(querySchema, exchange.url.searchParams);
-      const input = { params, query, body: await readBody(exchange.request) };
+      refuseLaterHeaders(names, spec.laterHeaders ?? []);
+      const hasQuery = request.url.includes('?') || !emptyQuery.success;
+      const query = hasQuery ? parseQuery(querySchema, context.url.searchParams) : emptyQuery.data;
+      const input = { params, query, body: await readBody(request) };
       for (const need of needsOfInput?.(input) ?? []) context.require(need);
       const reply = await handler(input, context);
       if (audit !== undefined && reply.status < 300) {
