@@ -4,10 +4,13 @@ import type { NewEvents } from './protocol.ts';
 import type { NewSegmentRow } from './rows.ts';
 
 const encoder = new TextEncoder();
+/** Texts are written here to be measured: to make the room costs more than to fill it. As much as a segment may need. */
+const scratch = new Uint8Array(SEGMENT_BYTES_MAX * 3);
 
 /** Bytes of a text in UTF-8. */
 export function byteLength(text: string): number {
-  return encoder.encode(text).byteLength;
+  const { read, written } = encoder.encodeInto(text, scratch);
+  return read === text.length ? written : encoder.encode(text).byteLength;
 }
 
 /** Where a log ends: the next event gets `lastSequence + 1`, and is recorded at `recordedAt` or later. */
