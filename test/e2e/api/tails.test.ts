@@ -128,7 +128,7 @@ describe('P2 tails', () => {
 
 describe('the WebSocket of docs/tails.md', () => {
   it.each([
-    { events: 60, characters: 100_000 },
+    { events: 300, characters: 30_000 },
     { events: 2_000, characters: 10 },
   ])('keeps its window open: $events events of $characters characters', async ({ events, characters }) => {
     const topic = `window-${events}`;
