@@ -57,7 +57,9 @@ export function applicationOf({ topic, sequence, replay }: OnceEvent, options: O
   if (typeof topic !== 'string' || !Number.isSafeInteger(sequence)) {
     throw new TypeError('once needs the topic and the sequence of a delivery.');
   }
-  const { scope = '' } = options;
+  const { scope = '', keepDays = 0 } = options;
+  // What was applied a moment ago would be forgotten, and applied again.
+  if (!(keepDays >= 0)) throw new TypeError(`keepDays must be 0 or more; it is ${keepDays}.`);
   return JSON.stringify([scope, topic, sequence, options.replay === 'apply' ? (replay ?? '') : '']);
 }
 

@@ -3,7 +3,7 @@ import { sleep } from './backoff.ts';
 import { type Answer, type Connection, isPassing } from './connection.ts';
 import { type Delivery, type EventOf, placeOf } from './delivery.ts';
 import { MillraceError } from './errors.ts';
-import { Reject, Retry } from './results.ts';
+import { Reject, Retry, reasonOf } from './results.ts';
 import { type Settlement, Settling } from './settling.ts';
 import { atLeastOne } from './whole.ts';
 
@@ -40,8 +40,6 @@ const EXTENSIONS_A_DEADLINE = 3;
 const HELD_MAX_MS = 12 * 3_600_000 - 60_000;
 /** Events in one pull, and ids in one request that settles. */
 const PULL_MAX = 1000;
-/** Of what the hub keeps as the reason. */
-const REASON_CHARACTERS_MAX = 1024;
 
 /**
  * Handles a pull subscription's events until `signal` aborts. While a handler works its event is extended. What passes (a hub
@@ -173,7 +171,7 @@ class Workshop<Data> {
       return { how: 'ack' };
     } catch (error) {
       this.#onError(error, delivery);
-      const reason = (error instanceof Error ? error.message : String(error)).slice(0, REASON_CHARACTERS_MAX);
+      const reason = reasonOf(error);
       if (error instanceof Reject) return { how: 'nack', reason, reject: true };
       const delay = error instanceof Retry ? error.delay : undefined;
       return { how: 'nack', reason, ...(delay !== undefined && { delay }) };

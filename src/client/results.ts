@@ -1,7 +1,17 @@
 import { formatDuration, parseDuration } from '../events/duration-text.ts';
-import { RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
+
+import { REASON_CHARACTERS_MAX, RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
 
 /** What a handler throws to say more than that it failed. */
+
+/** What the hub is told of what was thrown: anything may be. Never throws. */
+export function reasonOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error).slice(0, REASON_CHARACTERS_MAX);
+  } catch {
+    return 'The handler threw something that can not be written.';
+  }
+}
 
 /**
  * The event comes again, no sooner than after `delay` (`30s`, `5m`) if there is one. No way of delivering takes more than 12 h:

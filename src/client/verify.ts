@@ -43,12 +43,13 @@ export const TOLERANCE_SECONDS = 300;
 /** The hub sends two at most. */
 const SIGNATURES_MAX = 8;
 const ENCODER = new TextEncoder();
+const NO_KEY = 'There is no key: is the secret set?';
 
 /**
  * Checks who a webhook is from, and reads what it brings. Give both keys while a secret is being rotated.
  *
  * @param keys `whsec_…`, or `whpk_…` for Ed25519: one or several, of which one has to fit.
- * @throws VerificationError
+ * @throws VerificationError, and TypeError for a tolerance that is none
  */
 export async function verify<Data = unknown>(
   request: WebhookRequest,
@@ -57,7 +58,7 @@ export async function verify<Data = unknown>(
 ): Promise<ReceivedWebhook<Data>> {
   // Where types are not checked: a secret that is not set.
   if (typeof keys !== 'string' && !Array.isArray(keys)) {
-    throw new VerificationError('invalid-key', 'There is no key: is the secret set?');
+    throw new VerificationError('invalid-key', NO_KEY);
   }
   const headers = headersOf(request.headers);
   const id = required(headers, 'webhook-id');
@@ -65,6 +66,7 @@ export async function verify<Data = unknown>(
   const signatures = required(headers, 'webhook-signature');
   const seconds = /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : Number.NaN;
   if (Number.isNaN(seconds)) throw new VerificationError('missing-header', 'The webhook-timestamp is no number.');
+  if (!(toleranceSeconds >= 0)) throw new TypeError(`toleranceSeconds must be 0 or more; it is ${toleranceSeconds}.`);
   if (Math.abs(Date.now() / 1000 - seconds) > toleranceSeconds) {
     throw new VerificationError(
       'timestamp-out-of-range',
@@ -105,6 +107,7 @@ async function isSigned(content: Uint8Array<ArrayBuffer>, header: string, keys: 
 }
 
 async function verifierFor(key: string) {
+  if (typeof key !== 'string') throw new VerificationError('invalid-key', NO_KEY);
   try {
     const verifier = await verifierOf(key);
     if (verifier !== null) return verifier;
@@ -118,6 +121,8 @@ function headersOf(headers: Headers | Record<string, string | string[] | undefin
   if (headers instanceof Headers) return headers;
   const copy = new Headers();
   for (const [name, value] of Object.entries(headers)) {
+    // HTTP/2 has what it asks for among its headers (RFC 9113, 8.3).
+    if (name.startsWith(':')) continue;
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) copy.append(name, one);
   }
   return copy;

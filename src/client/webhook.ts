@@ -54,25 +54,30 @@ export function receivedWebhook<Data>(
     return { event, ...checked(placeOf(event)), attempt, replay, redriven };
   };
   const type = headers.get('content-type') ?? '';
-  if (type.startsWith('application/cloudevents-batch+json')) {
-    const [first, ...others]: EventOf<Data>[] = JSON.parse(textOf(body));
-    if (first === undefined) throw new TypeError('the batch is empty');
-    return { ...facts, format: 'batch', deliveries: [deliveryOf(first), ...others.map(deliveryOf)] };
+  switch (formatOf(headers, type)) {
+    case 'batch': {
+      const [first, ...others]: EventOf<Data>[] = JSON.parse(textOf(body));
+      if (first === undefined) throw new TypeError('the batch is empty');
+      return { ...facts, format: 'batch', deliveries: [deliveryOf(first), ...others.map(deliveryOf)] };
+    }
+    case 'structured':
+      return { ...facts, format: 'structured', deliveries: [deliveryOf(JSON.parse(textOf(body)))] };
+    case 'binary':
+      return { ...facts, format: 'binary', deliveries: [deliveryOf(binaryEvent(headers, body))] };
+    case 'data': {
+      const { data, data_base64: base64 } = dataOf(type, body);
+      const alone = (base64 === undefined ? data : body) as Data;
+      return { ...facts, ...checked(said), format: 'data', deliveries: [], data: alone };
+    }
   }
-  if (type.startsWith('application/cloudevents+json')) {
-    return { ...facts, format: 'structured', deliveries: [deliveryOf(JSON.parse(textOf(body)))] };
-  }
-  if (headers.has('ce-specversion')) {
-    return { ...facts, format: 'binary', deliveries: [deliveryOf(binaryEvent(headers, body))] };
-  }
-  const { data, data_base64: base64 } = dataOf(type, body);
-  return {
-    ...facts,
-    ...checked(said),
-    format: 'data',
-    deliveries: [],
-    data: (base64 === undefined ? data : body) as Data,
-  };
+}
+
+/** By the hub's headers first: the content type of `binary` and `data` is the publisher's, whose data may be an event itself. */
+function formatOf(headers: Headers, type: string): ReceivedWebhook['format'] {
+  if (headers.get('millrace-format') === 'data') return 'data';
+  if (headers.has('ce-specversion')) return 'binary';
+  if (type.startsWith('application/cloudevents-batch+json')) return 'batch';
+  return type.startsWith('application/cloudevents+json') ? 'structured' : 'data';
 }
 
 /** @throws TypeError */

@@ -1,6 +1,5 @@
 import type { HandlingResult } from '../events/handed.ts';
-import { REASON_CHARACTERS_MAX } from '../events/handing-limits.ts';
-import { Reject, Retry } from './results.ts';
+import { Reject, Retry, reasonOf } from './results.ts';
 
 /** What the hub is told of an event, by what its handler threw, if anything. Never throws. */
 export async function resultOf(handle: () => unknown): Promise<HandlingResult> {
@@ -13,7 +12,7 @@ export async function resultOf(handle: () => unknown): Promise<HandlingResult> {
 }
 
 export function thrown(error: unknown): HandlingResult {
-  const reason = (error instanceof Error ? error.message : String(error)).slice(0, REASON_CHARACTERS_MAX);
+  const reason = reasonOf(error);
   if (error instanceof Reject) return { result: 'reject', reason };
   const delay = error instanceof Retry ? error.delay : undefined;
   return { result: 'retry', reason, ...(delay === undefined ? {} : { delay }) };

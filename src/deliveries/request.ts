@@ -43,6 +43,8 @@ export function webhookRequest(
       'millrace-attempt': String(event.attempt),
       'millrace-topic': event.topic,
       'millrace-sequence': String(event.sequence),
+      // Whose data is a CloudEvent itself looks like the format `structured` otherwise.
+      ...(target.format === 'data' ? { 'millrace-format': target.format } : {}),
       ...(event.redriven ? { 'millrace-redriven': 'true' } : {}),
       ...(event.replay === null ? {} : { 'millrace-replay': event.replay }),
       ...(trace === null ? {} : traceHeaders(trace)),

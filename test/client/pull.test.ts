@@ -106,6 +106,23 @@ describe('a worker that pulls', () => {
     expect(['720m', '43200001ms', '12h'].map((delay) => new Retry('x', delay).delay)).toEqual(['720m', '12h', '12h']);
   });
 
+  it.each([{ message: { code: 7 } }, { message: undefined }, null])(
+    'gives back what its handler throws anything at: an error with %j',
+    async (fields) => {
+      const hub = new FakePull();
+      hub.add(1, 2);
+      const { stop, done, errors } = working(hub, ({ sequence, attempt }) => {
+        if (sequence === 1 && attempt === 1)
+          throw fields === null ? Object.create(null) : Object.assign(new Error('x'), fields);
+      });
+      await settled(hub, 2);
+      stop();
+      await done;
+      expect([hub.settled.get(1), errors.length]).toEqual([{ how: 'ack', attempt: 2 }, 1]);
+      expect(hub.nacks).toEqual([{ sequence: 1, reason: expect.any(String) }]);
+    },
+  );
+
   it('ends with what onError throws, once what it had is settled', async () => {
     const hub = new FakePull();
     hub.add(1, 1);

@@ -95,6 +95,19 @@ describe('verifying a webhook of the hub', () => {
     expect(await verify(bytes, SECRET)).toMatchObject({ data: new Uint8Array([1, 2, 255]) });
   });
 
+  it.each(['application/cloudevents+json', 'application/cloudevents-batch+json'])(
+    'P7 is not taken in by data that is an event itself: %s',
+    async (datacontenttype) => {
+      const inner = { specversion: '1.0', topic: 'payments', sequence: '0000000000000001', type: 'paid' };
+      const data = datacontenttype.includes('batch') ? [inner] : inner;
+      const outer = stored(42, { datacontenttype, data });
+      const [delivery] = (await verify(sent(outer, { format: 'binary' }), SECRET)).deliveries;
+      expect(delivery).toMatchObject({ topic: 'orders', sequence: 42, event: JSON.parse(outer.json) });
+      const alone = await verify(sent(outer, { format: 'data' }), SECRET);
+      expect(alone).toMatchObject({ format: 'data', deliveries: [], topic: 'orders', sequence: 42, data });
+    },
+  );
+
   it('reads a batch', async () => {
     const events: Batch = [stored(1), stored(2), { ...stored(3), attempt: 4 }];
     const { url, headers, body } = batchRequest(
@@ -148,6 +161,10 @@ describe('verifying a webhook of the hub', () => {
     const headers: Record<string, string> = Object.fromEntries(request.headers);
     const body = await request.text();
     expect(await code(verify({ headers, body }, SECRET))).toBe('taken');
+    // As node:http2 has them.
+    expect(await code(verify({ headers: { ':method': 'POST', ':path': '/', ...headers }, body }, SECRET))).toBe(
+      'taken',
+    );
     expect(
       await code(verify({ headers: { ...headers, other: ['a', 'b'] }, body: new TextEncoder().encode(body) }, SECRET)),
     ).toBe('taken');
@@ -192,12 +209,19 @@ describe('P7: refusing', () => {
     );
   });
 
+  it('nothing by a tolerance that is none', async () => {
+    const old = sent(stored(1), {}, Date.now() - 30 * 86_400_000);
+    for (const toleranceSeconds of [Number.NaN, -1])
+      await expect(verify(old.clone(), SECRET, { toleranceSeconds })).rejects.toThrow(TypeError);
+  });
+
   it('keys that are none', async () => {
     for (const key of ['', 'secret', 'whsec_', 'whsec_%%', 'whpk_AAAA', 'whsk_AAAA', ...SECRET.split('_')]) {
       expect(await code(verify(sent(stored(1)), key)), key).toBe('invalid-key');
     }
     const unset = undefined as unknown as string;
     expect(await code(verify(sent(stored(1)), unset))).toBe('invalid-key');
+    expect(await code(verify(sent(stored(1)), [unset, SECRET]))).toBe('invalid-key');
     expect(await code(verify(sent(stored(1)), []))).toBe('no-matching-signature');
   });
 

@@ -39,6 +39,21 @@ describe('handle, called by the hub', () => {
     ]);
   });
 
+  it.each([{ message: { code: 7 } }, { message: undefined }, null])(
+    'takes whatever is thrown, and goes on with the other events: an error with %j',
+    async (fields) => {
+      const { handle } = made(({ sequence }) => {
+        if (sequence === 2) throw fields === null ? Object.create(null) : Object.assign(new Error('x'), fields);
+      });
+      const results = await handle([1, 2, 3].map(handedEvent), {}, CONTEXT);
+      expect(results).toMatchObject([
+        { result: 'ack' },
+        { result: 'retry', reason: expect.any(String) },
+        { result: 'ack' },
+      ]);
+    },
+  );
+
   it('hands over the event, where it is from and which attempt it is', async () => {
     const seen: unknown[] = [];
     const { handle } = made((delivery, env) => seen.push([delivery, env]));
