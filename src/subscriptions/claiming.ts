@@ -6,7 +6,7 @@ import type { Deaths } from './deaths.ts';
 import { ackDeadlineOf, eventsPerRequest, isBatch } from './delivery-kinds.ts';
 import { bySequence, columnsOf, type Leased, sequencesOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
-import { BATCH_BYTES_MAX, CLAIM_LIFE_MS, RATE_AHEAD_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
+import { BATCH_BYTES_MAX, CLAIM_LIFE_MS, RENEW_EVERY_MS, RENEW_REPLAY_EVERY_MS } from './limits.ts';
 import { type Loaded, Loading } from './loading.ts';
 import type { Order } from './order.ts';
 import type { PulledDelivery } from './protocol-acks.ts';
@@ -254,7 +254,7 @@ export class Claiming {
   #tooLate(lease: LeaseRow, late: { event: LogEvent; slot: number }[], content: ReadonlyMap<LogEvent, Leased>): void {
     const entries = late.flatMap(({ event, slot }) => {
       const entry = content.get(event);
-      return entry === undefined ? [] : [{ ...entry, due: slot - RATE_AHEAD_MS }];
+      return entry === undefined ? [] : [{ ...entry, due: slot - this.#throttle.aheadMs }];
     });
     const inOrder = ({ key }: Leased) => !lease.retry && lease.batch === null && key !== null;
     this.#leases.giveBack(lease, entries.filter(inOrder), () => true);

@@ -97,18 +97,18 @@ function firstFree(booked: readonly number[], from: number, distance: number): n
 }
 
 /**
- * How many requests may be leased now, by their slots within the next two seconds. None while less than one second is
+ * How many requests may be leased now, by their slots within the next `aheadMs`. None while less than half of that is
  * free: what waits shall share leases.
  */
-export function rateAllows(pace: Pace, now: number): number {
+export function rateAllows(pace: Pace, now: number, aheadMs: number): number {
   const start = Math.max(now, pace.cursor);
-  if (start > now + RATE_AHEAD_MS / 2) return 0;
-  return Math.floor((now + RATE_AHEAD_MS - start) / slotDistance(pace.limit)) + 1 - pace.booked.length;
+  if (start > now + aheadMs / 2) return 0;
+  return Math.floor((now + aheadMs - start) / slotDistance(pace.limit)) + 1 - pace.booked.length;
 }
 
 /** When the next requests may be leased; past if they may now. */
-export function rateReady(pace: Pace): number {
-  return pace.cursor - RATE_AHEAD_MS / 2;
+export function rateReady(pace: Pace, aheadMs: number): number {
+  return pace.cursor - aheadMs / 2;
 }
 
 /** The next free slot once a limit gives way to another: counted from the last one given. */

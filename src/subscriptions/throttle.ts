@@ -44,6 +44,11 @@ export class Throttle {
     return { limit, cursor, booked: JSON.parse(rate_booked) as number[] };
   }
 
+  /** How far ahead of its slot an event is given out. Who pulls would not wait for that: he has each once its slot has come. */
+  get aheadMs(): number {
+    return this.#core.isPulled ? 0 : RATE_AHEAD_MS;
+  }
+
   /** How many events a request may hold. */
   get #eventsEach(): number {
     return eventsPerRequest(this.#core.document.delivery);
@@ -65,7 +70,7 @@ export class Throttle {
   allows(now: number): number {
     const pace = this.#pace;
     if (pace === null) return Number.POSITIVE_INFINITY;
-    return Math.max(0, rateAllows(pace, now) * this.#eventsEach - this.#core.sql.unclaimed());
+    return Math.max(0, rateAllows(pace, now, this.aheadMs) * this.#eventsEach - this.#core.sql.unclaimed());
   }
 
   /** How many more events a replay's own rate lets it lease now. */
@@ -75,13 +80,13 @@ export class Throttle {
     const unclaimed = this.#core.sql
       .leasesOf(lane.id)
       .reduce((sum, lease) => sum + (lease.token === null ? lease.count : 0), 0);
-    return rateAllows(pace, now) * this.#eventsEach - unclaimed;
+    return rateAllows(pace, now, this.aheadMs) * this.#eventsEach - unclaimed;
   }
 
   /** When the subscription's rate lets more be leased; past if it does now, null if it has none. */
   get readyAt(): number | null {
     const pace = this.#pace;
-    return pace && rateReady(pace);
+    return pace && rateReady(pace, this.aheadMs);
   }
 
   /** When each of the throttled replays that have something to read may lease more. */
@@ -90,7 +95,7 @@ export class Throttle {
       .pacedReplays()
       .map(paceOf)
       .filter((pace) => pace !== null)
-      .map(rateReady);
+      .map((pace) => rateReady(pace, this.aheadMs));
   }
 
   /** Would a request have to wait for its slot? */
@@ -107,9 +112,11 @@ export class Throttle {
     const slower = lane && paceOf(lane);
     const first = own ?? slower;
     if (!first) return null;
-    const give = (events: number) => giveSlots(first, own && slower, now + this.#leadMs, events);
+    const { aheadMs } = this;
+    const earliest = now + Math.min(this.#leadMs, aheadMs);
+    const give = (events: number) => giveSlots(first, own && slower, earliest, events);
     const { slots } = give(count);
-    const near = slots.filter((slot) => slot <= now + RATE_AHEAD_MS).length;
+    const near = slots.filter((slot) => slot <= now + aheadMs).length;
     if (near > 0) {
       const { pace, slower: lanes } = give(near);
       if (own) this.#core.setRow({ rate_cursor: pace.cursor, rate_booked: JSON.stringify(pace.booked) });

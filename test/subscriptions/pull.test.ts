@@ -387,6 +387,43 @@ describe('P4: what is held by an ack id', () => {
     expect(await balanced(hub, 1)).toMatchObject({ delivered: 1, dead: 0 });
   });
 
+  test.each([
+    { count: 2, spanMs: 1_000 },
+    { count: 20, spanMs: 1_000 },
+    { count: 30, spanMs: 60_000 },
+  ])(
+    'P6: of a replay is handed out no faster than its rate, from the first on, and all of it: %o',
+    async (rateLimit) => {
+      const events = Math.min(60, rateLimit.count * 3);
+      const hub = await pulled({}, events);
+      expect(await ack(hub, await pull(hub))).toHaveLength(events);
+      const [from, filter] = [{ kind: 'earliest' as const }, { types: [], cel: null }];
+      const replay = { v: 1 as const, id: 'rpl_a', topic: 'orders', from, to: null, filter, rateLimit };
+      await hub.awaiting(hub.subscription('billing').startReplay(replay));
+      const starts: number[] = [];
+      while (starts.length < events) {
+        let out: PulledDelivery[] | null = null;
+        const asked = ask(hub, { max: 100, waitMs: 60_000 }).then((result) => {
+          out = result.outcome === 'pulled' ? result.deliveries : [];
+          starts.push(...out.map(() => hub.clock.now()));
+        });
+        while (out === null) await hub.advance(5);
+        await asked;
+        await ack(hub, out);
+      }
+      expect(starts).toHaveLength(events);
+      for (const [index, start] of starts.entries()) {
+        expect(
+          starts.filter((other) => other >= start && other < start + rateLimit.spanMs).length,
+          `from ${index}`,
+        ).toBeLessThanOrEqual(rateLimit.count);
+      }
+      // Nearly as fast as it may be: whoever waits has each as its slot comes.
+      const took = (starts.at(-1) ?? 0) - (starts[0] ?? 0);
+      expect(took).toBeLessThan((events / rateLimit.count) * rateLimit.spanMs * 1.5);
+    },
+  );
+
   test('is held for longer where that is asked for, apart from what was handed out with it', async () => {
     const hub = await pulled({}, 3);
     const out = await pull(hub);

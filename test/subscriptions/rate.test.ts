@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RateLimit } from '../../src/subscriptions/document.ts';
+import { RATE_AHEAD_MS } from '../../src/subscriptions/limits.ts';
 import {
   cursorOf,
   giveSlots,
@@ -88,18 +89,24 @@ describe('slots', () => {
 
 describe('how much may be leased', () => {
   test('is what may start within two seconds, once one of them is free', () => {
-    expect(rateAllows(pace(perSecond(10)), NOW)).toBe(19);
-    expect(rateAllows(pace(perSecond(10), NOW, [NOW + 300, NOW + 700]), NOW)).toBe(17);
-    expect(rateAllows(pace(perSecond(10), NOW + 1_000), NOW)).toBe(10);
-    expect(rateAllows(pace(perSecond(10), NOW + 1_001), NOW)).toBe(0);
-    expect(rateReady(pace(perSecond(10), NOW + 1_001))).toBe(NOW + 1);
-    expect(rateAllows(pace(perSecond(1_000)), NOW)).toBe(1_819);
+    expect(rateAllows(pace(perSecond(10)), NOW, RATE_AHEAD_MS)).toBe(19);
+    expect(rateAllows(pace(perSecond(10), NOW, [NOW + 300, NOW + 700]), NOW, RATE_AHEAD_MS)).toBe(17);
+    expect(rateAllows(pace(perSecond(10), NOW + 1_000), NOW, RATE_AHEAD_MS)).toBe(10);
+    expect(rateAllows(pace(perSecond(10), NOW + 1_001), NOW, RATE_AHEAD_MS)).toBe(0);
+    expect(rateReady(pace(perSecond(10), NOW + 1_001), RATE_AHEAD_MS)).toBe(NOW + 1);
+    expect(rateAllows(pace(perSecond(1_000)), NOW, RATE_AHEAD_MS)).toBe(1_819);
+  });
+
+  test('is one, once its slot has come, where nobody waits for one', () => {
+    expect(rateAllows(pace(perSecond(1_000), NOW), NOW, 0)).toBe(1);
+    expect(rateAllows(pace(perSecond(1_000), NOW + 1), NOW, 0)).toBe(0);
+    expect(rateReady(pace(perSecond(10), NOW + 1), 0)).toBe(NOW + 1);
   });
 
   test('is one at low rates, shortly before its slot', () => {
-    expect(rateAllows(pace(perMinute(1), NOW + 1_000), NOW)).toBe(1);
-    expect(rateAllows(pace(perMinute(1), NOW + 66_000), NOW)).toBe(0);
-    expect(rateReady(pace(perMinute(1), NOW + 66_000))).toBe(NOW + 65_000);
+    expect(rateAllows(pace(perMinute(1), NOW + 1_000), NOW, RATE_AHEAD_MS)).toBe(1);
+    expect(rateAllows(pace(perMinute(1), NOW + 66_000), NOW, RATE_AHEAD_MS)).toBe(0);
+    expect(rateReady(pace(perMinute(1), NOW + 66_000), RATE_AHEAD_MS)).toBe(NOW + 65_000);
   });
 });
 
