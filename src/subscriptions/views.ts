@@ -172,7 +172,9 @@ export class Views {
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
     if (sequence >= lane.next && lane.status !== 'removed')
       return { ...base, status: isFiltered(this.#core.document.filter, event) ? 'filtered' : 'pending' };
-    const buried = letter && this.#buried(base, letter);
+    // A letter of former books says nothing of an event that these have: it was passed once more since.
+    const isFormer = letter?.lane === null && sequence >= lane.start;
+    const buried = letter && !isFormer && this.#buried(base, letter);
     if (buried) return buried;
     if (isHeld(this.#core, lane, event)) return { ...base, status: 'held' };
     return sequence >= lane.next ? base : this.#settled(base, topic, event);

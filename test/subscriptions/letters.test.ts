@@ -41,6 +41,59 @@ test('a dead letter keeps the beginning of an error, however long that is, so th
   expect((await hub.told('/subscriptions/billing')).at(-1)).toMatchObject({ type: 'millrace.delivery.dead' });
 });
 
+describe('P4: a letter from before a seek', () => {
+  const statusOf = async (hub: Hub, type = 'order.created') =>
+    (await hub.subscription('billing').delivery('orders', 1, typed(type))).status;
+  const back = (hub: Hub) => hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'earliest' } }));
+
+  test.each(['open', 'discarded'])('%s, does not stand for what came of its event after it', async (state) => {
+    const hub = await withLetters(1);
+    const [letter = expect.fail()] = await hub.lettersOf('billing');
+    if (state === 'discarded') await hub.subscription('billing').discard(letter);
+    expect(await statusOf(hub)).toBe(state === 'open' ? 'dead' : 'discarded');
+    await back(hub);
+    expect(await statusOf(hub)).toBe('pending');
+    expect(await hub.work('billing')).toEqual([1]);
+    expect(await hub.view('billing')).toMatchObject({ delivered: 1, dead: 0, discarded: 0 });
+    expect(await statusOf(hub)).toBe('delivered');
+  });
+
+  test('nor for what its filter lets pass by, or is held behind another of its key', async () => {
+    const filtered = await withLetters(1);
+    await filtered.subscribe('billing', { ...NO_RETRY, filter: { types: ['invoice.*'], cel: null } });
+    await back(filtered);
+    await filtered.advance(1_000);
+    expect(await statusOf(filtered)).toBe('filtered');
+
+    const held = new Hub();
+    await held.subscribe('billing', { ...NO_RETRY, ordering: 'key' });
+    await held.publishKeys('orders', ['a', 'a']);
+    for (let turn = 0; turn < 4; turn += 1) {
+      await held.work('billing', (event) => held.failed(event));
+      await held.awaiting(held.subscription('billing').resume());
+    }
+    expect(await held.view('billing')).toMatchObject({ dead: 2 });
+    await held.subscribe('billing', { ordering: 'key', retry: { scheduleMs: [3_600_000], jitter: 0 } });
+    await back(held);
+    await held.work('billing', (event) => {
+      const { topic, sequence } = event;
+      return sequence === 1 ? held.failed(event) : { kind: 'released', topic, sequence };
+    });
+    const status = async (sequence: number) => {
+      const event = JSON.stringify({ type: 'order.created', partitionkey: 'a' });
+      return (await held.subscription('billing').delivery('orders', sequence, event)).status;
+    };
+    expect([await status(1), await status(2)]).toEqual(['retrying', 'held']);
+    expect(await held.view('billing')).toMatchObject({ retrying: 1, held: 1, dead: 0 });
+  });
+
+  test('stands for it as long as the books begin behind it', async () => {
+    const hub = await withLetters(1);
+    await hub.awaiting(hub.subscription('billing').seek({ topic: null, to: { kind: 'latest' } }));
+    expect(await statusOf(hub)).toBe('dead');
+  });
+});
+
 describe('P4: a job over dead letters', () => {
   test('redrives 250 in steps, each once, also with a crash between the steps', async () => {
     const hub = await withLetters(250);
