@@ -1,4 +1,5 @@
 import type { Delivery } from './delivery.ts';
+import { zeroOrMore } from './numbers.ts';
 
 /** The table of what was applied: a row for each event whose effects happened, in a consumer's own database. */
 
@@ -59,7 +60,7 @@ export function applicationOf({ topic, sequence, replay }: OnceEvent, options: O
   }
   const { scope = '', keepDays = 0 } = options;
   // What was applied a moment ago would be forgotten, and applied again.
-  if (!(keepDays >= 0)) throw new TypeError(`keepDays must be 0 or more; it is ${keepDays}.`);
+  zeroOrMore('keepDays', keepDays);
   return JSON.stringify([scope, topic, sequence, options.replay === 'apply' ? (replay ?? '') : '']);
 }
 

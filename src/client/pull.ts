@@ -1,11 +1,12 @@
 import { formatDuration, parseDuration } from '../events/duration-text.ts';
+import { HELD_MAX_MS } from '../events/handing-limits.ts';
 import { sleep } from './backoff.ts';
 import { type Answer, type Connection, isPassing } from './connection.ts';
 import { type Delivery, type EventOf, placeOf } from './delivery.ts';
 import { MillraceError } from './errors.ts';
+import { atLeastOne } from './numbers.ts';
 import { Reject, Retry, reasonOf } from './results.ts';
 import { type Settlement, Settling } from './settling.ts';
-import { atLeastOne } from './whole.ts';
 
 /** The loop of a program that pulls: takes events, has them handled, and settles each. */
 
@@ -36,8 +37,8 @@ const CONCURRENCY = 10;
 const WAIT = '20s';
 /** How often a delivery is extended within its deadline. */
 const EXTENSIONS_A_DEADLINE = 3;
-/** How long the hub lets a delivery be held in all, less what its clock and this one may differ and a request may take. */
-const HELD_MAX_MS = 12 * 3_600_000 - 60_000;
+/** How long a delivery is extended in all: less than the hub lets it be, as clocks differ and a request takes its time. */
+const EXTENDED_MAX_MS = HELD_MAX_MS - 60_000;
 /** Events in one pull, and ids in one request that settles. */
 const PULL_MAX = 1000;
 
@@ -207,7 +208,7 @@ class Workshop<Data> {
     const now = Date.now();
     const extensions = new Map<number, string[]>();
     for (const [ackId, { at }] of this.#working) {
-      const rest = Math.max(at + HELD_MAX_MS - now, 0);
+      const rest = Math.max(at + EXTENDED_MAX_MS - now, 0);
       const byMs = Math.min(this.#deadlineMs, rest);
       const alike = extensions.get(byMs);
       if (alike === undefined) extensions.set(byMs, [ackId]);

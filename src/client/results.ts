@@ -1,17 +1,7 @@
 import { formatDuration, parseDuration } from '../events/duration-text.ts';
-
 import { REASON_CHARACTERS_MAX, RETRY_DELAY_MAX_MS } from '../events/handing-limits.ts';
 
-/** What a handler throws to say more than that it failed. */
-
-/** What the hub is told of what was thrown: anything may be. Never throws. */
-export function reasonOf(error: unknown): string {
-  try {
-    return String(error instanceof Error ? error.message : error).slice(0, REASON_CHARACTERS_MAX);
-  } catch {
-    return 'The handler threw something that can not be written.';
-  }
-}
+/** What a handler throws, to say more than that it failed, and what the hub is told of it. */
 
 /**
  * The event comes again, no sooner than after `delay` (`30s`, `5m`) if there is one. No way of delivering takes more than 12 h:
@@ -36,4 +26,13 @@ export class Retry extends Error {
  */
 export class Reject extends Error {
   override readonly name = 'Reject';
+}
+
+/** What the hub is told of what was thrown: anything may be. Never throws. */
+export function reasonOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error).slice(0, REASON_CHARACTERS_MAX);
+  } catch {
+    return 'The handler threw something that can not be written.';
+  }
 }

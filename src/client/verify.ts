@@ -1,4 +1,5 @@
 import { fromBase64 } from '../base64.ts';
+import { zeroOrMore } from './numbers.ts';
 import { type ReceivedWebhook, receivedWebhook } from './webhook.ts';
 import { verifierOf } from './webhook-key.ts';
 
@@ -66,8 +67,7 @@ export async function verify<Data = unknown>(
   const signatures = required(headers, 'webhook-signature');
   const seconds = /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : Number.NaN;
   if (Number.isNaN(seconds)) throw new VerificationError('missing-header', 'The webhook-timestamp is no number.');
-  if (!(toleranceSeconds >= 0)) throw new TypeError(`toleranceSeconds must be 0 or more; it is ${toleranceSeconds}.`);
-  if (Math.abs(Date.now() / 1000 - seconds) > toleranceSeconds) {
+  if (Math.abs(Date.now() / 1000 - seconds) > zeroOrMore('toleranceSeconds', toleranceSeconds)) {
     throw new VerificationError(
       'timestamp-out-of-range',
       `The webhook-timestamp is not within ${toleranceSeconds} s of now.`,

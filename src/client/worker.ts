@@ -1,7 +1,7 @@
 import type { HandedEvent, HandlingResult } from '../events/handed.ts';
 import { DELIVERIES_PATH } from '../events/handing-limits.ts';
 import type { Delivery, EventOf } from './delivery.ts';
-import { atLeastOne } from './whole.ts';
+import { atLeastOne } from './numbers.ts';
 import { type HubAccess, HubLink } from './worker-hub.ts';
 import { QueueConsumer, type QueueMessage } from './worker-queue.ts';
 import { resultOf } from './worker-result.ts';

@@ -4,13 +4,8 @@ import { readable } from '../access/scopes.ts';
 import { transformedEvent } from '../deliveries/transforming.ts';
 import { formatDuration } from '../events/duration-text.ts';
 import { durationSchema } from '../events/durations.ts';
-import {
-  ACK_IDS_MAX,
-  HELD_MAX_MS,
-  NACK_DELAY_MAX_MS,
-  PULL_EVENTS_MAX,
-  PULL_WAIT_MAX_MS,
-} from '../subscriptions/limits.ts';
+import { HELD_MAX_MS } from '../events/handing-limits.ts';
+import { ACK_IDS_MAX, NACK_DELAY_MAX_MS, PULL_EVENTS_MAX, PULL_WAIT_MAX_MS } from '../subscriptions/limits.ts';
 import { asArray, packed, unpacked } from '../subscriptions/packed-deliveries.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import type { AckAnswer, AckResult, PulledDelivery, PullResult } from '../subscriptions/protocol-acks.ts';

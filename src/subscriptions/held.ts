@@ -1,3 +1,4 @@
+import { HELD_MAX_MS } from '../events/handing-limits.ts';
 import { type ClaimId, isSameToken } from './ack-ids.ts';
 import { Acked } from './acked.ts';
 import { AskedIds } from './asked-ids.ts';
@@ -6,7 +7,6 @@ import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
 import type { Late } from './late.ts';
 import { bySequence, columnsOf, contentOf, type Leased } from './lease-content.ts';
-import { HELD_MAX_MS } from './limits.ts';
 import type { AckAnswer, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
 import type { DeliveryOutcome } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';

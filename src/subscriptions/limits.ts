@@ -54,8 +54,6 @@ export const PULL_GATHER_MS = 25;
 export const PULL_TRANSFORMED_MAX = 100;
 /** Ids in one request that settles. */
 export const ACK_IDS_MAX = 1_000;
-/** How long a delivery may be held by its ack id in all, however often it is extended. */
-export const HELD_MAX_MS = 12 * 3_600_000;
 /** The longest that what could not be done may be put off: as long as a consumer Worker may ask for. */
 export const NACK_DELAY_MAX_MS = RETRY_DELAY_MAX_MS;
 /** Ids acknowledged of late that are kept in memory at least, so that one told again is no surprise. */

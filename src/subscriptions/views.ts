@@ -172,9 +172,7 @@ export class Views {
     if (lease) return { ...base, status: lease.token !== null ? 'delivering' : 'pending' };
     if (sequence >= lane.next && lane.status !== 'removed')
       return { ...base, status: isFiltered(this.#core.document.filter, event) ? 'filtered' : 'pending' };
-    // A letter of former books says nothing of an event that these have: it was passed once more since.
-    const isFormer = letter?.lane === null && sequence >= lane.start;
-    const buried = letter && !isFormer && this.#buried(base, letter);
+    const buried = letter && this.#buried(base, letter, lane);
     if (buried) return buried;
     if (isHeld(this.#core, lane, event)) return { ...base, status: 'held' };
     return sequence >= lane.next ? base : this.#settled(base, topic, event);
@@ -200,8 +198,9 @@ export class Views {
     };
   }
 
-  /** Dead or discarded, unless that was a replay's affair. */
-  #buried(base: DeliveryView, letter: LetterRow): DeliveryView | null {
+  /** Dead or discarded, unless that was the affair of a replay, or of former books: the lane has passed the event since. */
+  #buried(base: DeliveryView, letter: LetterRow, lane: LaneRow): DeliveryView | null {
+    if (letter.lane === null && letter.sequence >= lane.start) return null;
     if (letter.replayed || (letter.state !== 'open' && letter.state !== 'discarded')) return null;
     return {
       ...base,

@@ -1,6 +1,6 @@
 import { Millrace } from '../../src/client/index.ts';
 import { parseDuration } from '../../src/events/duration-text.ts';
-import { HELD_MAX_MS } from '../../src/subscriptions/limits.ts';
+import { HELD_MAX_MS } from '../../src/events/handing-limits.ts';
 
 interface Held {
   sequence: number;
