@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { auditPage } from '../access/audit.ts';
 import { noBody } from './body.ts';
-import { cursorOf, listOf, listQuery, placeOf, timeField, timeOf } from './fields.ts';
+import { textCursors } from './cursors.ts';
+import { listOf, listQuery, timeField, timeOf } from './fields.ts';
 import { type Route, route } from './route.ts';
 
 const entryView = z
@@ -13,6 +14,8 @@ const entryView = z
     requestId: z.string(),
   })
   .meta({ id: 'AuditEntry' });
+
+const cursors = textCursors('audit');
 
 export const auditRoutes: Route[] = [
   route({
@@ -27,13 +30,12 @@ export const auditRoutes: Route[] = [
     needs: () => [{ scope: 'admin' }],
     responses: { 200: listOf(entryView) },
     handler: async ({ query }, { hub }) => {
-      const [before = null] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
-      const { items, next } = await auditPage(hub.db, before, query.limit);
+      const { items, next } = await auditPage(hub.db, cursors.placeIn(query.cursor), query.limit);
       return {
         status: 200,
         body: {
           items: items.map((entry) => ({ ...entry, at: timeOf(entry.at) })),
-          next: next === null ? null : cursorOf([next]),
+          next: cursors.after(next),
         },
       };
     },

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { type DeadLetter, DeadLetters, type LetterFilter } from '../dead-letters/letters.ts';
 import { noBody } from './body.ts';
 import type { Context } from './context.ts';
+import { Cursors } from './cursors.ts';
 import { startJobs } from './dead-letter-jobs.ts';
 import { jobAnswer, letterAnswer, letterFields, letterText, stateField, toFilter } from './dead-letter-schema.ts';
-import { cursorOf, listOf, listQuery, placeOf } from './fields.ts';
+import { listOf, listQuery } from './fields.ts';
 import { Problem } from './problem.ts';
 import { type Route, route } from './route.ts';
 import { SUBSCRIPTION_GONE, subscriptionGone } from './subscription-problems.ts';
@@ -20,6 +21,8 @@ const needsOfTopic = (topic: string | undefined) =>
 
 /** Pages looked through for one with something on it: a key that may read few of many topics gets empty ones. */
 const PAGES_EXAMINED_MAX = 20;
+
+const cursors = new Cursors('dead-letters', z.object({ diedAt: z.number(), id: z.string() }));
 
 const list = route({
   method: 'GET',
@@ -48,8 +51,7 @@ async function readableLetters(
   limit: number,
 ): Promise<{ letters: DeadLetter[]; next: string | null }> {
   const all = new DeadLetters(context.hub.db);
-  const [diedAt, id] = placeOf(cursor, z.tuple([z.number(), z.string()])) ?? [];
-  let before = diedAt === undefined || id === undefined ? null : { diedAt, id };
+  let before = cursors.placeIn(cursor);
   let letters: DeadLetter[];
   let pages = 0;
   do {
@@ -59,7 +61,7 @@ async function readableLetters(
     before = page.next;
     // What is found is answered at once: one page is bounded in bytes, and several would not be.
   } while (before !== null && letters.length === 0 && pages < PAGES_EXAMINED_MAX);
-  return { letters, next: before === null ? null : cursorOf([before.diedAt, before.id]) };
+  return { letters, next: cursors.after(before) };
 }
 
 function jsonText(text: string): Response {

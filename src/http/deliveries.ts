@@ -3,17 +3,16 @@ import { TAIL_CLOSED } from '../events/attribute-rules.ts';
 import type { DeliveryView } from '../subscriptions/protocol-views.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
+import { textCursors } from './cursors.ts';
 import { EVENT_STREAM, eventStream, type Send } from './event-stream.ts';
 import { foundOrRefuse } from './events.ts';
 import {
   countField,
-  cursorOf,
   LIST_LIMIT_DEFAULT,
   LIST_LIMIT_MAX,
   listOf,
   listQuery,
   nameField,
-  placeOf,
   timeField,
   timeOrNull,
   tokenField,
@@ -112,6 +111,8 @@ class Deliveries {
   }
 }
 
+const cursors = textCursors('deliveries');
+
 const list = route({
   method: 'GET',
   path: '/v1/topics/{topic}/events/{sequence}/deliveries',
@@ -146,7 +147,7 @@ const list = route({
     const log = hub.topic(topic);
     const json = foundOrRefuse(await log.event(sequence), topic, sequence);
     const deliveries = new Deliveries(hub, { topic, sequence, json });
-    const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
+    const after = cursors.placeIn(query.cursor) ?? '';
     const limit = query.limit ?? (streams ? LIST_LIMIT_MAX : LIST_LIMIT_DEFAULT);
     const names = await log.subscribers(after, limit + 1);
     const page = names.slice(0, limit);
@@ -161,11 +162,8 @@ const list = route({
       return eventStream(run, (ended) => watchCaller(context, ended));
     }
     const items = (await deliveries.at(page)).map(([name, view]) => deliveryOut(name, view));
-    const last = page.at(-1);
-    return {
-      status: 200,
-      body: { items, next: names.length > page.length && last !== undefined ? cursorOf([last]) : null },
-    };
+    const last = names.length > page.length ? page.at(-1) : undefined;
+    return { status: 200, body: { items, next: cursors.after(last ?? null) } };
   },
 });
 

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { fromBase64Url, toBase64Url } from '../access/key-tokens.ts';
 import { isTopicPattern, NAME, NAME_RULE, TOPIC_PATTERN_RULE } from '../events/names.ts';
 import { parseInstant, parseTime } from '../events/times.ts';
-import { invalid } from './problem.ts';
 
 /** The zod types that many resources' fields and parameters share. */
 
@@ -90,24 +88,6 @@ export const listQuery = {
 /** An answer that is a list. */
 export function listOf<S extends z.ZodType>(item: S) {
   return z.object({ items: z.array(item), next: z.string().nullable().meta({ description: 'Pass it as `cursor`.' }) });
-}
-
-/** A place in a list, opaque to the caller. */
-export function cursorOf(place: readonly (string | number)[]): string {
-  return toBase64Url(new TextEncoder().encode(JSON.stringify(place)));
-}
-
-/**
- * The place in a cursor, as `schema` (a tuple) has it; null without a cursor.
- *
- * @throws Problem `invalid-request`
- */
-export function placeOf<S extends z.ZodType>(cursor: string | undefined, schema: S): z.output<S> | null {
-  if (cursor === undefined) return null;
-  const bytes = fromBase64Url(cursor);
-  const result = schema.safeParse(bytes === null ? null : jsonOrNull(new TextDecoder().decode(bytes)));
-  if (!result.success) throw invalid([{ path: 'cursor', message: 'must be the `next` of a page before' }]);
-  return result.data;
 }
 
 /** Null for what is not JSON. */

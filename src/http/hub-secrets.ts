@@ -5,13 +5,15 @@ import { hubSecrets } from '../hub-secret.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
-import { cursorOf, listOf, placeOf } from './fields.ts';
+import { textCursors } from './cursors.ts';
+import { listOf } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { type Route, route } from './route.ts';
 
 /** What depends on which secret of HUB_SECRET, and how to get it away from an old one (docs/security.md). */
 
 const tag = 'Keys';
+const cursors = textCursors('hub-secrets');
 const adminOnly = (): Needed[] => [{ scope: 'admin' }];
 
 /** Subscriptions sealed anew in one call, each a call of its own. */
@@ -105,9 +107,12 @@ export const hubSecretsRoutes: Route[] = [
     },
     audit: () => ({ action: 'hub-secrets.reseal', target: 'subscriptions' }),
     handler: async ({ query }, { hub }) => {
-      const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
       const [current = ''] = listedIds(hub);
-      const names = await new Catalog(hub.db).sealedUnderOthers(current, after, RESEALED_AT_ONCE_MAX);
+      const names = await new Catalog(hub.db).sealedUnderOthers(
+        current,
+        cursors.placeIn(query.cursor) ?? '',
+        RESEALED_AT_ONCE_MAX,
+      );
       const results = await mapBounded(names, (name) => reseal(hub, name));
       const last = names.length < RESEALED_AT_ONCE_MAX ? undefined : names.at(-1);
       return {
@@ -115,7 +120,7 @@ export const hubSecretsRoutes: Route[] = [
         body: {
           resealed: results.filter((result) => result === null).length,
           failed: results.filter((result) => result !== null),
-          next: last === undefined ? null : cursorOf([last]),
+          next: cursors.after(last ?? null),
         },
       };
     },

@@ -4,12 +4,14 @@ import { addKey, deleteKey, keysAfter, type StoredKey } from '../access/keys.ts'
 import { isScope, SCOPE_FORMS } from '../access/scopes.ts';
 import { noBody } from './body.ts';
 import { access, type Needed } from './context.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
+import { textCursors } from './cursors.ts';
+import { listOf, listQuery, nameField, timeField, timeInput, timeOf, timeOrNull } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
 import { quotaBody, quotaOut, toQuota } from './quota.ts';
 import { type Route, route } from './route.ts';
 
+const cursors = textCursors('keys');
 const ID_BYTES = 12;
 /** So that a key stays well below what servers take as a header. */
 const SCOPES_MAX = 50;
@@ -105,12 +107,10 @@ export const keysRoutes: Route[] = [
     needs: adminOnly,
     responses: { 200: listOf(keyView) },
     handler: async ({ query }, { hub }) => {
-      const [after = ''] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
-      const keys = await keysAfter(hub.db, after, query.limit + 1);
+      const keys = await keysAfter(hub.db, cursors.placeIn(query.cursor) ?? '', query.limit + 1);
       const page = keys.slice(0, query.limit);
-      const last = page.at(-1);
-      const next = keys.length > page.length && last !== undefined ? cursorOf([last.name]) : null;
-      return { status: 200, body: { items: page.map(viewOf), next } };
+      const last = keys.length > page.length ? page.at(-1) : undefined;
+      return { status: 200, body: { items: page.map(viewOf), next: cursors.after(last?.name ?? null) } };
     },
   }),
 

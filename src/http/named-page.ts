@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { cursorOf, placeOf } from './fields.ts';
+import type { Cursors } from './cursors.ts';
 
 /** Pages of what the catalogue has by name, as far as a key may see it, and of which each object is asked. */
 
@@ -10,6 +9,7 @@ const NAMES_EXAMINED_MAX = 10_000;
 const NAMES_AT_ONCE = 500;
 
 interface Named {
+  cursors: Cursors<string>;
   /** Up to so many names that come after one. */
   namesAfter: (name: string, limit: number) => Promise<string[]>;
   maySee: (name: string) => boolean;
@@ -18,19 +18,19 @@ interface Named {
 /** The names of a page, ascending, and the cursor of the next; null: there is none. @throws Problem if the cursor is none */
 export async function namedPage(
   { cursor, limit }: { cursor?: string | undefined; limit: number },
-  { namesAfter, maySee }: Named,
+  { cursors, namesAfter, maySee }: Named,
 ): Promise<{ names: string[]; next: string | null }> {
   const most = Math.min(limit, NAMED_PAGE_MAX);
   const names: string[] = [];
-  let [last = ''] = placeOf(cursor, z.tuple([z.string()])) ?? [];
+  let last = cursors.placeIn(cursor) ?? '';
   for (let examined = 0; examined < NAMES_EXAMINED_MAX; examined += NAMES_AT_ONCE) {
     const page = await namesAfter(last, NAMES_AT_ONCE);
     for (const name of page) {
-      if (names.length === most) return { names, next: cursorOf([last]) };
+      if (names.length === most) return { names, next: cursors.after(last) };
       last = name;
       if (maySee(name)) names.push(name);
     }
     if (page.length < NAMES_AT_ONCE) return { names, next: null };
   }
-  return { names, next: cursorOf([last]) };
+  return { names, next: cursors.after(last) };
 }

@@ -6,8 +6,9 @@ import type { StartReplayResult } from '../subscriptions/protocol.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
+import { Cursors } from './cursors.ts';
 import { filterField, toFilter } from './expression-fields.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
+import { listOf, listQuery, nameField } from './fields.ts';
 import type { Hub } from './hub.ts';
 import { invalid, Problem } from './problem.ts';
 import { rateLimitBody, replayAnswer, replayOut, toRateLimit } from './replay-schema.ts';
@@ -115,6 +116,8 @@ function startedOrRefuse(result: StartReplayResult, topic: string, subscription:
   }
 }
 
+const cursors = new Cursors('replays', z.object({ createdAt: z.number(), id: z.string() }));
+
 const list = route({
   method: 'GET',
   path: '/v1/replays',
@@ -157,19 +160,17 @@ async function readableReplays(
 ): Promise<{ found: Listed[]; next: string | null }> {
   const catalog = new Catalog(context.hub.db);
   const found: Listed[] = [];
-  const [createdAt, id] = placeOf(cursor, z.tuple([z.number(), z.string()])) ?? [];
-  let last = createdAt === undefined || id === undefined ? null : { createdAt, id };
-  const next = () => (last === null ? null : cursorOf([last.createdAt, last.id]));
+  let last = cursors.placeIn(cursor);
   for (let examined = 0; examined < REPLAYS_EXAMINED_MAX; examined += REPLAYS_AT_ONCE) {
     const page = await catalog.replaysBefore(last, REPLAYS_AT_ONCE);
     for (const replay of page) {
-      if (found.length === limit) return { found, next: next() };
-      last = replay;
+      if (found.length === limit) return { found, next: cursors.after(last) };
+      last = { createdAt: replay.createdAt, id: replay.id };
       if (context.may({ scope: 'read', on: replay.topic })) found.push(replay);
     }
     if (page.length < REPLAYS_AT_ONCE) return { found, next: null };
   }
-  return { found, next: next() };
+  return { found, next: cursors.after(last) };
 }
 
 /** The subscription that has the replay. @throws Problem `forbidden`, `unknown-replay` */

@@ -6,7 +6,8 @@ import type { SeekResult } from '../subscriptions/protocol.ts';
 import type { AttemptOutcome } from '../subscriptions/protocol-views.ts';
 import { publicKeyOf } from '../subscriptions/webhook-keys.ts';
 import { noBody } from './body.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf, timeField, timeOf } from './fields.ts';
+import { textCursors } from './cursors.ts';
+import { listOf, listQuery, nameField, timeField, timeOf } from './fields.ts';
 import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
 import { invalid } from './problem.ts';
@@ -228,6 +229,8 @@ const attemptStatus = z
   })
   .optional();
 
+const attemptCursors = textCursors('attempts');
+
 const attempts = route({
   method: 'GET',
   path: '/v1/subscriptions/{name}/attempts',
@@ -249,12 +252,12 @@ const attempts = route({
   problems: ['unknown-subscription'],
   handler: async ({ params: { name }, query }, { hub }) => {
     const { status = null, topic = null, sequence = null, limit } = query;
-    const [cursor = null] = placeOf(query.cursor, z.tuple([z.string()])) ?? [];
+    const cursor = attemptCursors.placeIn(query.cursor);
     const page = await hub.subscription(name).attempts({ status, topic, sequence, cursor, limit });
     if (page === null) throw unknownSubscription(name);
     return {
       status: 200,
-      body: { items: page.items.map(attemptOut), next: page.next === null ? null : cursorOf([page.next]) },
+      body: { items: page.items.map(attemptOut), next: attemptCursors.after(page.next) },
     };
   },
 });

@@ -1,11 +1,11 @@
-import { z } from 'zod';
 import { Catalog } from '../catalog/catalog.ts';
 import type { PutResult } from '../subscriptions/protocol.ts';
 import { mayBind, requireBinding } from './binding-guard.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Context } from './context.ts';
-import { cursorOf, listOf, listQuery, nameField, placeOf } from './fields.ts';
+import { textCursors } from './cursors.ts';
+import { listOf, listQuery, nameField } from './fields.ts';
 import { putGuarded } from './guard.ts';
 import { consented } from './handshake.ts';
 import { etagHeader } from './headers.ts';
@@ -24,6 +24,9 @@ const scopes = 'subscriptions:{name}';
 const params = { name: nameField };
 const needs = ({ name }: { name: string }) => [{ scope: 'subscriptions' as const, on: name }];
 
+const listCursors = textCursors('subscriptions');
+const topicCursors = textCursors('subscription-topics');
+
 const list = route({
   method: 'GET',
   path: '/v1/subscriptions',
@@ -37,6 +40,7 @@ const list = route({
   handler: async ({ query }, context) => {
     const catalog = new Catalog(context.hub.db);
     const { names, next } = await namedPage(query, {
+      cursors: listCursors,
       namesAfter: (name, limit) => catalog.subscriptionsAfter(name, limit),
       maySee: (name) => context.may({ scope: 'subscriptions', on: name }),
     });
@@ -46,12 +50,6 @@ const list = route({
     return { status: 200, body: { items, next } };
   },
 });
-
-/** The name a list goes on after. */
-function nameIn(cursor: string | undefined): string {
-  const [name = ''] = placeOf(cursor, z.tuple([z.string()])) ?? [];
-  return name;
-}
 
 const put = route({
   method: 'PUT',
@@ -194,12 +192,11 @@ const topics = route({
   handler: async ({ params: { name }, query: { limit, cursor } }, { hub }) => {
     const standings = await hub.subscription(name).topics();
     if (standings === null) throw unknownSubscription(name);
-    const after = nameIn(cursor);
+    const after = topicCursors.placeIn(cursor) ?? '';
     const rest = standings.filter(({ topic }) => topic > after).sort((a, b) => (a.topic < b.topic ? -1 : 1));
     const items = rest.slice(0, limit).map(topicStandingOut);
-    const last = items.at(-1);
-    const next = rest.length > limit && last !== undefined ? cursorOf([last.topic]) : null;
-    return { status: 200, body: { items, next } };
+    const last = rest.length > limit ? items.at(-1) : undefined;
+    return { status: 200, body: { items, next: topicCursors.after(last?.topic ?? null) } };
   },
 });
 

@@ -3,6 +3,7 @@ import { isReservedTopic } from '../events/names.ts';
 import { noBody } from './body.ts';
 import { mapBounded } from './bounded.ts';
 import type { Needed } from './context.ts';
+import { textCursors } from './cursors.ts';
 import { flagField, listOf, listQuery, nameField } from './fields.ts';
 import { putGuarded } from './guard.ts';
 import { etagHeader } from './headers.ts';
@@ -41,6 +42,8 @@ function toSee(topic: string): Needed {
     ],
   };
 }
+
+const cursors = textCursors('topics');
 
 export const topicsRoutes: Route[] = [
   route({
@@ -106,6 +109,7 @@ export const topicsRoutes: Route[] = [
     handler: async ({ query }, context) => {
       const catalog = new Catalog(context.hub.db);
       const { names, next } = await namedPage(query, {
+        cursors,
         namesAfter: (name, limit) => catalog.topicsAfter(name, limit),
         maySee: (name) => context.may(toSee(name)),
       });

@@ -147,12 +147,11 @@ export class Settling {
         invalid.push({ outcome, entry });
         continue;
       }
-      const number =
-        outcome.kind === 'released' ? null : this.#record(lane, lease, outcome, entry.key, change, lettered, batch);
-      if (outcome.kind === 'released' || number === null) {
+      if (outcome.kind === 'released') {
         released.push(entry);
         continue;
       }
+      const number = this.#record(lane, lease, outcome, entry.key, change, lettered, batch);
       attempts.push({ outcome, number });
       if (outcome.kind === 'failed') failed.push(entry);
     }
@@ -176,7 +175,7 @@ export class Settling {
     return { id, wasDisabled: this.#core.row?.disabled_reason != null, fraction: this.#core.ports.random.fraction() };
   }
 
-  /** Applies one outcome; answers which attempt it was, or null if the event goes back without one spent. */
+  /** Applies one outcome; answers which attempt it was. */
   #record(
     lane: LaneRow,
     lease: LeaseRow,
@@ -185,7 +184,7 @@ export class Settling {
     change: LaneChange,
     lettered: boolean,
     batch: OneRequest | null,
-  ): number | null {
+  ): number {
     const { sql } = this.#core;
     const { sequence } = outcome;
     const exception = lease.retry ? sql.exception(lane.id, sequence) : null;
@@ -197,18 +196,19 @@ export class Settling {
       if (lettered) this.#deaths.delivered(lane, sequence, attempts);
       return attempts;
     }
-    const gone = outcome.status === 410 && lease.target_version === this.#core.row?.target_version;
+    const isGone = outcome.status === 410 && lease.target_version === this.#core.row?.target_version;
     const isDisabled = this.#core.row?.disabled_reason != null;
-    // Of several requests that are told 410 at once, the first disables; the others stay where they are.
-    if (gone && (batch?.wasDisabled ?? isDisabled)) return null;
+    // Of several requests that are told 410 at once, the first disables; the others' events stay, with their schedule whole.
+    const stays = isGone && (batch?.wasDisabled ?? isDisabled);
     add(change, 'failed', 1);
-    const tries = (exception?.tries ?? 0) + 1;
+    const tries = (exception?.tries ?? 0) + (stays ? 0 : 1);
+    const isOver = (isGone && !stays) || outcome.dead !== undefined;
     const fraction = batch?.fraction ?? this.#core.ports.random.fraction();
-    const isOver = gone || outcome.dead !== undefined;
-    const delay = isOver ? null : nextTry(this.#core.document, tries, outcome.retryAfterMs, fraction);
+    const next = stays ? 0 : nextTry(this.#core.document, tries, outcome.retryAfterMs, fraction);
+    const delay = isOver ? null : next;
     const firstAttemptAt = exception?.first_attempt_at ?? outcome.at;
     if (delay === null) {
-      const reason = gone ? 'gone' : (outcome.dead ?? 'exhausted');
+      const reason = isGone ? 'gone' : (outcome.dead ?? 'exhausted');
       this.#deaths.die(lane, sequence, reason, 'in_flight', {
         attempts,
         lastStatus: outcome.status,
@@ -216,7 +216,7 @@ export class Settling {
         firstAttemptAt,
         event: exception?.event ?? null,
       });
-      if (gone && !isDisabled) this.#toldHealth.disable('The receiver answered 410 Gone.');
+      if (isGone && !isDisabled) this.#toldHealth.disable('The receiver answered 410 Gone.');
       return attempts;
     }
     add(change, 'in_flight', -1);

@@ -321,5 +321,8 @@ describe('the audit', () => {
     const older = await own.call('GET', `/v1/audit?limit=5&cursor=${json.next}`);
     expect(older.json).toMatchObject({ items: [{ action: 'topic.create', requestId: 'one' }], next: null });
     expect((await own.call('GET', '/v1/audit?cursor=nonsense')).json).toMatchObject({ errors: [{ path: 'cursor' }] });
+    const ofAnother = await own.call('GET', `/v1/keys?cursor=${json.next}`);
+    expect(ofAnother.status).toBe(400);
+    expect(ofAnother.json).toMatchObject({ errors: [{ path: 'cursor' }] });
   });
 });

@@ -182,6 +182,35 @@ describe('P4: every event that matches ends as exactly one of delivered, dead or
   });
 });
 
+describe('410 to several requests at once', () => {
+  test('is an attempt of each, but the events of all but one stay, with all of their schedule', async () => {
+    const hub = new Hub();
+    const retry = { scheduleMs: [60_000], jitter: 0 };
+    await hub.subscribe('billing', { retry });
+    await hub.publish('orders', 3);
+    await hub.work('billing', (event) => hub.failed(event, 410));
+    const disabled = await hub.view('billing');
+    expect(disabled).toMatchObject({ status: 'disabled', dead: 1, failed: 3, retrying: 2, pending: 2 });
+    expect(booked(disabled)).toBe(3);
+    const attempts = await hub
+      .subscription('billing')
+      .attempts({ topic: null, status: 410, sequence: null, limit: 10, cursor: null });
+    expect(attempts?.items.map(({ sequence, attempt }) => [sequence, attempt])).toEqual([
+      [3, 1],
+      [2, 1],
+      [1, 1],
+    ]);
+    await hub.advance(120_000);
+    expect(hub.deliveries).toEqual([]);
+    await hub.awaiting(hub.subscription('billing').resume());
+    expect(await hub.work('billing', (event) => hub.failed(event))).toEqual([2, 3]);
+    expect(await hub.view('billing')).toMatchObject({ status: 'active', dead: 1, failed: 5, retrying: 2 });
+    await hub.advance(60_000);
+    expect(await hub.work('billing')).toEqual([2, 3]);
+    expect(await hub.view('billing')).toMatchObject({ dead: 1, delivered: 2, pending: 0 });
+  });
+});
+
 describe('leases', () => {
   test('the first claim wins, a later one is void, a settle with another token is fenced', async () => {
     const hub = new Hub();
