@@ -1,5 +1,6 @@
 import { handlingResult } from '../events/handing.ts';
 import type { ClaimedEvent, DeliveryOutcome } from '../subscriptions/protocol-claims.ts';
+import { wording } from '../wording.ts';
 import { ERROR_LENGTH_MAX } from './answer.ts';
 
 /** What the answer of a consumer Worker means for each event that it was called with. */
@@ -32,7 +33,7 @@ export function readResults(value: unknown, count: number, status: number | null
   }
   const results = value.map((one: unknown) => {
     if (isTaken(one)) return TAKEN;
-    const parsed = handlingResult.safeParse(one);
+    const parsed = handlingResult.safeParse(one, { error: wording });
     if (parsed.success) return parsed.data;
     const [issue] = parsed.error.issues;
     const where = issue === undefined ? '' : `: ${issue.path.join('.') || 'it'} ${issue.message}`;

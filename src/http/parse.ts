@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jsonFaultIn } from '../json-fault.ts';
+import { wording } from '../wording.ts';
 import { type InputError, invalid, notSupportedYet } from './problem.ts';
-import { wording } from './wording.ts';
 
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

@@ -143,10 +143,12 @@ export class Configuration {
       attach_after: document.topics.some(hasWildcard) ? '' : null,
       patterns_since: JSON.stringify(patternsSince(document, before, now)),
     });
-    // Who holds something by an ack id, or held it, and is this subscription's consumer no more can't settle it.
+    // Who holds something by an ack id, or held it, and is this subscription's consumer no more can't settle it; and what
+    // waits because that one did not take it need not wait for another.
     if (!sameTarget) {
       sql.freeHeld();
       sql.forgetTokens();
+      sql.clampDue(now);
     }
     const { present } = this.#core;
     const [oldRate, newRate] = [before, present].map((state) => state && effectiveRate(state));
@@ -244,6 +246,8 @@ export class Configuration {
   resume(): void {
     this.#core.progressAt = this.#core.now();
     const leases = this.#core.tx(() => {
+      // Whoever resumes one that was given up on says that it is well again.
+      if (this.#core.row?.disabled_reason != null || this.#core.failing) this.#core.sql.clampDue(this.#core.now());
       if (!this.#core.enabled) {
         this.#notices.add('millrace.subscription.resumed', { subscription: this.#core.ports.name });
       }

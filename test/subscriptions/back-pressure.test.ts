@@ -125,6 +125,47 @@ describe('P6: a receiver that pushes back', () => {
     expect((await hub.view('billing')).delivered).toBeGreaterThanOrEqual(5);
   });
 
+  describe('whose retries are due in hours', () => {
+    const hours = { scheduleMs: [3_600_000, 3_600_000], jitter: 0 };
+    const failed = async (count: number) => {
+      const hub = new Hub();
+      await hub.subscribe('billing', { retry: hours, maxInFlight: 4 });
+      const delivering = new Delivering(hub, () => new Response('no', { status: 500 }));
+      await hub.publish('orders', count);
+      await delivering.run(50);
+      delivering.answer = () => new Response('ok');
+      return { hub, delivering };
+    };
+
+    test.each([
+      ['failing', 4, async (hub: Hub) => void (await hub.awaiting(hub.subscription('billing').resume()))],
+      [
+        'given another url',
+        2,
+        async (hub: Hub) =>
+          void (await hub.subscribe('billing', {
+            retry: hours,
+            delivery: { ...WEBHOOK, url: 'https://receiver.example/new' },
+          })),
+      ],
+    ])('and that is resumed or given another url is asked at once: %s', async (_, count, mend) => {
+      const { hub, delivering } = await failed(count);
+      await delivering.run(1_000, 50);
+      expect(await hub.view('billing')).toMatchObject({ retrying: count, delivered: 0 });
+      await mend(hub);
+      await delivering.run(1_000, 50);
+      expect(await hub.view('billing')).toMatchObject({ delivered: count, failed: count, pending: 0 });
+    });
+
+    test('keeps their time over a pause', async () => {
+      const { hub, delivering } = await failed(2);
+      await hub.subscription('billing').pause();
+      await hub.awaiting(hub.subscription('billing').resume());
+      await delivering.run(1_000, 50);
+      expect(await hub.view('billing')).toMatchObject({ retrying: 2, delivered: 0 });
+    });
+  });
+
   test('from a new url or after a resume is asked as if nothing had been', async () => {
     const hub = new Hub();
     await hub.subscribe('billing', { retry: RETRY });
@@ -253,8 +294,7 @@ describe('a receiver that fails for as long as `disableAfter`', () => {
     await hub.advance(HOUR_MS + 1_000);
     expect(await hub.view('billing')).toMatchObject({ status: 'disabled' });
     await hub.subscribe('billing', { ...document, delivery: { ...WEBHOOK, url: 'https://other.example/hook' } });
-    expect(await hub.view('billing')).toMatchObject({ status: 'active', reason: null, retrying: 3 });
-    await hub.advance(DAY_MS);
+    expect(await hub.view('billing')).toMatchObject({ status: 'active', reason: null, pending: 3 });
     expect(await hub.work('billing')).toEqual([1, 2, 3]);
   });
 });
