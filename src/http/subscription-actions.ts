@@ -66,7 +66,7 @@ const pause = switching(
 const resume = switching(
   'resume',
   'Resume a subscription',
-  'Enables a disabled one too. A receiver that has not consented yet is asked again.',
+  'Enables a disabled one too; of one that was disabled or failing, what waits to be tried again goes out at once. A receiver that has not consented yet is asked again.',
 );
 
 const seek = route({
