@@ -18,6 +18,28 @@ export const METER = 'the meter';
 /** These look at everything within what they are given. */
 const DEEP = new Set(['string', 'distinct', 'clone', 'keys', 'spread', 'merge', 'each', 'sift']);
 
+/** JSONata's own need what only Node has. Each character is a byte, as its documentation has it. */
+const INSTEAD: Record<string, (text: unknown) => unknown> = {
+  base64encode: (text) => (typeof text === 'string' ? toLatin1Base64(text) : undefined),
+  base64decode: (text) => (typeof text === 'string' ? fromLatin1Base64(text) : undefined),
+};
+
+function toLatin1Base64(text: string): string {
+  try {
+    return btoa(text);
+  } catch {
+    throw new Error('$base64encode takes characters up to U+00FF only; $encodeUrlComponent makes such of any text');
+  }
+}
+
+function fromLatin1Base64(text: string): string {
+  try {
+    return atob(text);
+  } catch {
+    throw new Error('$base64decode was given what is no base64');
+  }
+}
+
 /** A function as JSONata binds it: undocumented, so it is looked at before it is believed. */
 interface Definition {
   implementation: (this: Focus, ...args: unknown[]) => unknown;
@@ -61,7 +83,8 @@ function paying(name: string, original: Definition['implementation']): Definitio
     const meter = this.environment.lookup(METER);
     if (!(meter instanceof Meter)) throw new Error('An expression is evaluated without a meter.');
     pay(name, args, meter);
-    return original.apply(this, args);
+    const own = INSTEAD[name];
+    return own === undefined ? original.apply(this, args) : own(args[0]);
   }
   // JSONata reads how many parameters a function has, and their names, off the function itself.
   Object.defineProperty(implementation, 'length', { value: original.length });

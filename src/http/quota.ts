@@ -81,7 +81,7 @@ export async function admit(events: number, { caller, hub }: Context): Promise<A
       const { remaining, resetAt } = asked;
       throw new Problem(
         'quota-exceeded',
-        `The quota of the key "${caller.name}" is ${inWords(quota)}: ${remaining} are left, not ${events}. More come at ${timeOf(resetAt)}.`,
+        `The quota of the key "${caller.name}" is ${inWords(quota)}: ${remaining} of it ${remaining === 1 ? 'is' : 'are'} left, not ${events}. More come at ${timeOf(resetAt)}.`,
         {
           extra: { quota: quotaOut(quota), remaining, resetAt: timeOf(resetAt) },
           headers: { 'retry-after': String(secondsUntil(resetAt, hub.now())), ...headersOf(quota, asked, hub.now()) },

@@ -127,8 +127,8 @@ export class Configuration {
     const isAsBefore = text === base.document && secret === base.secret && (base.paused === 1 || !pause);
     this.#core.putRow({
       ...base,
-      // One that can't be opened would go on to stand in the way.
-      previous_secret: this.#core.locked === null && secret !== null ? base.previous_secret : null,
+      // One that can't be opened would go on to stand in the way; and a secret that is given holds at once, and alone.
+      previous_secret: this.#core.locked === null && secret === base.secret ? base.previous_secret : null,
       document: text,
       version: base.version + (isAsBefore ? 0 : 1),
       target_version: base.target_version + (sameTarget ? 0 : 1),

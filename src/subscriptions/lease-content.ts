@@ -32,6 +32,24 @@ export function bySequence(lease: LeaseRow): Map<number, Leased> {
   return entries;
 }
 
+/** What was taken out of a lease while somebody had it: it is in no count any more, but may be under way. */
+export interface Stray extends Leased {
+  /** Which attempt that would be. */
+  attempt: number;
+}
+
+export function straysOf({ strays }: Pick<LeaseRow, 'strays'>): Stray[] {
+  if (strays === null) return [];
+  const entries: [number, string | null, number][] = JSON.parse(strays);
+  return entries.map(([sequence, key, attempt]) => ({ sequence, key, attempt }));
+}
+
+/** The column of a lease that has these strays. */
+export function strayColumn(strays: readonly Stray[]): Pick<LeaseRow, 'strays'> {
+  if (strays.length === 0) return { strays: null };
+  return { strays: JSON.stringify(strays.map(({ sequence, key, attempt }) => [sequence, key, attempt])) };
+}
+
 /** The columns of a lease that holds these. */
 export function columnsOf(content: readonly Leased[]): Pick<LeaseRow, 'sequences' | 'keys' | 'count'> {
   const ascending = [...content].sort((a, b) => a.sequence - b.sequence);

@@ -4,7 +4,7 @@ import { decisionsOf } from './decisions.ts';
 import { isBatch } from './delivery-kinds.ts';
 import { groupsOf } from './grouping.ts';
 import { LeaseCache } from './lease-cache.ts';
-import { columnsOf, contentOf, type Leased, sequencesOf, WHOLE_TOPIC } from './lease-content.ts';
+import { columnsOf, contentOf, type Leased, sequencesOf, strayColumn, straysOf, WHOLE_TOPIC } from './lease-content.ts';
 import { LeaseSizes } from './lease-sizes.ts';
 import { CLAIM_LIFE_MS, CLAIMS_MAX, FIRST_RESEND_MS, RESEND_MS } from './limits.ts';
 import type { Notices } from './notices.ts';
@@ -216,8 +216,8 @@ export class Leases {
   /** A claim ran out. Its events go back; after three times singly; a single one that does it three times is dead. */
   #expire(lease: LeaseRow): number[] {
     const { sql } = this.#core;
-    if (lease.claims < CLAIMS_MAX) {
-      sql.setLease(lease.id, { token: null, sends: lease.sends + 1, due: this.#core.now() + RESEND_MS });
+    if (lease.count > 0 && lease.claims < CLAIMS_MAX) {
+      sql.setLease(lease.id, { token: null, strays: null, sends: lease.sends + 1, due: this.#core.now() + RESEND_MS });
       return [lease.id];
     }
     this.drop(lease);
@@ -257,18 +257,36 @@ export class Leases {
       const content = contentOf(lease);
       const rest = content.filter(({ sequence }) => !wanted.has(sequence));
       if (rest.length === content.length) continue;
-      for (const { sequence } of content) if (wanted.has(sequence)) taken.add(sequence);
-      if (rest.length === 0) this.drop(lease);
-      else this.#core.sql.setLease(lease.id, columnsOf(rest));
+      const out = content.filter(({ sequence }) => wanted.has(sequence));
+      for (const { sequence } of out) taken.add(sequence);
+      this.#takeOut(lease, out, rest);
     }
     this.#core.sql.moveLane(laneId, { in_flight: -taken.size });
     return taken;
   }
 
-  /** Drops all leases of a lane; answers the sequences that were in them. Only inside `tx`. */
+  /**
+   * Leaves a lease what it is to hold on to. Whoever has claimed it may be at the rest, and is told to start nothing more: until
+   * he says what became of it, or his claim runs out, it takes up its slots and its keys. Those who hold by ack ids have no such
+   * time, and are not waited for.
+   */
+  #takeOut(lease: LeaseRow, out: readonly Leased[], rest: readonly Leased[]): void {
+    const { sql } = this.#core;
+    const mayRun = lease.token !== null && lease.held_since === null;
+    const strays = straysOf(lease);
+    if (mayRun)
+      for (const entry of out) {
+        const exception = lease.retry ? sql.exception(lease.lane, entry.sequence) : null;
+        strays.push({ ...entry, attempt: (exception?.attempts ?? 0) + 1 });
+      }
+    if (rest.length === 0 && strays.length === 0) this.drop(lease);
+    else sql.setLease(lease.id, { ...columnsOf(rest), ...strayColumn(strays) });
+  }
+
+  /** Takes everything out of the leases of a lane; answers the sequences that were in them. Only inside `tx`. */
   #dropAll(laneId: number): number[] {
     const leases = this.#core.sql.leasesOf(laneId);
-    for (const lease of leases) this.drop(lease);
+    for (const lease of leases) this.#takeOut(lease, contentOf(lease), []);
     const sequences = leases.flatMap(sequencesOf);
     this.#core.sql.moveLane(laneId, { in_flight: -sequences.length });
     return sequences;

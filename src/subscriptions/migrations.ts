@@ -333,4 +333,11 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE exceptions RENAME COLUMN token TO tokens;
     `,
   },
+  {
+    name: 'what may be under way',
+    sql: `
+      -- JSON: what was taken out of it while it was claimed, [sequence, key, attempt] each; null: nothing. It is in no counter any more.
+      ALTER TABLE leases ADD COLUMN strays TEXT;
+    `,
+  },
 ];

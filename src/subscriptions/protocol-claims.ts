@@ -95,8 +95,8 @@ export interface SettleRequest {
 
 export type SettleResult =
   /**
-   * `remaining` events are still the claimer's; its deadline is renewed. `stop`: paused or disabled, so that it shall
-   * start no more of them and release what it has not started. `next`: another lease, if the claimer would go on and there
+   * `remaining` events are still the claimer's, or were taken away from it and may be under way; its deadline is renewed. `stop`:
+   * it shall start no more of them and release what it has not started: paused, disabled, or all of them taken away. `next`: another lease, if the claimer would go on and there
    * is one.
    */
   | { outcome: 'settled'; remaining: number; stop?: boolean; next?: NextLease }

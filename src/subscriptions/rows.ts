@@ -102,6 +102,7 @@ export type LeaseRow = {
   paced: number;
   held_since: number | null;
   held_for: number | null;
+  strays: string | null;
 };
 
 export type ExceptionRow = {

@@ -2,7 +2,7 @@ import type { Attempt, Attempted, Attempts } from './attempts.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { tokensAfter } from './late.ts';
-import { bySequence, columnsOf, type Leased } from './lease-content.ts';
+import { bySequence, columnsOf, type Leased, type Stray, strayColumn, straysOf } from './lease-content.ts';
 import type { Leases } from './leases.ts';
 import { CLAIM_LIFE_MS } from './limits.ts';
 import { noteObstacle, obstacleWait } from './obstacle.ts';
@@ -33,6 +33,8 @@ interface Applied {
   failed: Leased[];
   released: Leased[];
   remaining: Leased[];
+  /** What is none of it any more, and may be under way. */
+  strays: Stray[];
 }
 
 interface SettlingParts {
@@ -76,20 +78,22 @@ export class Settling {
     const lease = sql.lease(request.lease);
     const lane = lease && sql.lane(lease.lane);
     if (!lease || !lane || lease.token !== request.token) return { result: { outcome: 'fenced' }, send: [] };
-    const { outcomes, attempted, failed, released, remaining } = this.#apply(lane, lease, request);
+    const { outcomes, attempted, failed, released, remaining, strays } = this.#apply(lane, lease, request);
     // A batch was one request.
     const requests = lease.batch === null ? attempted : attempted.slice(0, 1);
     this.#receiver.learn(lease, requests);
     this.#leases.sizes.learn(lease, requests);
-    if (remaining.length > 0)
+    const underWay = remaining.length + strays.length;
+    if (underWay > 0)
       sql.setLease(lease.id, {
         ...columnsOf(remaining),
+        ...strayColumn(strays),
         claims: outcomes.length > 0 ? 0 : lease.claims,
         // What is held by ack ids has its own time.
         ...(lease.held_since === null ? { due: this.#core.now() + CLAIM_LIFE_MS } : {}),
       });
     // What stands behind an attempt that failed, or is under way still.
-    const behind = new Set([...remaining, ...failed].map(({ key }) => key));
+    const behind = new Set([...remaining, ...strays, ...failed].map(({ key }) => key));
     const wasHeld = this.#core.row?.obstacle != null;
     noteObstacle(this.#core, outcomes);
     const again = this.#giveBack(lease, released, behind);
@@ -104,10 +108,10 @@ export class Settling {
     const waiting = passes && wasHeld ? this.#leases.resendAll() : again;
     const send = passes ? waiting : [];
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
-    return {
-      result: { outcome: 'settled', remaining: remaining.length, stop: !this.#core.running || isUnpaced },
-      send,
-    };
+    // Of a lease of which nothing is left but what may be under way, nothing more is to be started.
+    const isOver = remaining.length === 0 && strays.length > 0;
+    const stop = !this.#core.running || isUnpaced || isOver;
+    return { result: { outcome: 'settled', remaining: underWay, stop }, send };
   }
 
   /**
@@ -127,17 +131,22 @@ export class Settling {
   #apply(lane: LaneRow, lease: LeaseRow, told: Pick<SettleRequest, 'outcomes' | 'request'>): Applied {
     const { sql } = this.#core;
     const open = bySequence(lease);
+    const strays = new Map(straysOf(lease).map((stray) => [stray.sequence, stray]));
     const settled: { outcome: DeliveryOutcome; entry: Leased }[] = [];
+    const attempts: Attempt[] = [];
     for (const outcome of told.outcomes) {
-      const entry = outcome.topic === lane.topic ? open.get(outcome.sequence) : undefined;
-      if (entry === undefined) continue;
-      open.delete(outcome.sequence);
-      settled.push({ outcome, entry });
+      if (outcome.topic !== lane.topic) continue;
+      const { sequence } = outcome;
+      const entry = open.get(sequence);
+      const stray = strays.get(sequence);
+      open.delete(sequence);
+      strays.delete(sequence);
+      if (entry !== undefined) settled.push({ outcome, entry });
+      else if (stray !== undefined && isAttempt(outcome)) attempts.push({ outcome, number: stray.attempt });
     }
     const change: LaneChange = {};
     const sequences = settled.map(({ entry }) => entry.sequence);
     const lettered = sequences.length > 0 && sql.hasLetters(lane.topic, Math.min(...sequences), Math.max(...sequences));
-    const attempts: Attempt[] = [];
     const failed: Leased[] = [];
     const released: Leased[] = [];
     const invalid: { outcome: Invalid; entry: Leased }[] = [];
@@ -160,7 +169,7 @@ export class Settling {
     else for (const { outcome } of invalid) this.#die(lane, lease, outcome);
     sql.moveLane(lane.id, change);
     this.#attempts.record(lane, attempts, told.request ?? null);
-    if (open.size === 0) this.#leases.drop(lease);
+    if (open.size === 0 && strays.size === 0) this.#leases.drop(lease);
     if (settled.length > released.length) this.#core.progressAt = this.#core.now();
     return {
       outcomes: settled.map(({ outcome }) => outcome),
@@ -168,6 +177,7 @@ export class Settling {
       failed,
       released,
       remaining: [...open.values()],
+      strays: [...strays.values()],
     };
   }
 
@@ -276,6 +286,11 @@ export class Settling {
     const rest = released.filter((entry) => !waiting.has(entry));
     return this.#leases.giveBack(lease, rest, (key) => over > 0 || behind.has(key), obstacleWait(this.#core));
   }
+}
+
+/** What was sent is an attempt, whatever it is counted as. */
+function isAttempt(outcome: DeliveryOutcome): outcome is Attempted {
+  return outcome.kind === 'delivered' || outcome.kind === 'failed';
 }
 
 function add(change: LaneChange, counter: keyof LaneChange, difference: number): void {

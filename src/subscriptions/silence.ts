@@ -69,7 +69,7 @@ export class Silence {
     return [...this.#backoffs.keys()].filter(
       (lane) =>
         (this.#sql.lane(lane)?.retrying ?? 0) > 0 &&
-        (this.isLeftAlone(lane, now) || this.#sql.leasesOf(lane).some(({ retry }) => retry === 1)),
+        (this.isLeftAlone(lane, now) || this.#sql.leasesOf(lane).some(({ retry, count }) => retry === 1 && count > 0)),
     );
   }
 

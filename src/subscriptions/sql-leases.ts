@@ -1,4 +1,5 @@
 import type { ObjectStorage } from '../platform.ts';
+import { straysOf } from './lease-content.ts';
 import type { Memories } from './memory.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
@@ -6,8 +7,19 @@ import { insertion } from './sql-rows.ts';
 /** A lease as it is made: nobody has claimed it, unless it is a part of what somebody holds. */
 type NewLease = Omit<LeaseRow, keyof typeof UNCLAIMED> & Partial<typeof UNCLAIMED>;
 
-const UNCLAIMED: Pick<LeaseRow, 'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'held_for' | 'target_version'> =
-  { claims: 0, sends: 0, paced: 0, token: null, held_since: null, held_for: null, target_version: 0 };
+const UNCLAIMED: Pick<
+  LeaseRow,
+  'claims' | 'sends' | 'paced' | 'token' | 'held_since' | 'held_for' | 'target_version' | 'strays'
+> = {
+  claims: 0,
+  sends: 0,
+  paced: 0,
+  token: null,
+  held_since: null,
+  held_for: null,
+  target_version: 0,
+  strays: null,
+};
 
 /** Statements on leases. Questions are answered from a copy of all of them in memory (lease-rows.ts). */
 export function leaseStatements(
@@ -49,16 +61,17 @@ export function leaseStatements(
       leaseRows.delete(id);
       leases.changed(null);
     },
-    /** Events in leases: of live lanes and of replays. `keyed`: leases in which something has a key. */
+    /** Events in leases, and astray of them: of live lanes and of replays. `keyed`: leases in which something has a key. */
     inFlight: leases.remembered(() => {
       const sums = { live: 0, replay: 0, leases: all().size, keyed: 0 };
       for (const lease of all().values()) {
-        sums[lane(lease.lane)?.replay == null ? 'live' : 'replay'] += lease.count;
-        if (lease.keys !== null) sums.keyed += 1;
+        const strays = straysOf(lease);
+        sums[lane(lease.lane)?.replay == null ? 'live' : 'replay'] += lease.count + strays.length;
+        if (lease.keys !== null || strays.some(({ key }) => key !== null)) sums.keyed += 1;
       }
       return sums;
     }),
-    /** The topics with leases, and the keys in these. */
+    /** The topics with leases, and the keys in these or astray of them. */
     underWay: leases.remembered(() => {
       const topics = new Map<string, Set<string>>();
       for (const lease of all().values()) {
@@ -68,6 +81,7 @@ export function leaseStatements(
         topics.set(topic, known);
         const own = lease.keys === null ? [] : (JSON.parse(lease.keys) as (string | null)[]);
         for (const key of own) if (key !== null) known.add(key);
+        for (const { key } of straysOf(lease)) if (key !== null) known.add(key);
       }
       return topics;
     }),

@@ -188,13 +188,14 @@ export class Views {
   #excepted(base: DeliveryView, exception: ExceptionRow): DeliveryView {
     const lease = exception.lease === null ? null : this.#core.sql.lease(exception.lease);
     const waiting = exception.attempts > 0 ? 'retrying' : 'pending';
+    const isUnderWay = lease?.token != null;
     return {
       ...base,
-      status: lease?.token != null ? 'delivering' : waiting,
+      status: isUnderWay ? 'delivering' : waiting,
       attempts: exception.attempts,
       lastStatus: exception.last_status,
       lastError: exception.last_error,
-      nextAttemptAt: exception.due,
+      nextAttemptAt: isUnderWay ? null : exception.due,
     };
   }
 

@@ -46,6 +46,9 @@ describe('A JSONata expression', () => {
     ['$reduce([1..5], function($sum, $n) { $sum + $n })', 15],
     ['$toMillis("12/31/2025", "[M01]/[D01]/[Y0001]")', Date.UTC(2025, 11, 31)],
     ['$replace(type, ".", "/")', 'order/created'],
+    ['$base64encode(type)', 'b3JkZXIuY3JlYXRlZA=='],
+    ['$base64decode("b3JkZXIuY3JlYXRlZA==")', 'order.created'],
+    ['$base64encode(data.nothing)', undefined],
     ['$distinct(["a", "b", "a"])', ['a', 'b']],
     ['data.nothing', undefined],
     ['data.nothing ? 1 : 2', 2],
@@ -58,6 +61,11 @@ describe('A JSONata expression', () => {
   it.each([
     ['type + 1', 'The left side of the "+" operator must evaluate to a number at line 1, column 6'],
     ['$number(type)', 'Unable to cast value to a number: "order.created"'],
+    [
+      '$base64encode("€")',
+      '$base64encode takes characters up to U+00FF only; $encodeUrlComponent makes such of any text',
+    ],
+    ['$base64decode("=")', '$base64decode was given what is no base64'],
     ['$error("no such order")', 'no such order'],
     ['function($x) { $x }', 'The result has a function in it.'],
     ['{ "f": $sum }', 'The result has a function in it.'],

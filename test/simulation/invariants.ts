@@ -114,7 +114,11 @@ const RULES: Record<string, string> = {
   origin: `SELECT ${LANE} AS detail FROM lanes WHERE start - 1 - origin NOT BETWEEN 0 AND skipped`,
   'in-flight': `SELECT ${LANE} AS detail FROM lanes WHERE status NOT IN ('cancelled', 'failed', 'removed')
     AND in_flight <> (SELECT coalesce(sum(count), 0) FROM leases WHERE lane = lanes.id)`,
-  'lease-count': 'SELECT sequences AS detail FROM leases WHERE count <> json_array_length(sequences) OR count = 0',
+  'lease-count': `SELECT sequences AS detail FROM leases
+    WHERE count <> json_array_length(sequences) OR (count = 0 AND strays IS NULL)`,
+  // What may be under way is somebody's who can say so, and comes to an end.
+  strays: `SELECT strays AS detail FROM leases
+    WHERE strays IS NOT NULL AND (token IS NULL OR held_since IS NOT NULL OR json_array_length(strays) = 0)`,
   'lease-once': `SELECT lane || ' ' || value AS detail FROM leases, json_each(sequences) GROUP BY lane, value HAVING count(*) > 1`,
   'lease-examined': `SELECT lane || ' ' || value AS detail FROM leases JOIN lanes ON lanes.id = lane, json_each(sequences)
     WHERE value >= next AND status NOT IN ('removed', 'uncounted')`,

@@ -140,9 +140,13 @@ export class ObjectHost<T extends Hosted> {
     return this.#alarm.running || this.#alarmLost || this.storage.dirty ? null : this.storage.alarm;
   }
 
-  /** The alarm is set, or its handler runs. */
+  /**
+   * The alarm is set, or its handler runs. One that is lost because the clock was set back meanwhile can't be helped: it would have
+   * to be set to where the clock was. The sweep finds what it leaves.
+   */
   get hasAlarm(): boolean {
-    return this.#alarm.running || (this.storage.alarm !== null && !this.#alarmLost);
+    const isLost = this.#alarmLost && this.#scheduler.now() > this.#alarm.since;
+    return this.#alarm.running || (this.storage.alarm !== null && !isLost);
   }
 
   /** What the object may do to others: nothing before the disk has confirmed what was written. */

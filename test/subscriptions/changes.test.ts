@@ -326,6 +326,19 @@ describe('P7: the secret', () => {
     expect(await hub.subscription('billing').secret()).toEqual({ secret: rotated.secret, previous: null });
   });
 
+  test('that is given by a PUT signs at once and alone, also while one is rotated', async () => {
+    const hub = new Hub();
+    await hub.put('billing');
+    const rotated = unlocked(await hub.subscription('billing').rotateSecret(3_600_000));
+    const target = async () => webhookTarget(await hub.subscription('billing').target()).secrets;
+    await hub.put('billing', { delivery: { ...WEBHOOK, secret: rotated.secret } });
+    expect(await target()).toHaveLength(2);
+    const given = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+    await hub.put('billing', { delivery: { ...WEBHOOK, secret: given } });
+    expect(await target()).toEqual([given]);
+    expect(await hub.subscription('billing').secret()).toEqual({ secret: given, previous: null });
+  });
+
   test('rotates to Ed25519 and back; otherwise it stays of its kind, and sealed', async () => {
     const hub = new Hub();
     await hub.put('billing');

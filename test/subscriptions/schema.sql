@@ -116,7 +116,7 @@ CREATE TABLE leases (
         sends INTEGER NOT NULL DEFAULT 0,
         due INTEGER NOT NULL,                      -- claimed: its deadline; else when to send again
         target_version INTEGER NOT NULL DEFAULT 0  -- at the claim
-      , keys TEXT, batch INTEGER, paced INTEGER NOT NULL DEFAULT 0, held_since INTEGER, held_for INTEGER);
+      , keys TEXT, batch INTEGER, paced INTEGER NOT NULL DEFAULT 0, held_since INTEGER, held_for INTEGER, strays TEXT);
 
 CREATE TABLE letters (
         topic TEXT NOT NULL,
