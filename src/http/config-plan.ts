@@ -1,4 +1,5 @@
 import { hasWildcard } from '../events/names.ts';
+import type { Position } from '../events/position.ts';
 import { secretGiven } from '../subscriptions/delivery-kinds.ts';
 import type { SubscriptionDocument } from '../subscriptions/document.ts';
 import type { ConfigurationView } from '../subscriptions/protocol-views.ts';
@@ -108,8 +109,7 @@ async function planSubscription(
   const present = await subscription.configuration();
   const body = parseDocument(subscriptionBody, withSecrets(entry, sealed, present), READ_ONLY_FIELDS, {});
   await checkDelivery(body.delivery, context);
-  await checkStarts(body, present, context);
-  const document = toDocument(body);
+  const document = { ...toDocument(body), from: await startOf(body, present, context) };
   const secret = secretGiven(document.delivery);
   // One that can't be opened any more is there to be replaced.
   const held = present === null || secret === null ? null : await subscription.secret();
@@ -129,14 +129,29 @@ function changeOf(present: string | null, wanted: string): Change {
   return present === wanted ? 'unchanged' : 'replaced';
 }
 
-/** A sequence or time has to be one that the named topics have. @throws Problem `position-ahead`, `sequence-expired` */
-async function checkStarts(body: SubscriptionBody, present: ConfigurationView | null, { hub }: Context): Promise<void> {
-  if (body.from.kind === 'earliest' || body.from.kind === 'latest') return;
-  for (const topic of body.topics) {
-    if (hasWildcard(topic) || present?.document.topics.includes(topic)) continue;
-    const result = await hub.topic(topic).resolve(body.from, 'start');
-    if (result.outcome !== 'resolved') throw positionProblem({ ...result, topic }, 'from');
-  }
+/**
+ * Where it starts: a sequence or time has to be one that the named topics have. In a hub that a document is moved to they have
+ * no events yet: there any start is with the first.
+ *
+ * @throws Problem `position-ahead`, `sequence-expired`
+ */
+async function startOf(
+  { from, topics }: SubscriptionBody,
+  present: ConfigurationView | null,
+  { hub }: Context,
+): Promise<Position> {
+  if (from.kind === 'earliest' || from.kind === 'latest') return from;
+  const named = topics.filter((topic) => !hasWildcard(topic) && !present?.document.topics.includes(topic));
+  const starts = await mapBounded(named, async (topic) => ({
+    topic,
+    result: await hub.topic(topic).resolve(from, 'start'),
+  }));
+  const refused = starts.flatMap(({ topic, result }) => (result.outcome === 'resolved' ? [] : [{ ...result, topic }]));
+  const [first] = refused;
+  if (first === undefined) return from;
+  const areEmpty = refused.every((refusal) => refusal.outcome === 'position-ahead' && refusal.lastSequence === 0);
+  if (areEmpty && refused.length === named.length) return { kind: 'earliest' };
+  throw positionProblem(first, 'from');
 }
 
 /** What is wrong with a document, gathered over all that is in it. */

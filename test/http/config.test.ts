@@ -185,13 +185,15 @@ describe('PUT /v1/config', () => {
   it('judges everything first: each thing that is wrong is named, and nothing is changed (P8)', async () => {
     const delivery = { url: 'https://ok.example.com/' };
     const target = new WholeHub();
+    await expectOk(target.call('POST', '/v1/topics/orders/events', { body: { type: 'order.created' } }));
+    const before = (await target.call('GET', '/v1/config')).json;
     const body = {
       version: 1,
       topics: [{ name: 'fine' }, { name: 'millrace.system' }, { name: 'odd', retained: true }, { name: 'fine' }],
       subscriptions: [
         { name: 'fine', topics: ['fine'], delivery },
         { name: 'inside', topics: ['fine'], delivery: { url: 'https://10.0.0.1/' } },
-        { name: 'ahead', topics: ['fine'], from: 500, delivery },
+        { name: 'ahead', topics: ['fine', 'orders'], from: 500, delivery },
         { name: 'headless', topics: ['fine'], delivery: { ...delivery, headers: { authorization: null } } },
         { name: 'unfit', topics: ['a..b'], delivery },
       ],
@@ -207,7 +209,26 @@ describe('PUT /v1/config', () => {
       'topics[2].retained',
       'topics[3].name',
     ]);
-    expect((await target.call('GET', '/v1/config')).json).toMatchObject({ topics: [], subscriptions: [] });
+    const after = (await target.call('GET', '/v1/config')).json;
+    expect([after.topics, after.subscriptions]).toEqual([before.topics, []]);
+  });
+
+  it('starts with the first event where the sequence that something started from is of another hub', async () => {
+    const body = {
+      version: 1,
+      topics: [{ name: 'orders' }],
+      subscriptions: [
+        { name: 'moved', topics: ['orders', 'returns'], from: 500, delivery: { url: 'https://ok.example.com/' } },
+      ],
+    };
+    const target = new WholeHub();
+    expect((await target.call('PUT', '/v1/config', { body })).json.subscriptions).toMatchObject([
+      { outcome: 'created' },
+    ]);
+    expect((await target.call('GET', '/v1/subscriptions/moved')).json).toMatchObject({
+      from: 'earliest',
+      cursor: null,
+    });
   });
 
   it.each([
