@@ -1,4 +1,4 @@
-import { Backoff, type RetryOptions, sleep } from './backoff.ts';
+import { Backoff, type RetryOptions, sleep, within } from './backoff.ts';
 import { errorOf, MillraceError } from './errors.ts';
 import type { Routes } from './wire.ts';
 
@@ -115,13 +115,16 @@ export class Connection {
     read: (response: Response) => Promise<T>,
   ): Promise<T> {
     const repeatable = sent.repeatable ?? !route.startsWith('POST ');
+    /** A try may have been heard though it was not answered. */
+    let mayBeDone = false;
     for (let tries = 1; ; tries += 1) {
       try {
         return await this.#attempt(route, sent, read);
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error;
-        // The try before had no answer, and did it.
-        if (route.startsWith('DELETE ') && tries > 1 && error.status === 404) return null as T;
+        // An earlier try did it.
+        if (route.startsWith('DELETE ') && mayBeDone && error.status === 404) return null as T;
+        mayBeDone ||= error.status === null || error.status >= 500;
         if (!isPassing(error, repeatable) || tries > this.backoff.retries) throw error;
         if ((error.retryAfterMs ?? 0) > this.backoff.maxMs) throw error;
         await sleep(this.backoff.delayMs(tries, error.retryAfterMs), sent.signal);
@@ -131,29 +134,46 @@ export class Connection {
 
   /** One try of a route that answers with a stream: a 2xx, unread. @throws MillraceError, or the signal's reason */
   open(route: Route, sent: Sent): Promise<Response> {
-    return this.#attempt(route, sent, async (response) => response);
+    return this.#attempt(route, sent, async (response) => response, true);
   }
 
-  async #attempt<T>(route: Route, sent: Sent, read: (response: Response) => Promise<T>): Promise<T> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), this.#timeoutMs + (sent.waitMs ?? 0));
-    const signal = sent.signal === undefined ? late.signal : AbortSignal.any([sent.signal, late.signal]);
+  /** @param staysOpen what is answered is read later, and hung up on by the signal */
+  async #attempt<T>(route: Route, sent: Sent, read: (response: Response) => Promise<T>, staysOpen = false): Promise<T> {
     const { address, init } = requestOf(this.#url, route, sent);
+    const end = new AbortController();
+    let isLate = false;
+    const timer = setTimeout(
+      () => {
+        isLate = true;
+        end.abort();
+      },
+      this.#timeoutMs + (sent.waitMs ?? 0),
+    );
+    // Not AbortSignal.any: a signal that lives for long would keep something of each call.
+    const onAbort = () => end.abort(sent.signal?.reason);
+    if (sent.signal?.aborted) onAbort();
+    else sent.signal?.addEventListener('abort', onAbort);
     try {
       // What gives the key may be out of reach for a while as the hub may.
-      const key = typeof this.#key === 'function' ? await this.#key() : this.#key;
+      const key = await this.#keyUntil(end.signal);
       const headers = key === undefined ? init.headers : { ...init.headers, ...bearer(key) };
-      const response = await this.#fetch(address, { ...init, headers, signal });
+      const response = await this.#fetch(address, { ...init, headers, signal: end.signal });
       if (!response.ok) throw await errorOf(response, Date.now());
       return await read(response);
     } catch (error) {
       if (error instanceof MillraceError) throw error;
       sent.signal?.throwIfAborted();
-      if (!late.signal.aborted) throw networkError(error);
+      if (!isLate) throw networkError(error);
       throw new MillraceError('timeout', `No answer to ${route} in time.`, { status: null, cause: error });
     } finally {
       clearTimeout(timer);
+      if (!staysOpen) sent.signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  async #keyUntil(signal: AbortSignal): Promise<string | undefined> {
+    if (typeof this.#key !== 'function') return this.#key;
+    return within(Promise.resolve(this.#key()), null, signal);
   }
 }
 

@@ -39,6 +39,8 @@ const WAIT = '20s';
 const EXTENSIONS_A_DEADLINE = 3;
 /** How long a delivery is extended in all: less than the hub lets it be, as clocks differ and a request takes its time. */
 const EXTENDED_MAX_MS = HELD_MAX_MS - 60_000;
+/** How long it waits at most before it asks again where the hub does not wait, milliseconds. */
+const PAUSE_MAX_MS = 1_000;
 /** Events in one pull, and ids in one request that settles. */
 const PULL_MAX = 1000;
 
@@ -69,7 +71,8 @@ export async function handlePulled<Data>(
     }
   });
   try {
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0, inVain = 0; !signal.aborted; ) {
+      const askedAt = Date.now();
       try {
         const { deliveries, ackDeadline } = await connection.call('POST /v1/subscriptions/{name}/pull', {
           params: { name },
@@ -82,6 +85,10 @@ export async function handlePulled<Data>(
         workshop.extendWithin(ackDeadline);
         for (const pulled of deliveries) workshop.take(pulled);
         await workshop.below(concurrency);
+        // Where more workers ask than the hub lets wait, or it is asked not to wait, it answers at once.
+        const atOnce = waitMs === 0 || Date.now() - askedAt < waitMs / 2;
+        inVain = deliveries.length === 0 && atOnce ? inVain + 1 : 0;
+        if (inVain > 0) await sleep(Math.min(connection.backoff.delayMs(inVain, null), PAUSE_MAX_MS), signal);
       } catch (error) {
         if (signal.aborted) break;
         if (!(error instanceof MillraceError) || !isPassing(error, true)) throw error;
@@ -106,8 +113,10 @@ class Workshop<Data> {
   /** How long a delivery is held, in milliseconds, and what sees to it that it is held for longer. */
   #deadlineMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** By ack id: when each came, what ends it when it is lost, and its end. */
-  readonly #working = new Map<string, { at: number; lost: AbortController; done: Promise<void> }>();
+  /** By ack id: when each came, and what ends it when it is lost. */
+  readonly #working = new Map<string, { at: number; lost: AbortController }>();
+  /** Tells whoever waits that one of them is done. */
+  #oneDone = () => {};
   #extending = false;
 
   constructor(
@@ -138,14 +147,20 @@ class Workshop<Data> {
 
   take(pulled: Pulled): void {
     const lost = new AbortController();
-    const done = this.#handle(pulled, lost.signal).finally(() => this.#working.delete(pulled.ackId));
-    this.#working.set(pulled.ackId, { at: Date.now(), lost, done });
+    this.#working.set(pulled.ackId, { at: Date.now(), lost });
+    void this.#handle(pulled, lost.signal).finally(() => {
+      this.#working.delete(pulled.ackId);
+      this.#oneDone();
+    });
   }
 
   /** Waits until fewer than so many are being handled. */
   async below(count: number): Promise<void> {
     while (this.#working.size >= count) {
-      await Promise.race([...this.#working.values()].map(({ done }) => done));
+      // Not a race of all of them: one that takes long would keep something of each.
+      await new Promise<void>((resolve) => {
+        this.#oneDone = resolve;
+      });
     }
   }
 

@@ -33,6 +33,11 @@ export class VerificationError extends Error {
 export interface VerifyOptions {
   /** How far the webhook's time may be from now, seconds. 300 by default. */
   toleranceSeconds?: number;
+  /**
+   * The format of the subscription: a webhook of another is not taken. Without it the headers say which it is, and headers are not
+   * signed: who can change them can have a signed body read as something else.
+   */
+  format?: ReceivedWebhook['format'];
 }
 
 /** A request as a server has it: of the fetch interface, or its headers and its raw body. */
@@ -55,7 +60,7 @@ const NO_KEY = 'There is no key: is the secret set?';
 export async function verify<Data = unknown>(
   request: WebhookRequest,
   keys: string | readonly string[],
-  { toleranceSeconds = TOLERANCE_SECONDS }: VerifyOptions = {},
+  { toleranceSeconds = TOLERANCE_SECONDS, format }: VerifyOptions = {},
 ): Promise<ReceivedWebhook<Data>> {
   // Where types are not checked: a secret that is not set.
   if (typeof keys !== 'string' && !Array.isArray(keys)) {
@@ -79,7 +84,7 @@ export async function verify<Data = unknown>(
     throw new VerificationError('no-matching-signature', 'No signature fits the body and a key.');
   }
   try {
-    return receivedWebhook<Data>(id, seconds, headers, body);
+    return receivedWebhook<Data>(id, seconds, headers, body, format);
   } catch (cause) {
     throw new VerificationError('invalid-body', `The webhook is signed, and can't be read: ${cause}`, cause);
   }

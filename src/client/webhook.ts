@@ -28,6 +28,7 @@ export interface WebhookFacts {
  * Reads a webhook that is verified.
  *
  * @param seconds its time, since the epoch.
+ * @param expected its format, where that is known: which it is, only headers say, and headers aren't signed
  * @throws where it is none of the hub's
  */
 export function receivedWebhook<Data>(
@@ -35,6 +36,7 @@ export function receivedWebhook<Data>(
   seconds: number,
   headers: Headers,
   body: Uint8Array,
+  expected: ReceivedWebhook['format'] | undefined,
 ): ReceivedWebhook<Data> {
   const said = {
     topic: headers.get('millrace-topic'),
@@ -54,7 +56,9 @@ export function receivedWebhook<Data>(
     return { event, ...checked(placeOf(event)), attempt, replay, redriven };
   };
   const type = headers.get('content-type') ?? '';
-  switch (formatOf(headers, type)) {
+  const format = formatOf(headers, type);
+  if (format !== (expected ?? format)) throw new TypeError(`it is of the format ${format} and not ${expected}`);
+  switch (format) {
     case 'batch': {
       const [first, ...others]: EventOf<Data>[] = JSON.parse(textOf(body));
       if (first === undefined) throw new TypeError('the batch is empty');

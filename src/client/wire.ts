@@ -373,6 +373,10 @@ export interface Routes {
         reason: string | null;
         createdAt: string;
         updatedAt: string;
+        /**
+         * How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.
+         */
+        unanswered: number;
         lag: number;
         /**
          * Not yet examined.
@@ -577,6 +581,10 @@ export interface Routes {
       reason: string | null;
       createdAt: string;
       updatedAt: string;
+      /**
+       * How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.
+       */
+      unanswered: number;
       lag: number;
       /**
        * Not yet examined.
@@ -775,6 +783,10 @@ export interface Routes {
       reason: string | null;
       createdAt: string;
       updatedAt: string;
+      /**
+       * How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.
+       */
+      unanswered: number;
       lag: number;
       /**
        * Not yet examined.
@@ -896,8 +908,14 @@ export interface Routes {
         topic: string;
         status: 'attaching' | 'active';
         cursor: number;
-        lastSequence: number;
-        lag: number;
+        /**
+         * Null: not known, as the topic does not answer.
+         */
+        lastSequence: number | null;
+        /**
+         * Null: not known, as the topic does not answer.
+         */
+        lag: number | null;
         pending: number;
       }[];
       /**
@@ -1015,6 +1033,10 @@ export interface Routes {
       reason: string | null;
       createdAt: string;
       updatedAt: string;
+      /**
+       * How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.
+       */
+      unanswered: number;
       lag: number;
       /**
        * Not yet examined.
@@ -1213,6 +1235,10 @@ export interface Routes {
       reason: string | null;
       createdAt: string;
       updatedAt: string;
+      /**
+       * How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.
+       */
+      unanswered: number;
       lag: number;
       /**
        * Not yet examined.
@@ -1886,6 +1912,10 @@ export interface Routes {
       reason: string | null;
       createdAt: string;
       updatedAt: string;
+      /**
+       * How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.
+       */
+      unanswered: number;
       lag: number;
       /**
        * Not yet examined.

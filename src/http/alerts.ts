@@ -64,7 +64,7 @@ export const alertRoutes: Route[] = [
       target: params.name,
     }),
     handler: async ({ params: { name }, body: { url, events } }, context) => {
-      const present = await context.hub.subscription(name).describe();
+      const present = await context.hub.subscription(name).configuration();
       if (present?.document.topics.some((topic) => topic !== SYSTEM_TOPIC)) {
         throw new Problem('subscription-exists', `The subscription ${name} has other topics. Choose another name.`);
       }

@@ -118,9 +118,13 @@ export function problemOf(error: unknown): Problem | null {
   if (/^D1_|Failed to parse body as JSON, got/.test(error.message)) {
     return unavailable('The database cannot be reached at the moment. Try again.');
   }
-  if (isPassing(error)) return unavailable('A part of the hub is restarting or overloaded. Try again.');
+  if (isPassing(error) || SILENCE.test(error.message))
+    return unavailable('A part of the hub is restarting or overloaded. Try again.');
   return null;
 }
+
+/** How within.ts says that nothing came: an object asked another one. */
+const SILENCE = /had no answer for \d+ ms/;
 
 /** Durable Object errors say on themselves whether another try can help. */
 function isPassing(error: Error): boolean {

@@ -83,9 +83,9 @@ const start = route({
       throw new Problem('unknown-topic', `There is no topic "${topic}".`);
     }
     const subscription = hub.subscription(body.subscription);
-    const view = await subscription.describe();
-    if (view === null) throw unknownSubscription(body.subscription);
-    for (const on of view.document.topics) context.require({ scope: 'read', on });
+    const present = await subscription.configuration();
+    if (present === null) throw unknownSubscription(body.subscription);
+    for (const on of present.document.topics) context.require({ scope: 'read', on });
     const result = await subscription.startReplay({
       v: 1,
       id: `rpl_${base32(hub.random.bytes(REPLAY_ID_BYTES))}`,

@@ -87,10 +87,10 @@ const seek = route({
   audit: (input) => ({ action: 'subscription.seek', target: input.params.name }),
   handler: async ({ params: { name }, body }, context) => {
     const subscription = context.hub.subscription(name);
-    const view = await subscription.describe();
-    if (view === null) throw unknownSubscription(name);
+    const present = await subscription.configuration();
+    if (present === null) throw unknownSubscription(name);
     // To send a topic's events again is to read them.
-    for (const on of view.document.topics) context.require({ scope: 'read', on });
+    for (const on of present.document.topics) context.require({ scope: 'read', on });
     const result = await subscription.seek({ topic: body.topic ?? null, to: body.to });
     return { status: 200, body: { topics: soughtOrRefuse(result, name, body.topic).topics } };
   },

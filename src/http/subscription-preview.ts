@@ -103,9 +103,9 @@ export const subscriptionPreviewRoutes: Route[] = [
     ],
     handler: async ({ params: { name }, body }, context) => {
       const subscription = context.hub.subscription(name);
-      const [view, target] = await Promise.all([subscription.describe(), subscription.target()]);
-      if (view === null) throw unknownSubscription(name);
-      const { topics, filter } = view.document;
+      const [present, target] = await Promise.all([subscription.configuration(), subscription.target()]);
+      if (present === null) throw unknownSubscription(name);
+      const { topics, filter } = present.document;
       if ('topic' in body && !topics.some((pattern) => topicMatches(pattern, body.topic))) {
         throw topicNotSubscribed(name, body.topic);
       }

@@ -36,6 +36,7 @@ export const READ_ONLY_FIELDS = [
   'createdAt',
   'updatedAt',
   'etag',
+  'unanswered',
   'lag',
   'waiting',
   'pending',

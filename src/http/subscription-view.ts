@@ -11,6 +11,7 @@ import { timeField, timeOf, timeOrNull } from './fields.ts';
 
 const positionAnswer = z.union([z.string(), z.int()]);
 const count = z.int().min(0);
+const UNANSWERED = 'Null: not known, as the topic does not answer.';
 
 function recently<S extends z.ZodType>(value: S) {
   return z.object({ hour: value, day: value });
@@ -40,6 +41,9 @@ export const subscriptionAnswer = z.object({
     .describe('Why it is disabled, pending or in error: nothing is lost, and it goes on when that is put right.'),
   createdAt: timeField,
   updatedAt: timeField,
+  unanswered: count.describe(
+    'How many topics did not answer in time: they count in `lag`, `waiting` and `lagSeconds` as if nothing more were in them.',
+  ),
   lag: count,
   waiting: count.describe('Not yet examined.'),
   pending: count.describe('`inFlight` + `retrying` + `held`.'),
@@ -93,8 +97,8 @@ export const topicStandingAnswer = z.object({
   topic: z.string(),
   status: z.enum(['attaching', 'active']),
   cursor: z.int(),
-  lastSequence: z.int(),
-  lag: count,
+  lastSequence: z.int().nullable().describe(UNANSWERED),
+  lag: count.nullable().describe(UNANSWERED),
   pending: count,
 });
 
@@ -147,6 +151,7 @@ export function subscriptionOut(
     reason: view.reason,
     createdAt: timeOf(view.createdAt),
     updatedAt: timeOf(view.updatedAt),
+    unanswered: view.unanswered,
     lag: view.lag,
     waiting: view.waiting,
     pending: view.pending,

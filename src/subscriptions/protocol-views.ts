@@ -19,6 +19,8 @@ export interface SubscriptionView {
   createdAt: number;
   updatedAt: number;
   health: HealthView;
+  /** Of how many topics the log did not answer: in `lag`, `waiting` and `lagMs` they count as if nothing more were in them. */
+  unanswered: number;
   lag: number;
   waiting: number;
   pending: number;
@@ -95,8 +97,9 @@ export interface TopicStanding {
   topic: string;
   status: 'attaching' | 'active';
   cursor: number;
-  lastSequence: number;
-  lag: number;
+  /** As of `lag`, null: not known, because the log does not answer. */
+  lastSequence: number | null;
+  lag: number | null;
   pending: number;
 }
 

@@ -17,9 +17,10 @@ import type { ExceptionRow, LaneRow, LetterRow } from './rows.ts';
 import type { StatKeeping } from './stat-keeping.ts';
 import { attempted, lastDay, lastHour, percentile, successRate } from './stats.ts';
 
-/** A lane and its log, of one moment. */
+/** A lane and its log, of one moment; of a log that does not answer, what is known of it here. */
 interface LaneStanding {
   lane: LaneRow;
+  isKnown: boolean;
   lastSequence: number;
   /** Not examined. */
   waiting: number;
@@ -51,7 +52,7 @@ export class Views {
     const { name } = this.#core.ports;
     const asked = await inParallel([...this.#configuration.liveLanes()], VIEW_CONCURRENCY, async (lane) => ({
       id: lane.id,
-      standing: await this.#core.ask(lane.topic, (log) => log.standing(name, low(this.#core, lane))),
+      standing: await this.#core.ask(lane.topic, (log) => log.standing(name, low(this.#core, lane))).catch(() => null),
     }));
     const standings: LaneStanding[] = [];
     for (const { id, standing } of asked) {
@@ -61,8 +62,12 @@ export class Views {
     return standings;
   }
 
-  #standing(lane: LaneRow, standing: Standing): LaneStanding {
+  #standing(lane: LaneRow, standing: Standing | null): LaneStanding {
     const examined = lane.next - 1;
+    if (standing === null) {
+      const cursor = low(this.#core, lane) - 1;
+      return { lane, isKnown: false, lastSequence: examined, waiting: 0, passed: 0, cursor, behindSince: null };
+    }
     const lastSequence = Math.max(standing.lastSequence, examined);
     const { parked } = standing;
     // A parked lane has passed everything up to the first event that it is owed, or up to the log's head.
@@ -71,10 +76,11 @@ export class Views {
     const lowest = low(this.#core, lane);
     const cursor = lowest === lane.next ? examined + passed : lowest - 1;
     const behindSince = cursor < lastSequence ? standing.recordedAt : null;
-    return { lane, lastSequence, waiting: lastSequence - examined - passed, passed, cursor, behindSince };
+    const waiting = lastSequence - examined - passed;
+    return { lane, isKnown: true, lastSequence, waiting, passed, cursor, behindSince };
   }
 
-  /** Null if there is no subscription. @throws if a log can't be asked */
+  /** Null if there is no subscription. */
   async describe(): Promise<SubscriptionView | null> {
     if (!this.#core.present) return null;
     const standings = await this.#standings();
@@ -97,6 +103,7 @@ export class Views {
       createdAt: row.created_at,
       updatedAt: row.updated_at,
       health: this.#receiver.view(),
+      unanswered: standings.filter(({ isKnown }) => !isKnown).length,
       lag: sum(({ lastSequence, cursor }) => lastSequence - cursor),
       waiting: sum(({ waiting }) => waiting),
       pending: totals.in_flight + totals.retrying + totals.held,
@@ -138,12 +145,12 @@ export class Views {
 
   async topics(): Promise<TopicStanding[] | null> {
     if (!this.#core.present) return null;
-    return (await this.#standings()).map(({ lane, lastSequence, cursor }) => ({
+    return (await this.#standings()).map(({ lane, isKnown, lastSequence, cursor }) => ({
       topic: lane.topic,
       status: lane.status === 'attaching' ? 'attaching' : 'active',
       cursor,
-      lastSequence,
-      lag: lastSequence - cursor,
+      lastSequence: isKnown ? lastSequence : null,
+      lag: isKnown ? lastSequence - cursor : null,
       pending: lane.in_flight + lane.retrying + lane.held,
     }));
   }

@@ -136,6 +136,24 @@ describe('the calls of the interface', () => {
     await expect(client.topics.delete('orders')).rejects.toMatchObject({ code: 'unknown-topic' });
   });
 
+  it('takes none for done that was refused before anything was done', async () => {
+    let tries = 0;
+    const client = new Millrace({
+      url: 'http://hub.test',
+      retry: { firstMs: 1 },
+      fetch: async () => {
+        tries += 1;
+        const [status, code] = tries === 1 ? [429, 'quota-exceeded'] : [404, 'unknown-topic'];
+        return Response.json(
+          { status, code, detail: 'No.' },
+          { status, headers: { 'content-type': 'application/problem+json' } },
+        );
+      },
+    });
+    await expect(client.topics.delete('nope')).rejects.toMatchObject({ code: 'unknown-topic' });
+    expect(tries).toBe(2);
+  });
+
   it('repeats nothing that would be done twice', async () => {
     const { client, served } = wired((number) => (number === 2 ? 'lost' : 'served'));
     await client.topics.put('orders');

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { type Delivery, Reject, Retry, type SubscribeOptions } from '../../src/client/index.ts';
+import { type Delivery, Millrace, Reject, Retry, type SubscribeOptions } from '../../src/client/index.ts';
 import { parseDuration } from '../../src/events/duration-text.ts';
 import { FakePull } from './fake-pull.ts';
 
@@ -269,6 +269,30 @@ describe('a worker that pulls', () => {
     expect(hub.settled.size).toBe(1);
 
     await expect(hub.client.subscribe('billing', () => undefined, { wait: 'long' })).rejects.toThrow(TypeError);
+  });
+
+  it('asks again only after a pause where the hub does not let it wait', async () => {
+    vi.useFakeTimers();
+    try {
+      let pulls = 0;
+      const client = new Millrace({
+        url: 'http://hub.test',
+        fetch: async () => {
+          pulls += 1;
+          return Response.json({ deliveries: [], ackDeadline: '30s' });
+        },
+      });
+      const stop = new AbortController();
+      const done = client.subscribe('billing', () => undefined, { signal: stop.signal });
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(pulls).toBeGreaterThan(50);
+      expect(pulls).toBeLessThan(150);
+      stop.abort();
+      await vi.advanceTimersByTimeAsync(1_000);
+      await done;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('shares a subscription with other workers', async () => {

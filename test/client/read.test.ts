@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Millrace, MillraceError } from '../../src/client/index.ts';
 import { all, wired } from './hub-client.ts';
 
@@ -79,6 +79,30 @@ describe('reading', () => {
     expect(tries).toBe(3);
     await expect(silent.keys.create({ name: 'a', scopes: [] })).rejects.toMatchObject({ code: 'timeout' });
     expect(tries).toBe(4);
+  });
+
+  it('waits no longer for a key', async () => {
+    const silent = new Millrace({
+      url: 'http://hub.test',
+      timeoutMs: 20,
+      retry: { retries: 0 },
+      key: () => new Promise(() => {}),
+    });
+    await expect(silent.topics.get('numbers')).rejects.toMatchObject({ code: 'timeout', status: null });
+    const ended = new Error('enough');
+    await expect(silent.topics.get('numbers', { signal: AbortSignal.abort(ended) })).rejects.toBe(ended);
+  });
+
+  it('leaves nothing at a signal that outlives its calls', async () => {
+    const { client } = wired();
+    const { signal } = new AbortController();
+    const added = vi.spyOn(signal, 'addEventListener');
+    const removed = vi.spyOn(signal, 'removeEventListener');
+    await client.publish('numbers', { type: 'a' }, { signal });
+    expect(added).toHaveBeenCalled();
+    expect(removed.mock.calls.map(([, listener]) => listener)).toEqual(
+      expect.arrayContaining(added.mock.calls.map(([, listener]) => listener)),
+    );
   });
 
   it('does not try again what can not be sent', async () => {

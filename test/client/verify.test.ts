@@ -70,6 +70,20 @@ describe('verifying a webhook of the hub', () => {
     expect(delivery?.event.data.amount).toBe(120);
   });
 
+  it('P7: takes it for no other format than is expected, whatever its headers say', async () => {
+    const request = sent(stored(42), { format: 'structured' });
+    const headers = new Headers(request.headers);
+    headers.set('content-type', 'application/json');
+    for (const [name, value] of Object.entries({ specversion: '1.0', id: 'x', source: '/x', type: 'account.refund' }))
+      headers.set(`ce-${name}`, value);
+    headers.set('ce-topic', 'payments');
+    headers.set('ce-sequence', '9999');
+    const changed = new Request(request, { headers });
+    expect(await code(verify(changed, SECRET, { format: 'structured' }))).toBe('invalid-body');
+    for (const format of ['structured', 'binary', 'batch', 'data'] as const)
+      expect(await verify(sent(stored(42), { format }), SECRET, { format })).toMatchObject({ format });
+  });
+
   it('reads text, bytes and nothing in binary mode, as they are in JSON', async () => {
     for (const [event, expected] of [
       [stored(1, { datacontenttype: 'text/plain', data: 'héllo' }), { data: 'héllo' }],

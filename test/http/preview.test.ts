@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { SubscriptionFilter, Transform } from '../../src/subscriptions/document.ts';
 import { webhookTarget } from '../subscriptions/harness.ts';
 import { FakeHub } from './fake-hub.ts';
-import { subscriptionView } from './views.ts';
+import { configurationOf, subscriptionView } from './views.ts';
 
 const URL_ = 'https://billing.example.net/hook';
 const SECRET = 'whsec_YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyAhISE=';
@@ -17,7 +17,7 @@ beforeEach(() => {
 function subscribed(filter: Partial<SubscriptionFilter> = {}, transform: Partial<Transform> | null = null): void {
   const view = subscriptionView('billing', ['orders', 'refunds.*']);
   view.document.filter = { types: [], cel: null, ...filter };
-  hub.subscription('billing').describe.mockResolvedValue(view);
+  hub.subscription('billing').configuration.mockResolvedValue(configurationOf(view));
   hub.subscription('billing').target.mockResolvedValue({
     kind: 'webhook',
     url: URL_,
@@ -136,7 +136,7 @@ describe('POST /v1/subscriptions/{name}/preview', () => {
 
   it('needs the subscription, and the scope for it', async () => {
     expect((await preview({ event: EVENT }, hub.keyWith('subscriptions:other'))).status).toBe(403);
-    hub.subscription('billing').describe.mockResolvedValue(null);
+    hub.subscription('billing').configuration.mockResolvedValue(null);
     expect(await preview({ event: EVENT })).toMatchObject({ status: 404, body: { code: 'unknown-subscription' } });
   });
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Catalog } from '../../src/catalog/catalog.ts';
 import type { ReplayView } from '../../src/subscriptions/protocol-views.ts';
 import { FakeHub } from './fake-hub.ts';
-import { subscriptionView, topicDescription } from './views.ts';
+import { configurationOf, subscriptionView, topicDescription } from './views.ts';
 
 function replay(changes: Partial<ReplayView> = {}): ReplayView {
   return {
@@ -32,7 +32,8 @@ let hub: FakeHub;
 beforeEach(() => {
   hub = new FakeHub();
   hub.topic('orders').describe.mockResolvedValue(topicDescription('orders'));
-  hub.subscription('billing').describe.mockResolvedValue(subscriptionView('billing', ['orders', 'refunds']));
+  const view = subscriptionView('billing', ['orders', 'refunds']);
+  hub.subscription('billing').configuration.mockResolvedValue(configurationOf(view));
   hub.subscription('billing').startReplay.mockImplementation(async ({ id, filter, rateLimit }) => ({
     outcome: 'started',
     replay: replay({ id, filter, rateLimit }),

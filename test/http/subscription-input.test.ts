@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FakeHub } from './fake-hub.ts';
-import { subscriptionView, topicDescription } from './views.ts';
+import { configurationOf, subscriptionView, topicDescription } from './views.ts';
 
 /** Whatever is sent: a problem document or an answer, never a failure of the hub. */
 
@@ -11,7 +11,9 @@ beforeEach(() => {
   hub = new FakeHub();
   hub.topic('orders').describe.mockResolvedValue(topicDescription('orders'));
   const billing = hub.subscription('billing');
-  billing.describe.mockResolvedValue(subscriptionView('billing', ['orders']));
+  const view = subscriptionView('billing', ['orders']);
+  billing.describe.mockResolvedValue(view);
+  billing.configuration.mockResolvedValue(configurationOf(view));
   billing.put.mockImplementation(async ({ document }) => ({
     outcome: 'replaced',
     view: subscriptionView('billing', [], { document }),

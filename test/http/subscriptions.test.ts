@@ -5,7 +5,7 @@ import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import { target } from '../deliveries/consumer-bench.ts';
 import { FakeHub } from './fake-hub.ts';
-import { documentOf, subscriptionView, WEBHOOK } from './views.ts';
+import { configurationOf, documentOf, subscriptionView, WEBHOOK } from './views.ts';
 
 const SECRET = `whsec_${btoa('a secret of thirty-two bytes !!!')}`;
 const PAIR = 'whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==';
@@ -480,7 +480,7 @@ describe('a subscription', () => {
 
   it('is sought to a position, by a key that may read its topics', async () => {
     const billing = hub.subscription('billing');
-    billing.describe.mockResolvedValue(view());
+    billing.configuration.mockResolvedValue(configurationOf(view()));
     billing.seek.mockResolvedValue({ outcome: 'sought', topics: [{ topic: 'orders', cursor: 4, skipped: 3 }] });
     const seek = (body: object, key?: string) =>
       hub.call('POST', '/v1/subscriptions/billing/seek', body, key === undefined ? {} : { key });

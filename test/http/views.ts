@@ -1,5 +1,5 @@
 import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
-import type { SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
+import type { ConfigurationView, SubscriptionView } from '../../src/subscriptions/protocol-views.ts';
 import type { TopicDescription } from '../../src/topics/protocol.ts';
 
 /** What the fakes of fake-hub.ts answer with. */
@@ -51,6 +51,7 @@ export function subscriptionView(
     createdAt: Date.UTC(2026, 10, 23),
     updatedAt: Date.UTC(2026, 10, 23),
     health: { state: 'healthy', concurrency: 64, since: null, nextProbeAt: null, retryAfter: null },
+    unanswered: 0,
     lag: 0,
     waiting: 0,
     pending: 0,
@@ -85,4 +86,9 @@ export function topicDescription(name: string): TopicDescription {
     subscriptions: 1,
     createdAt: Date.UTC(2026, 10, 23),
   };
+}
+
+/** The configuration of a subscription with that view. */
+export function configurationOf({ document, etag }: SubscriptionView): ConfigurationView {
+  return { document, etag, paused: false };
 }

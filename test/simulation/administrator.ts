@@ -478,7 +478,8 @@ export class Administrator {
   async look(name: string): Promise<void> {
     const start = this.#recorder.now;
     const view = await this.#try(() => this.#subscription(name).describe());
-    if (view !== null) {
+    // Without its logs it does not know all of what is counted.
+    if (view !== null && view.unanswered === 0) {
       this.#note(name, start, view);
     }
   }

@@ -374,3 +374,26 @@ describe('P6: a log that does not answer holds up no other topic', () => {
     },
   );
 });
+
+describe('P8: a log that does not answer', () => {
+  test('is told of, and keeps nobody from pausing, resuming and changing the subscription', async () => {
+    const hub = new Hub();
+    await hub.publish('orders', 3);
+    await hub.publish('refunds', 3);
+    await hub.subscribe('billing', { topics: ['orders', 'refunds'] });
+    await hub.work('billing');
+    hub.unreachable.add('refunds');
+    const subscription = hub.subscription('billing');
+    const unknown = { unanswered: 1, lag: 0, waiting: 0, delivered: 6, pending: 0 };
+    expect(await hub.awaiting(subscription.pause())).toMatchObject({ status: 'paused', ...unknown });
+    expect(await hub.awaiting(subscription.resume())).toMatchObject({ status: 'active', ...unknown });
+    const put = await hub.put('billing', { topics: ['orders', 'refunds'], maxInFlight: 5 });
+    expect(put).toMatchObject({ outcome: 'replaced', view: { document: { maxInFlight: 5 }, ...unknown } });
+    expect(await hub.awaiting(subscription.topics())).toMatchObject([
+      { topic: 'orders', lastSequence: 3, lag: 0 },
+      { topic: 'refunds', lastSequence: null, lag: null, cursor: 3 },
+    ]);
+    hub.unreachable.clear();
+    expect(await hub.view('billing')).toMatchObject({ unanswered: 0, lag: 0, waiting: 0, lagMs: 0 });
+  });
+});

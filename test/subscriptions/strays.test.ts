@@ -15,7 +15,12 @@ const REPLAY = {
   filter: { types: [], cel: null },
   rateLimit: null,
 };
-const ORDERED = { ordering: 'key', retry: { scheduleMs: [], jitter: 0 } } as const;
+const ONCE: Partial<SubscriptionDocument> = { retry: { scheduleMs: [], jitter: 0 } };
+const ORDERS: [string, Partial<SubscriptionDocument>][] = [
+  ['key', { ordering: 'key' }],
+  ['topic', { ordering: 'topic' }],
+  ['none, one at a time', { ordering: 'none', maxInFlight: 1 }],
+];
 
 interface Answered {
   sequence: number;
@@ -76,70 +81,69 @@ class Slow {
   }
 }
 
-describe.each([
-  ['key', { ordering: 'key' }],
-  ['topic', { ordering: 'topic' }],
-  ['none, one at a time', { ordering: 'none', maxInFlight: 1 }],
-] as const)('P3: what is taken away from whoever may be sending it takes its turn (order by %s)', (_, order) => {
-  const document = { ...ORDERED, ...order };
+describe.each(ORDERS)(
+  'P3: what is taken away from whoever may be sending it takes its turn (order by %s)',
+  (_, order) => {
+    const document = { ...ONCE, ...order };
 
-  test('at the cancelling of a replay', async () => {
-    const slow = await Slow.start(document);
-    await slow.hub.awaiting(slow.subscription.startReplay(REPLAY));
-    await slow.delivering.run(500);
-    await slow.hub.awaiting(slow.subscription.cancelReplay('r1'));
-    await slow.publish(1);
-    await slow.check();
-    expect(slow.answered).toEqual([
-      { sequence: 1, attempt: 1, replay: 'r1' },
-      { sequence: 4, attempt: 1, replay: null },
-    ]);
-    expect(await slow.subscription.replay('r1')).toMatchObject({ status: 'cancelled', delivered: 0, remaining: 3 });
-    expect(await slow.hub.view('billing')).toMatchObject({ delivered: 4 });
-  });
+    test('at the cancelling of a replay', async () => {
+      const slow = await Slow.start(document);
+      await slow.hub.awaiting(slow.subscription.startReplay(REPLAY));
+      await slow.delivering.run(500);
+      await slow.hub.awaiting(slow.subscription.cancelReplay('r1'));
+      await slow.publish(1);
+      await slow.check();
+      expect(slow.answered).toEqual([
+        { sequence: 1, attempt: 1, replay: 'r1' },
+        { sequence: 4, attempt: 1, replay: null },
+      ]);
+      expect(await slow.subscription.replay('r1')).toMatchObject({ status: 'cancelled', delivered: 0, remaining: 3 });
+      expect(await slow.hub.view('billing')).toMatchObject({ delivered: 4 });
+    });
 
-  test('at a seek', async () => {
-    const slow = await Slow.start(document);
-    await slow.publish(1);
-    await slow.delivering.run(500);
-    await slow.hub.awaiting(slow.subscription.seek({ topic: null, to: { kind: 'sequence', sequence: 2 } }));
-    expect(booked(await slow.hub.view('billing'))).toBe(3);
-    await slow.check();
-    expect(slow.answered.map(({ sequence }) => sequence)).toEqual([4, 2, 3, 4]);
-    expect(await slow.hub.view('billing')).toMatchObject({ delivered: 3 });
-  });
+    test('at a seek', async () => {
+      const slow = await Slow.start(document);
+      await slow.publish(1);
+      await slow.delivering.run(500);
+      await slow.hub.awaiting(slow.subscription.seek({ topic: null, to: { kind: 'sequence', sequence: 2 } }));
+      expect(booked(await slow.hub.view('billing'))).toBe(3);
+      await slow.check();
+      expect(slow.answered.map(({ sequence }) => sequence)).toEqual([4, 2, 3, 4]);
+      expect(await slow.hub.view('billing')).toMatchObject({ delivered: 3 });
+    });
 
-  test('where its topic is given up and taken up again', async () => {
-    const slow = await Slow.start(document);
-    await slow.publish(1);
-    await slow.delivering.run(500);
-    await slow.hub.subscribe('billing', { ...document, topics: ['bills'] });
-    await slow.hub.subscribe('billing', { ...document, from: { kind: 'earliest' } });
-    await slow.check();
-    expect(slow.answered.map(({ sequence }) => sequence)).toEqual([4, 1, 2, 3, 4]);
-  });
+    test('where its topic is given up and taken up again', async () => {
+      const slow = await Slow.start(document);
+      await slow.publish(1);
+      await slow.delivering.run(500);
+      await slow.hub.subscribe('billing', { ...document, topics: ['bills'] });
+      await slow.hub.subscribe('billing', { ...document, from: { kind: 'earliest' } });
+      await slow.check();
+      expect(slow.answered.map(({ sequence }) => sequence)).toEqual([4, 1, 2, 3, 4]);
+    });
 
-  test('at the discarding of a letter that is redriven', async () => {
-    const slow = await Slow.start(document);
-    slow.status = 500;
-    await slow.publish(1);
-    await slow.delivering.run(4_000, 50);
-    const [letter] = await slow.hub.lettersOf('billing');
-    slow.status = 200;
-    const event = JSON.stringify({ type: 'order.created', subject: 'k' });
-    await slow.subscription.redrive({ topic: 'orders', sequence: letter?.sequence ?? 0, event });
-    await slow.delivering.run(500);
-    await slow.subscription.discard({ topic: 'orders', sequence: letter?.sequence ?? 0 });
-    await slow.publish(1);
-    await slow.check();
-    expect(slow.answered).toEqual([
-      { sequence: 4, attempt: 1, replay: null },
-      { sequence: 4, attempt: 2, replay: null },
-      { sequence: 5, attempt: 1, replay: null },
-    ]);
-    expect(await slow.hub.view('billing')).toMatchObject({ delivered: 4, discarded: 1 });
-  });
-});
+    test('at the discarding of a letter that is redriven', async () => {
+      const slow = await Slow.start(document);
+      slow.status = 500;
+      await slow.publish(1);
+      await slow.delivering.run(4_000, 50);
+      const [letter] = await slow.hub.lettersOf('billing');
+      slow.status = 200;
+      const event = JSON.stringify({ type: 'order.created', subject: 'k' });
+      await slow.subscription.redrive({ topic: 'orders', sequence: letter?.sequence ?? 0, event });
+      await slow.delivering.run(500);
+      await slow.subscription.discard({ topic: 'orders', sequence: letter?.sequence ?? 0 });
+      await slow.publish(1);
+      await slow.check();
+      expect(slow.answered).toEqual([
+        { sequence: 4, attempt: 1, replay: null },
+        { sequence: 4, attempt: 2, replay: null },
+        { sequence: 5, attempt: 1, replay: null },
+      ]);
+      expect(await slow.hub.view('billing')).toMatchObject({ delivered: 4, discarded: 1 });
+    });
+  },
+);
 
 describe('what is taken away from whoever had it', () => {
   test('and has died is waited for no longer than a claim lives', async () => {

@@ -71,6 +71,7 @@ describe('PUT /v1/subscriptions/{name}', () => {
       reason: null,
       createdAt: expect.stringMatching(/Z$/),
       updatedAt: expect.stringMatching(/Z$/),
+      unanswered: 0,
       ...counts,
       cursor: 1,
       lagSeconds: 0,

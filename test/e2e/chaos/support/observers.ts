@@ -59,7 +59,8 @@ export async function look(
 ): Promise<Subscription | null> {
   const start = recorder.now();
   const view = await get<Subscription>(api, `/v1/subscriptions/${name}`);
-  if (view === null) return null;
+  // Without its logs a subscription does not know all of what is counted.
+  if (view === null || view.unanswered > 0) return null;
   const [topic] = view.topics;
   recorder.add({
     kind: 'look',

@@ -34,9 +34,10 @@ export async function drained(api: ApiClient, withinMs: number): Promise<void> {
   const isDrained = async () => {
     const open: string[] = [];
     for (const { name } of CONSUMERS) {
-      const { lag, pending, waiting, dead } = await api.subscription(name);
+      const { unanswered, lag, pending, waiting, dead } = await api.subscription(name);
       const letters = await api.deadLetters({ subscription: name });
       if (pending + waiting + lag > 0) open.push(`${name} has ${pending} pending, ${waiting} waiting, a lag of ${lag}`);
+      if (unanswered > 0) open.push(`${name} can't ask ${unanswered} of its logs`);
       if (letters.length !== dead) open.push(`${name} has ${dead} dead, and ${letters.length} letters are in D1`);
     }
     const replays = await api.json<Page<Replay>>('GET', '/v1/replays?limit=1000');
