@@ -25,7 +25,6 @@ export type ProblemCode =
   | 'unknown-handshake'
   | 'unknown-key'
   | 'method-not-allowed'
-  | 'not-acceptable'
   | 'event-id-conflict'
   | 'key-exists'
   | 'request-in-progress'

@@ -21,7 +21,6 @@ export const PROBLEMS = {
   'unknown-handshake': { status: 404, title: 'No such handshake' },
   'unknown-key': { status: 404, title: 'No such key' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
-  'not-acceptable': { status: 406, title: 'No such representation' },
   'event-id-conflict': { status: 409, title: 'The same source and id were used for another event' },
   'key-exists': { status: 409, title: 'A key of this name exists' },
   'request-in-progress': { status: 409, title: 'The first request with this Idempotency-Key is still running' },
@@ -123,7 +122,7 @@ export function problemOf(error: unknown): Problem | null {
   return null;
 }
 
-/** How within.ts says that nothing came: an object asked another one. */
+/** How topics/timeout.ts says that nothing came: an object asked another one. */
 const SILENCE = /had no answer for \d+ ms/;
 
 /** Durable Object errors say on themselves whether another try can help. */

@@ -61,9 +61,8 @@ export const SABOTAGES: readonly Sabotage[] = [
       },
       {
         file: 'src/subscriptions/settling.ts',
-        find: 'outcome.topic === lane.topic ? open.get(outcome.sequence) : undefined',
-        replace:
-          'outcome.topic === lane.topic ? (open.get(outcome.sequence) ?? { sequence: outcome.sequence, key: null }) : undefined',
+        find: 'const entry = open.get(sequence);',
+        replace: 'const entry = open.get(sequence) ?? { sequence, key: null };',
       },
     ],
   },
