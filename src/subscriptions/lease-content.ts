@@ -44,6 +44,12 @@ export function straysOf({ strays }: Pick<LeaseRow, 'strays'>): Stray[] {
   return entries.map(([sequence, key, attempt]) => ({ sequence, key, attempt }));
 }
 
+/** The keys that are not free while there is the lease: of what it holds, and of its strays. */
+export function keysOf(lease: LeaseRow): string[] {
+  const own: (string | null)[] = lease.keys === null ? [] : JSON.parse(lease.keys);
+  return [...own, ...straysOf(lease).map(({ key }) => key)].filter((key) => key !== null);
+}
+
 /** The column of a lease that has these strays. */
 export function strayColumn(strays: readonly Stray[]): Pick<LeaseRow, 'strays'> {
   if (strays.length === 0) return { strays: null };

@@ -1,7 +1,7 @@
 import { orderingKey } from '../events/ordering-key.ts';
 import type { Core } from './core.ts';
 import { ackDeadlineOf, attemptMaxMs, isBatch, leaseEventsMax } from './delivery-kinds.ts';
-import { contentOf, type Leased, straysOf, WHOLE_TOPIC } from './lease-content.ts';
+import { keysOf, type Leased, WHOLE_TOPIC } from './lease-content.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LEASE_WORK_MS } from './limits.ts';
 import { type Page, type Picked, pickByKey, pickFreely, pickInTurn } from './picking.ts';
 import type { LaneRow } from './rows.ts';
@@ -55,8 +55,7 @@ export class Order {
   keysUnderWayBeside(topic: string, lease: number): ReadonlySet<string> {
     const { sql } = this.#core;
     const others = sql.leases().filter(({ id, lane }) => id !== lease && sql.lane(lane)?.topic === topic);
-    const underWay = others.flatMap((lease): Leased[] => [...contentOf(lease), ...straysOf(lease)]);
-    return new Set(underWay.flatMap(({ key }) => key ?? []));
+    return new Set(others.flatMap(keysOf));
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { ObjectStorage } from '../platform.ts';
-import { straysOf } from './lease-content.ts';
+import { keysOf, straysOf } from './lease-content.ts';
 import type { Memories } from './memory.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import { insertion } from './sql-rows.ts';
@@ -79,9 +79,7 @@ export function leaseStatements(
         if (topic === undefined) continue;
         const known = topics.get(topic) ?? new Set();
         topics.set(topic, known);
-        const own = lease.keys === null ? [] : (JSON.parse(lease.keys) as (string | null)[]);
-        for (const key of own) if (key !== null) known.add(key);
-        for (const { key } of straysOf(lease)) if (key !== null) known.add(key);
+        for (const key of keysOf(lease)) known.add(key);
       }
       return topics;
     }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import type { ClaimResult, DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
-import { booked, Hub, WEBHOOK } from './harness.ts';
+import { booked, Hub, REPLAY, WEBHOOK } from './harness.ts';
 
 type Claimed = Extract<ClaimResult, { outcome: 'claimed' }>;
 
@@ -240,15 +240,7 @@ describe('a batch', () => {
     await hub.publish('orders', 6);
     await requests(hub);
     await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_a',
-        topic: 'orders',
-        from: { kind: 'earliest' },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: { count: 60, spanMs: 60_000 },
-      }),
+      hub.subscription('billing').startReplay({ ...REPLAY, id: 'rpl_a', rateLimit: { count: 60, spanMs: 60_000 } }),
     );
     const message = hub.deliveries.shift() ?? hub.take(hub.retries);
     const { events } = await hub.claim(message);

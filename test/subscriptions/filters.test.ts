@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { packEvents } from '../../src/events/new-event.ts';
 import type { ClaimedEvent, DeliveryOutcome } from '../../src/subscriptions/protocol-claims.ts';
 import { settled } from '../support/fake-clock.ts';
-import { booked, Hub } from './harness.ts';
+import { booked, Hub, REPLAY } from './harness.ts';
 
 let hub: Hub;
 let made = 0;
@@ -181,15 +181,7 @@ describe('A filter in CEL', () => {
 });
 
 describe("A replay's own filter in CEL", () => {
-  const replay = (cel: string) => ({
-    v: 1 as const,
-    id: 'r1',
-    topic: 'orders',
-    from: { kind: 'earliest' as const },
-    to: null,
-    filter: { types: [], cel },
-    rateLimit: null,
-  });
+  const replay = (cel: string) => ({ ...REPLAY, id: 'r1', filter: { types: [], cel } });
 
   test('applies beside that of the subscription', async () => {
     await hub.subscribe('billing', filtering('data.amount > 100'));

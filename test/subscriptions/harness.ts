@@ -4,7 +4,14 @@ import { packEvents } from '../../src/events/new-event.ts';
 import type { Log, SqlRow } from '../../src/platform.ts';
 import type { SubscriptionDocument, WebhookDelivery } from '../../src/subscriptions/document.ts';
 import { COMPANY_MS } from '../../src/subscriptions/limits.ts';
-import type { HandshakeMessage, Locked, NoWebhook, PutRequest, PutResult } from '../../src/subscriptions/protocol.ts';
+import type {
+  HandshakeMessage,
+  Locked,
+  NoWebhook,
+  PutRequest,
+  PutResult,
+  StartReplayRequest,
+} from '../../src/subscriptions/protocol.ts';
 import type {
   ClaimResult,
   DeliveryOutcome,
@@ -60,6 +67,17 @@ export const DOCUMENT = {
   attempts: { maxCount: 10_000, maxAgeMs: 604_800_000 },
   delivery: WEBHOOK,
 } satisfies SubscriptionDocument;
+
+/** All of the topic once more. */
+export const REPLAY: StartReplayRequest = {
+  v: 1,
+  id: 'rpl_1',
+  topic: 'orders',
+  from: { kind: 'earliest' },
+  to: null,
+  filter: { types: [], cel: null },
+  rateLimit: null,
+};
 
 /** What a subscription answers whose secret can be opened. */
 export function unlocked<T extends object>(answer: T | NoWebhook | Locked | null): T {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { REDRIVEN_MAX } from '../../src/subscriptions/limits.ts';
 import type { LetterJob } from '../../src/subscriptions/protocol.ts';
-import { booked, Hub, typed } from './harness.ts';
+import { booked, Hub, REPLAY, typed } from './harness.ts';
 
 const NO_RETRY = { retry: { scheduleMs: [], jitter: 0 } };
 const JOB: LetterJob = { id: 'job_1', action: 'redrive', topic: null, reason: null, since: null, until: null };
@@ -381,17 +381,7 @@ describe('P4: a dead letter', () => {
   test('that was discarded is open and counted again where its event dies in a replay', async () => {
     const hub = await withLetters(1);
     await hub.subscription('billing').discard({ topic: 'orders', sequence: 1 });
-    await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_1',
-        topic: 'orders',
-        from: { kind: 'earliest' },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: null,
-      }),
-    );
+    await hub.awaiting(hub.subscription('billing').startReplay(REPLAY));
     await hub.work('billing', (event) => hub.failed(event));
     await hub.advance(1_000);
     const view = await hub.view('billing');

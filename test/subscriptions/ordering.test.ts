@@ -3,7 +3,7 @@ import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { HOLDS_MAX, KEY_RUN_MAX, LINGER_MS } from '../../src/subscriptions/limits.ts';
 import { unpacked } from '../../src/subscriptions/packed-deliveries.ts';
 import type { DeliveryOutcome, LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
-import { booked, Hub, WEBHOOK } from './harness.ts';
+import { booked, Hub, REPLAY, WEBHOOK } from './harness.ts';
 
 /** Answers swiftly, so that leases are as large as any. */
 const FAST = { ...WEBHOOK, timeoutMs: 1_000 };
@@ -243,15 +243,7 @@ describe('P2: ordering by key', () => {
     await workOff(hub);
     await hub.publishKeys('orders', ['a']);
     const live = hub.take();
-    const replay = {
-      v: 1 as const,
-      id: 'r1',
-      topic: 'orders',
-      from: { kind: 'earliest' as const },
-      to: null,
-      filter: { types: [], cel: null },
-      rateLimit: null,
-    };
+    const replay = { ...REPLAY, id: 'r1' };
     await hub.awaiting(hub.subscription('billing').startReplay(replay));
     await hub.clock.advance(150);
     const beside = await hub.claim(hub.take());
@@ -403,15 +395,7 @@ describe('P2: ordering by topic', () => {
     const hub = await ordered('topic');
     await hub.publish('orders', 120);
     await workOff(hub);
-    const replay = {
-      v: 1 as const,
-      id: 'r1',
-      topic: 'orders',
-      from: { kind: 'earliest' as const },
-      to: null,
-      filter: { types: [], cel: null },
-      rateLimit: null,
-    };
+    const replay = { ...REPLAY, id: 'r1' };
     await hub.awaiting(hub.subscription('billing').startReplay(replay));
     await hub.publish('orders', 200);
     const lanes: (string | null)[] = [];

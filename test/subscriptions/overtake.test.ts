@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { booked, Hub } from './harness.ts';
+import { booked, Hub, REPLAY } from './harness.ts';
 
 async function removeTopic(hub: Hub): Promise<void> {
   expect(await hub.awaiting(hub.log('orders').remove({ force: true }))).toEqual({ outcome: 'removed' });
@@ -69,17 +69,7 @@ describe('P4: a topic that is deleted by force leaves dead letters of what was o
     await hub.publish('orders', 2);
     await hub.subscribe('billing', { retry: { scheduleMs: [], jitter: 0 } });
     hub.d1.failure = 'before';
-    await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_1',
-        topic: 'orders',
-        from: { kind: 'earliest' },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: null,
-      }),
-    );
+    await hub.awaiting(hub.subscription('billing').startReplay(REPLAY));
     await hub.work('billing', (event) => (event.sequence === 1 ? hub.failed(event) : hub.delivered(event)));
     await hub.clock.advance(20);
     await removeTopic(hub);
@@ -110,17 +100,7 @@ describe('P4: a topic that is deleted by force leaves dead letters of what was o
     const hub = new Hub();
     await hub.publish('orders', 30);
     await hub.subscribe('billing', { maxInFlight: 20 });
-    await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_1',
-        topic: 'orders',
-        from: { kind: 'earliest' },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: null,
-      }),
-    );
+    await hub.awaiting(hub.subscription('billing').startReplay(REPLAY));
     await hub.clock.advance(20);
     await removeTopic(hub);
     // What was leased is gone from memory, too.

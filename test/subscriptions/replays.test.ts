@@ -1,19 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { StartReplayRequest, StartReplayResult } from '../../src/subscriptions/protocol.ts';
-import { booked, Hub, typed } from './harness.ts';
-
-const ALL: StartReplayRequest = {
-  v: 1,
-  id: 'rpl_1',
-  topic: 'orders',
-  from: { kind: 'earliest' },
-  to: null,
-  filter: { types: [], cel: null },
-  rateLimit: null,
-};
+import { booked, Hub, REPLAY, typed } from './harness.ts';
 
 function replay(hub: Hub, changes: Partial<StartReplayRequest> = {}): Promise<StartReplayResult> {
-  return hub.awaiting(hub.subscription('billing').startReplay({ ...ALL, ...changes }));
+  return hub.awaiting(hub.subscription('billing').startReplay({ ...REPLAY, ...changes }));
 }
 
 async function delivered(events: number): Promise<Hub> {

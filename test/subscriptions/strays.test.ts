@@ -2,19 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { SubscriptionDocument } from '../../src/subscriptions/document.ts';
 import { CLAIM_LIFE_MS } from '../../src/subscriptions/limits.ts';
 import { Delivering } from './delivering.ts';
-import { booked, Hub, WEBHOOK } from './harness.ts';
+import { booked, Hub, REPLAY, WEBHOOK } from './harness.ts';
 
 /** A request takes so long. */
 const TAKES_MS = 2_500;
-const REPLAY = {
-  v: 1 as const,
-  id: 'r1',
-  topic: 'orders',
-  from: { kind: 'earliest' as const },
-  to: null,
-  filter: { types: [], cel: null },
-  rateLimit: null,
-};
 const ONCE: Partial<SubscriptionDocument> = { retry: { scheduleMs: [], jitter: 0 } };
 const ORDERS: [string, Partial<SubscriptionDocument>][] = [
   ['key', { ordering: 'key' }],
@@ -88,7 +79,7 @@ describe.each(ORDERS)(
 
     test('at the cancelling of a replay', async () => {
       const slow = await Slow.start(document);
-      await slow.hub.awaiting(slow.subscription.startReplay(REPLAY));
+      await slow.hub.awaiting(slow.subscription.startReplay({ ...REPLAY, id: 'r1' }));
       await slow.delivering.run(500);
       await slow.hub.awaiting(slow.subscription.cancelReplay('r1'));
       await slow.publish(1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { booked, Hub, typed } from './harness.ts';
+import { booked, Hub, REPLAY, typed } from './harness.ts';
 
 describe('P4: every event that matches ends as exactly one of delivered, dead or pending', () => {
   test('events published before and after are delivered from where the subscription starts', async () => {
@@ -409,15 +409,7 @@ describe('replays', () => {
     await hub.publish('orders', 2, 'invoice.sent');
     await hub.work('billing');
     const started = await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_1',
-        topic: 'orders',
-        from: { kind: 'sequence', sequence: 2 },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: null,
-      }),
+      hub.subscription('billing').startReplay({ ...REPLAY, from: { kind: 'sequence', sequence: 2 } }),
     );
     expect(started).toMatchObject({ outcome: 'started', replay: { from: 2, to: 5, total: 4, remaining: 4 } });
     const replays: (string | null)[] = [];
@@ -449,17 +441,7 @@ describe('replays', () => {
     const hub = new Hub();
     await hub.publish('orders', 30);
     await hub.subscribe('billing');
-    await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_1',
-        topic: 'orders',
-        from: { kind: 'earliest' },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: { count: 5, spanMs: 1_000 },
-      }),
-    );
+    await hub.awaiting(hub.subscription('billing').startReplay({ ...REPLAY, rateLimit: { count: 5, spanMs: 1_000 } }));
     const slots: number[] = [];
     for (let turn = 0; turn < 100 && slots.length < 30; turn++) {
       await hub.work('billing', (event) => {
@@ -478,17 +460,7 @@ describe('replays', () => {
     const hub = new Hub();
     await hub.publish('orders', 30);
     await hub.subscribe('billing');
-    await hub.awaiting(
-      hub.subscription('billing').startReplay({
-        v: 1,
-        id: 'rpl_1',
-        topic: 'orders',
-        from: { kind: 'earliest' },
-        to: null,
-        filter: { types: [], cel: null },
-        rateLimit: null,
-      }),
-    );
+    await hub.awaiting(hub.subscription('billing').startReplay(REPLAY));
     await hub.clock.advance(20);
     const claimed = await hub.claim(hub.take());
     expect(await hub.subscription('billing').cancelReplay('rpl_1')).toBe(true);
