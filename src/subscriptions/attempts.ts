@@ -10,6 +10,7 @@ import {
 import type { AttemptsQuery } from './protocol.ts';
 import type { DeliveryOutcome, RequestDifference, SharedRequest } from './protocol-claims.ts';
 import type { AttemptView } from './protocol-views.ts';
+import { attemptsIn, attemptsText, type RecordedAttempt } from './recorded-attempts.ts';
 import type { AttemptsRow, LaneRow } from './rows.ts';
 import { requestOf } from './sent-requests.ts';
 import type { StatKeeping } from './stat-keeping.ts';
@@ -23,11 +24,8 @@ export interface Attempt {
   number: number;
 }
 
-/** As it is stored; `request` as the consumer told it. */
-type Recorded = Omit<AttemptView, 'topic' | 'replay' | 'request'> & { request?: RequestDifference | null | undefined };
-
 /** What one event's row of deliveries needs. */
-type Told = Omit<Recorded, 'request'> & { replay: string | null };
+type Told = Omit<RecordedAttempt, 'request'> & { replay: string | null };
 
 /** Kept are the attempts after the first `totalAbove`, as far as they were recorded since then. */
 interface Kept {
@@ -57,7 +55,7 @@ export class Attempts {
   }
 
   /** A row of them: few enough that it fits into one, whatever was answered. */
-  #add(lane: LaneRow, attempts: Recorded[], request: SharedRequest | null): void {
+  #add(lane: LaneRow, attempts: RecordedAttempt[], request: SharedRequest | null): void {
     const { sql } = this.#core;
     const last = sql.lastAttempts();
     const sequences = attempts.map((attempt) => attempt.sequence);
@@ -72,7 +70,7 @@ export class Attempts {
       last: Math.max(...sequences),
       at,
       total,
-      body: JSON.stringify(attempts),
+      body: attemptsText(attempts),
       request: request === null ? null : JSON.stringify(request),
     });
     this.#stats.add(id, attempts, at);
@@ -113,7 +111,7 @@ export class Attempts {
       if (examined++ === ATTEMPT_ROWS_MAX) return { items, next: `${last}:0` };
       last = row.id;
       if (query.topic !== null && row.topic !== query.topic) continue;
-      const all = parse(row);
+      const all = attemptsIn(row.body);
       const oldest = Math.max(0, all.length - (row.total - kept.totalAbove));
       for (let index = all.length - 1; index >= oldest; index--) {
         const attempt = all[index];
@@ -143,7 +141,7 @@ export class Attempts {
       const rows = this.#core.sql.attemptsOf(topic, sequence, before, ATTEMPT_ROWS_AT_ONCE);
       for (const row of rows) {
         const { replay } = row;
-        const newest = parse(row).findLast(
+        const newest = attemptsIn(row.body).findLast(
           (attempt) => attempt.sequence === sequence && wanted({ ...attempt, replay }),
         );
         if (newest) return { ...newest, replay };
@@ -153,7 +151,7 @@ export class Attempts {
     }
   }
 
-  #view({ topic, replay, request }: AttemptsRow, { request: difference = {}, ...recorded }: Recorded): AttemptView {
+  #view({ topic, replay, request }: AttemptsRow, { request: difference, ...recorded }: RecordedAttempt): AttemptView {
     const shared = request === null ? null : (JSON.parse(request) as SharedRequest);
     const told = shared !== null && difference !== null;
     const facts = { ...recorded, subscription: this.#core.ports.name, topic, replay };
@@ -161,8 +159,11 @@ export class Attempts {
   }
 }
 
-function recorded({ outcome, number }: Attempt): Recorded {
-  const { sequence, at, latencyMs, status, response, request } = outcome;
+/** As it always is: one object, so that it is seen to be the same for all. */
+const NO_DIFFERENCE: RequestDifference = {};
+
+function recorded({ outcome, number }: Attempt): RecordedAttempt {
+  const { sequence, at, latencyMs, status, response, request = NO_DIFFERENCE } = outcome;
   return {
     sequence,
     attempt: number,
@@ -178,10 +179,6 @@ function recorded({ outcome, number }: Attempt): Recorded {
 
 function isKept({ total, at }: { total: number; at: number }, { totalAbove, since }: Kept): boolean {
   return total > totalAbove && at >= since;
-}
-
-function parse(row: AttemptsRow): Recorded[] {
-  return JSON.parse(row.body) as Recorded[];
 }
 
 function parseCursor(cursor: string | null): [row: number, index: number | null] {

@@ -75,7 +75,9 @@ export class Claiming {
     const token = this.#core.token(TOKEN_BYTES);
     const target = presentTarget(this.#core, this.#secrets);
     if (target.kind === 'pull') return { outcome: 'void' };
-    const { claimed, slotLifeMs, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, null));
+    const { claimed, slotLifeMs, send } = this.#core.tx(() =>
+      this.#claim(lane, lease, bySequence(lease), loaded, token, null),
+    );
     this.#leases.send(send);
     if (claimed.length === 0) return { outcome: 'void' };
     return {
@@ -106,9 +108,10 @@ export class Claiming {
     const most = lease && this.#core.isPulled ? wanted() : null;
     if (!lease || most === null) return [];
     const content = bySequence(lease);
-    if (loaded.events.length > 0 && asked(loaded.events, content, most).length === 0) return [id];
+    const picked = asked(loaded.events, content, most);
+    if (loaded.events.length > 0 && picked.length === 0) return [id];
     const token = this.#core.token(TOKEN_BYTES);
-    const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, loaded, token, most));
+    const { claimed, send } = this.#core.tx(() => this.#claim(lane, lease, content, loaded, token, picked));
     give(claimed.flatMap(pulledOf));
     this.#leases.cache.delete(id);
     for (const left of send) this.#keepLoaded(left, loaded);
@@ -129,16 +132,21 @@ export class Claiming {
     return lease && lease.token === null && this.#core.running ? lease : null;
   }
 
-  /** What was loaded is given out; what did not fit goes into another lease, what is gone dies. */
+  /**
+   * What was loaded is given out; what did not fit goes into another lease, what is gone dies.
+   *
+   * @param picked what is wanted of it; null: all
+   */
   #claim(
     lane: LaneRow,
     lease: LeaseRow,
+    entries: ReadonlyMap<number, Leased>,
     loaded: Loaded,
     token: string,
-    most: Wanted | null,
+    picked: readonly LogEvent[] | null,
   ): { claimed: ClaimedEvent[]; slotLifeMs: number; send: number[] } {
     const { sql } = this.#core;
-    const wanted = bySequence(lease);
+    const wanted = new Map(entries);
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
       this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
@@ -148,9 +156,7 @@ export class Claiming {
     const content = new Map<LogEvent, Leased>();
     const keys = new Set<string>();
     const ackDeadlineMs = ackDeadlineOf(this.#core.document.delivery);
-    for (const event of most === null
-      ? this.#fitting(lease, loaded.events, wanted)
-      : asked(loaded.events, wanted, most)) {
+    for (const event of picked ?? this.#fitting(lease, loaded.events, wanted)) {
       const entry = wanted.get(event.sequence);
       if (entry === undefined) continue;
       const turn = this.#turnOf(lane, lease, event, entry);
@@ -165,7 +171,7 @@ export class Claiming {
       wanted.delete(event.sequence);
     }
     // What is wanted of a key goes one after the other; that less is wanted than there is puts nothing behind anything.
-    const isBehind = (key: string) => most === null || keys.has(key);
+    const isBehind = (key: string) => picked === null || keys.has(key);
     // Before what has no slot yet goes back: a cursor that steps back steps over all that was passed after.
     const send = wanted.size > 0 ? this.#leases.giveBack(lease, [...wanted.values()], isBehind) : [];
     const { events, given } = this.#inTime(lane, lease, content);

@@ -144,10 +144,11 @@ export class Held {
         const lane = sql.lane(lease.lane);
         if (lane === null) continue;
         const late = { outcome: 'timeout', error: 'It was not acknowledged in time.' } as const;
-        const outcomes = contentOf(lease).map(({ sequence }) =>
+        const entries = bySequence(lease);
+        const outcomes = Array.from(entries.keys(), (sequence) =>
           notDone(lane, sequence, lease.held_since ?? now, now, late),
         );
-        this.#settling.settleHeld(lease, outcomes);
+        this.#settling.settleHeld(lease, entries, outcomes);
       }
     });
   }
@@ -161,15 +162,15 @@ export class Held {
     outcomeOf: (found: HeldLease, sequence: number) => DeliveryOutcome,
     otherwise: (claim: ClaimId, sequence: number) => AckAnswer,
   ): AckAnswer[] {
-    const outcomes = new Map<LeaseRow, DeliveryOutcome[]>();
+    const outcomes = new Map<HeldLease, DeliveryOutcome[]>();
     const look = this.#lookUp();
     const answers = ids.answers((claim, sequence) => {
       const found = look(claim, sequence);
       if (found === null) return otherwise(claim, sequence);
-      pushTo(outcomes, found.lease, outcomeOf(found, sequence));
+      pushTo(outcomes, found, outcomeOf(found, sequence));
       return 'ok';
     });
-    for (const [lease, own] of outcomes) this.#settling.settleHeld(lease, own);
+    for (const [{ lease, entries }, own] of outcomes) this.#settling.settleHeld(lease, entries, own);
     return answers;
   }
 
@@ -186,8 +187,11 @@ export class Held {
   #lookUp(): (claim: ClaimId, sequence: number) => HeldLease | null {
     const known = new Map<ClaimId, HeldLease[]>();
     return (claim, sequence) => {
-      const leases = known.get(claim) ?? this.#heldBy(claim);
-      known.set(claim, leases);
+      let leases = known.get(claim);
+      if (leases === undefined) {
+        leases = this.#heldBy(claim);
+        known.set(claim, leases);
+      }
       return leases.find(({ entries }) => entries.has(sequence)) ?? null;
     };
   }

@@ -43,12 +43,7 @@ export class Leases {
    */
   leaseNew(lane: LaneRow, runs: readonly Run[]): number[] {
     return groupsOf(runs, this.sizes.share, isBatch(this.#core.document.delivery)).map((events) => {
-      const id = this.#add(
-        lane.id,
-        false,
-        events.map(({ sequence, key }) => ({ sequence, key })),
-        null,
-      );
+      const id = this.#add(lane.id, false, events, null);
       this.cache.put(
         id,
         events.map(({ event }) => event),

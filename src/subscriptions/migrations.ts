@@ -340,4 +340,21 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE leases ADD COLUMN strays TEXT;
     `,
   },
+  {
+    name: 'attempts in columns',
+    sql: `
+      -- body is JSON of columns, each an array, or one value for all; 'sequence' is always an array. It was an array of objects.
+      UPDATE attempts SET body = (SELECT json_object(
+        'sequence', json_group_array(value -> 'sequence'),
+        'attempt', json_group_array(value -> 'attempt'),
+        'at', json_group_array(value -> 'at'),
+        'status', json_group_array(value -> 'status'),
+        'outcome', json_group_array(value -> 'outcome'),
+        'latencyMs', json_group_array(value -> 'latencyMs'),
+        'response', json_group_array(value -> 'response'),
+        'error', json_group_array(value -> 'error'),
+        'request', json_group_array(json(coalesce(value -> 'request', '{}')))
+      ) FROM json_each(body));
+    `,
+  },
 ];

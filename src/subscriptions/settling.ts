@@ -78,7 +78,12 @@ export class Settling {
     const lease = sql.lease(request.lease);
     const lane = lease && sql.lane(lease.lane);
     if (!lease || !lane || lease.token !== request.token) return { result: { outcome: 'fenced' }, send: [] };
-    const { outcomes, attempted, failed, released, remaining, strays } = this.#apply(lane, lease, request);
+    const { outcomes, attempted, failed, released, remaining, strays } = this.#apply(
+      lane,
+      lease,
+      bySequence(lease),
+      request,
+    );
     // A batch was one request.
     const requests = lease.batch === null ? attempted : attempted.slice(0, 1);
     this.#receiver.learn(lease, requests);
@@ -118,19 +123,24 @@ export class Settling {
    * Records what became of deliveries that are held by ack ids: what is told by these, or that their time has run out. Only
    * inside `tx`.
    */
-  settleHeld(lease: LeaseRow, outcomes: DeliveryOutcome[]): void {
+  settleHeld(lease: LeaseRow, content: ReadonlyMap<number, Leased>, outcomes: DeliveryOutcome[]): void {
     const lane = this.#core.sql.lane(lease.lane);
     if (lane === null) return;
-    const { remaining, attempted } = this.#apply(lane, lease, { outcomes });
+    const { remaining, attempted } = this.#apply(lane, lease, content, { outcomes });
     this.#receiver.learnHeld(lease, attempted);
     if (remaining.length > 0) this.#core.sql.setLease(lease.id, columnsOf(remaining));
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
   }
 
   /** Records outcomes. A lease of which something remains is the caller's to write. */
-  #apply(lane: LaneRow, lease: LeaseRow, told: Pick<SettleRequest, 'outcomes' | 'request'>): Applied {
+  #apply(
+    lane: LaneRow,
+    lease: LeaseRow,
+    content: ReadonlyMap<number, Leased>,
+    told: Pick<SettleRequest, 'outcomes' | 'request'>,
+  ): Applied {
     const { sql } = this.#core;
-    const open = bySequence(lease);
+    const open = new Map(content);
     const strays = new Map(straysOf(lease).map((stray) => [stray.sequence, stray]));
     const settled: { outcome: DeliveryOutcome; entry: Leased }[] = [];
     const attempts: Attempt[] = [];

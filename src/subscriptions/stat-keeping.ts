@@ -1,13 +1,10 @@
 import type { Core } from './core.ts';
 import { UNCOUNTED_ATTEMPTS_MAX, UNCOUNTED_ROWS_MAX } from './limits.ts';
+import { attemptsIn, type RecordedAttempt } from './recorded-attempts.ts';
 import { type Attempted, count, noStats, type Stats } from './stats.ts';
 
 /** Of a recorded attempt, what is counted. */
-interface Recorded {
-  outcome: string;
-  attempt: number;
-  latencyMs: number;
-}
+type Recorded = Pick<RecordedAttempt, 'outcome' | 'attempt' | 'latencyMs'>;
 
 /**
  * Keeps count of attempts at next to no cost: their rows are written anyway, so that they need only be counted, and the
@@ -54,8 +51,7 @@ export class StatKeeping {
     const kept = sql.stats();
     const stats = kept === null || kept.body === '' ? noStats() : (JSON.parse(kept.body) as Stats);
     for (const row of sql.attemptsAfter(kept?.through ?? 0)) {
-      const attempts = JSON.parse(row.body) as Recorded[];
-      count(stats, attempts.map(attempted), row.at);
+      count(stats, attemptsIn(row.body).map(attempted), row.at);
     }
     return stats;
   }

@@ -429,9 +429,10 @@ describe('a consumer Worker behind a service binding', () => {
   test('P8: that fails all of a large lease with as many words as are kept has its attempts in rows of few', async () => {
     const bench = new Bench();
     await bench.subscribe({ ...SERVICE, timeoutMs: 100, maxBatch: 50 }, { maxInFlight: 1_000 });
-    // Each of them takes six bytes in JSON.
-    const reason = '\u0001'.repeat(1_000);
-    bench.handle = (deliveries) => deliveries.map(() => ({ result: 'retry', delay: '1h', reason }));
+    // Each of them takes six bytes in JSON, and no two have the same.
+    const words = '\u0001'.repeat(1_000);
+    bench.handle = (deliveries) =>
+      deliveries.map(({ sequence }) => ({ result: 'retry', delay: '1h', reason: `${sequence}${words}` }));
     await bench.subscription.pause();
     await bench.hub.publish('orders', 500);
     await bench.subscription.resume();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../src/subscriptions/migrations.ts';
+import { attemptsIn, attemptsText, type RecordedAttempt } from '../../src/subscriptions/recorded-attempts.ts';
 import { tokensOf } from '../../src/subscriptions/tokens.ts';
 import { NodeStorage } from '../support/node-storage.ts';
 import { booked, DOCUMENT, Hub, WEBHOOK } from './harness.ts';
@@ -26,6 +27,19 @@ const FIRST_ROWS = `
     '[{"sequence":1,"attempt":1,"at":1767225600000,"status":200,"outcome":"delivered","latencyMs":3,"response":"","error":null}]');
 `;
 
+/** The one of {@link FIRST_ROWS}. */
+const FIRST_ATTEMPT: RecordedAttempt = {
+  sequence: 1,
+  attempt: 1,
+  at: 1_767_225_600_000,
+  status: 200,
+  outcome: 'delivered',
+  latencyMs: 3,
+  response: '',
+  error: null,
+  request: {},
+};
+
 /** A storage as a hub left it whose code knew the first `count` migrations only. */
 function stateOf(count: number): NodeStorage {
   const storage = new NodeStorage();
@@ -38,6 +52,8 @@ function stateOf(count: number): NodeStorage {
   );
   if (count >= 3) storage.sql.exec('UPDATE subscription SET document = ?', JSON.stringify(DOCUMENT));
   if (count >= 2) storage.sql.exec('UPDATE subscription SET letter_version = 5');
+  if (MIGRATIONS.slice(0, count).some(({ name }) => name === 'attempts in columns'))
+    storage.sql.exec('UPDATE attempts SET body = ?', attemptsText([FIRST_ATTEMPT]));
   return storage;
 }
 
@@ -126,6 +142,33 @@ describe('the schema of a subscription', () => {
       );
     },
   );
+
+  test('of before attempts were kept in columns has the very same attempts', () => {
+    const attempts: RecordedAttempt[] = [
+      FIRST_ATTEMPT,
+      { ...FIRST_ATTEMPT, sequence: 2, status: null, outcome: 'network', error: 'It "hung up".', request: null },
+      {
+        ...FIRST_ATTEMPT,
+        sequence: 3,
+        response: '[1,"\u0001"]',
+        request: { headers: { 'webhook-id': 'other', gone: null } },
+      },
+    ];
+    const storage = new NodeStorage();
+    const before = MIGRATIONS.findIndex(({ name }) => name === 'attempts in columns');
+    migrate(storage, MIGRATIONS.slice(0, before));
+    const old = attempts.map(({ request, ...rest }) => ({
+      ...rest,
+      ...(request !== FIRST_ATTEMPT.request && { request }),
+    }));
+    const insert =
+      'INSERT INTO attempts (id, topic, first, last, at, total, body) VALUES (?, ?, 1, 3, 1767225600000, 20, ?)';
+    storage.sql.exec(insert, 1, 'orders', JSON.stringify(old));
+    storage.sql.exec(insert, 2, 'orders', '[]');
+    migrate(storage, MIGRATIONS);
+    const rows = storage.sql.exec<{ body: string }>('SELECT body FROM attempts ORDER BY id').toArray();
+    expect(rows.map(({ body }) => attemptsIn(body))).toEqual([attempts, []]);
+  });
 
   test('of before all attempts were remembered has the token of the last, which still counts', () => {
     const storage = new NodeStorage();

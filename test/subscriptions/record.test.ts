@@ -55,7 +55,7 @@ describe('P8: attempts', () => {
     const { sql } = hub.storage('subscription billing');
     const insert = (id: number, at: number, total: number) =>
       sql.exec(
-        `INSERT INTO attempts (id, topic, first, last, at, total, body) VALUES (?, 'orders', 1, 1, ?, ?, '[]')`,
+        `INSERT INTO attempts (id, topic, first, last, at, total, body) VALUES (?, 'orders', 1, 1, ?, ?, '{"sequence":[]}')`,
         id,
         at,
         total,
