@@ -2,16 +2,17 @@ import { DurableObject } from 'cloudflare:workers';
 
 /**
  * The floor: the least that the same runtime does for the same payload. A Worker that hands the body to a Durable Object,
- * which stores it in one transaction; a queue consumer that POSTs what its message carries; and a long poll that hands out
- * what it has stored, under a token and a deadline that it stores, too, until it is told that it is done; calls of a consumer
- * Worker with what is stored so, and with the same event each time, as messages to its queue carry; and a broadcast over
- * WebSockets of what is not stored at all. No checks, no receipts worth the name, nothing delivered again: whatever the hub
+ * which stores it in one transaction; a queue consumer that POSTs what its message carries, or calls a consumer Worker with it;
+ * a long poll that hands out what it has stored, under a token and a deadline that it stores, too, until it is told that it is
+ * done; calls of a consumer Worker with what is stored so, and with the same event each time, as messages to its queue carry;
+ * and a broadcast over WebSockets of what is not stored at all. No checks, no receipts worth the name, nothing delivered again: whatever the hub
  * does on top of this is its price.
  */
 
 interface FloorEnv {
   STORE: DurableObjectNamespace<FloorStore>;
   WEBHOOKS: Queue<FloorMessage>;
+  CALLS: Queue<object[]>;
   CONSUMER: Fetcher & { handle(deliveries: unknown[]): Promise<unknown> };
   CONSUMER_QUEUE: Queue<unknown>;
 }
@@ -149,14 +150,14 @@ export class FloorStore extends DurableObject<FloorEnv> {
   }
 }
 
-async function enqueue(order: FloorOrder, queue: Queue<FloorMessage>): Promise<void> {
-  const message = (count: number): { body: FloorMessage } => ({
-    body: { url: order.url, headers: order.headers, bodies: Array.from({ length: count }, () => order.body) },
-  });
-  const messages: { body: FloorMessage }[] = [];
-  for (let left = order.count; left > 0; left -= EVENTS_PER_MESSAGE) {
-    messages.push(message(Math.min(left, EVENTS_PER_MESSAGE)));
-  }
+/** `count` events in messages of `size`. */
+async function enqueue<Body>(
+  { count, size }: { count: number; size: number },
+  queue: Queue<Body>,
+  bodyOf: (length: number) => Body,
+): Promise<void> {
+  const messages: { body: Body }[] = [];
+  for (let left = count; left > 0; left -= size) messages.push({ body: bodyOf(Math.min(left, size)) });
   for (let at = 0; at < messages.length; at += MESSAGES_PER_SEND) {
     await queue.sendBatch(messages.slice(at, at + MESSAGES_PER_SEND));
   }
@@ -172,13 +173,15 @@ export interface ConsumerOrder {
 /** As many calls at a time as the hub makes. */
 const CALLS = 6;
 
-/** Each event is one of its own: the same object fifty times would be written once and named 49 times. */
-async function toConsumer(
-  { event, count, size }: ConsumerOrder,
-  call: (events: object[]) => Promise<unknown>,
-): Promise<void> {
+async function toConsumer(order: ConsumerOrder, call: (events: object[]) => Promise<unknown>): Promise<void> {
+  const events = eventsOf(order);
+  await inCalls(order.count, order.size, (length) => call(events(length)));
+}
+
+/** Makes events. Each is one of its own: the same object fifty times would be written once and named 49 times. */
+function eventsOf({ event }: ConsumerOrder): (length: number) => object[] {
   const json = JSON.stringify(event);
-  await inCalls(count, size, (length) => call(Array.from({ length }, () => JSON.parse(json))));
+  return (length) => Array.from({ length }, () => JSON.parse(json));
 }
 
 /** What was stored before: taken, given to the consumer Worker under the hub's names, told to be done. */
@@ -219,7 +222,14 @@ export default {
       return new Response('ok');
     }
     if (pathname === '/enqueue') {
-      await enqueue(await request.json<FloorOrder>(), env.WEBHOOKS);
+      const { url, headers, body, count } = await request.json<FloorOrder>();
+      const message = (length: number) => ({ url, headers, bodies: Array.from({ length }, () => body) });
+      await enqueue({ count, size: EVENTS_PER_MESSAGE }, env.WEBHOOKS, message);
+      return new Response(null, { status: 202 });
+    }
+    if (pathname === '/enqueue-calls') {
+      const order = await request.json<ConsumerOrder>();
+      await enqueue(order, env.CALLS, eventsOf(order));
       return new Response(null, { status: 202 });
     }
     if (pathname === '/call') {
@@ -246,10 +256,10 @@ export default {
     return Response.json({ sequence }, { status: 201 });
   },
 
-  async queue(batch) {
-    for (const message of batch.messages) {
-      const { url, headers, bodies } = message.body;
-      await Promise.all(bodies.map((body) => post(url, headers, body)));
+  async queue(batch, env) {
+    for (const { body } of batch.messages) {
+      if (Array.isArray(body)) await env.CONSUMER.handle(body);
+      else await Promise.all(body.bodies.map((one) => post(body.url, body.headers, one)));
     }
   },
-} satisfies ExportedHandler<FloorEnv, FloorMessage>;
+} satisfies ExportedHandler<FloorEnv, FloorMessage | object[]>;

@@ -49,8 +49,15 @@ export async function startFloor(): Promise<Running> {
   const { running } = await start('bench/floor-worker.ts', {
     durableObjects: { STORE: { className: 'FloorStore', useSQLite: true } },
     serviceBindings: { CONSUMER },
-    queueProducers: { WEBHOOKS: { queueName: 'webhooks' }, CONSUMER_QUEUE: { queueName: CONSUMER } },
-    queueConsumers: { webhooks: { maxBatchSize: 1, maxBatchTimeout: 0 } },
+    queueProducers: {
+      WEBHOOKS: { queueName: 'webhooks' },
+      CALLS: { queueName: 'calls' },
+      CONSUMER_QUEUE: { queueName: CONSUMER },
+    },
+    queueConsumers: {
+      webhooks: { maxBatchSize: 1, maxBatchTimeout: 0 },
+      calls: { maxBatchSize: 1, maxBatchTimeout: 0 },
+    },
   });
   return running;
 }

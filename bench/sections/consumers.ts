@@ -47,8 +47,10 @@ export const service: Section = {
   name: 'service',
   async run(bench) {
     const what = `behind a service binding, ${SIZE} events a call`;
-    await backlog(bench, SERVICE, { what, path: '/called/call', store: '/called/many', goal: GOAL });
-    const untold = '… of bare calls, which store neither what is to be delivered nor what was';
+    await backlog(bench, SERVICE, { what, path: '/enqueue-calls', store: null, goal: GOAL });
+    const stored = '… of calls from a store that keeps what is not done';
+    await backlog(bench, SERVICE, { what: stored, path: '/called/call', store: '/called/many', goal: null });
+    const untold = '… of bare calls, which keep neither what is to be delivered nor what was';
     await backlog(bench, SERVICE, { what: untold, path: '/call', store: null, goal: null });
   },
 };
