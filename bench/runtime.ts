@@ -137,7 +137,7 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
 async function worker(entry: string) {
   return {
     modules: [{ type: 'ESModule' as const, path: 'worker.mjs', contents: await bundle(entry) }],
-    compatibilityDate: compatibilityDate(),
+    ...compatibility(),
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
   };
 }
@@ -159,10 +159,13 @@ async function bundle(entry: string): Promise<string> {
   return file.text;
 }
 
-function compatibilityDate(): string {
-  const date = /^compatibility_date = "([^"]+)"/m.exec(readFileSync(`${ROOT}wrangler.toml`, 'utf8'))?.[1];
-  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date.');
-  return date;
+/** As wrangler.toml has it. */
+function compatibility(): Pick<WorkerOptions, 'compatibilityDate' | 'compatibilityFlags'> {
+  const toml = readFileSync(`${ROOT}wrangler.toml`, 'utf8');
+  const date = /^compatibility_date = "([^"]+)"/m.exec(toml)?.[1];
+  const flags = /^compatibility_flags = (\[.*\])/m.exec(toml)?.[1];
+  if (date === undefined || flags === undefined) throw new Error('wrangler.toml says nothing of compatibility.');
+  return { compatibilityDate: date, compatibilityFlags: JSON.parse(flags) };
 }
 
 function workerdPids(): number[] {
