@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
 import { Miniflare, type WorkerOptions } from 'miniflare';
-import { topicLogName } from '../src/topics/names.ts';
+import { topicLogName } from '../src/object-names.ts';
 
 /**
  * Starts the hub, the hub with counters, or the floor in Miniflare: a workerd each, with fresh state in the system's place

@@ -10,9 +10,8 @@ import { sealsOf } from './deliveries/seal.ts';
 import { DEFAULT_RESOLVER, urlGuard } from './deliveries/url-guard.ts';
 import type { Env } from './env.ts';
 import { handleRequest } from './http/app.ts';
+import { subscriptionName, topicLogName } from './object-names.ts';
 import { clock, hmacUnder, log } from './platform-workers.ts';
-import { subscriptionName } from './subscriptions/names.ts';
-import { topicLogName } from './topics/names.ts';
 import { VERSION } from './version.ts';
 
 /** The only file that exports to the platform. */

@@ -1,8 +1,8 @@
-import { gcm } from '@noble/ciphers/aes.js';
 import { scrypt } from '@noble/hashes/scrypt.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
 import type { Random } from '../platform.ts';
+import { openBox, sealBox } from './box.ts';
 
 /** Text sealed under a passphrase: AES-256-GCM, with a key that scrypt (RFC 7914) makes slowly, so that guessing is dear. */
 
@@ -15,37 +15,23 @@ export const SEALED_WITH = { kdf: 'scrypt', n: 32_768, r: 8, p: 3, cipher: 'aes-
 export interface SealedText {
   /** Base64. */
   salt: string;
-  /** Base64 of nonce, ciphertext and tag. */
+  /** As {@link sealBox} makes it. */
   box: string;
 }
 
 const SALT_BYTES = 16;
-const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
 
 /** Takes some tenths of a second of processor time, as {@link openText} does. */
 export function sealText(plaintext: string, passphrase: string, random: Random): SealedText {
   const salt = random.bytes(SALT_BYTES);
-  const nonce = random.bytes(NONCE_BYTES);
-  const ciphertext = gcm(keyOf(passphrase, salt), nonce).encrypt(utf8ToBytes(plaintext));
-  const box = new Uint8Array(nonce.length + ciphertext.length);
-  box.set(nonce);
-  box.set(ciphertext, nonce.length);
-  return { salt: toBase64(salt), box: toBase64(box) };
+  return { salt: toBase64(salt), box: sealBox(plaintext, keyOf(passphrase, salt), random) };
 }
 
 /** Null: another passphrase, or not what was sealed. */
-export function openText(sealed: SealedText, passphrase: string): string | null {
-  const salt = fromBase64(sealed.salt);
-  const box = fromBase64(sealed.box);
-  if (salt?.length !== SALT_BYTES || box === null || box.length <= NONCE_BYTES) return null;
-  const key = keyOf(passphrase, salt);
-  try {
-    const plaintext = gcm(key, box.subarray(0, NONCE_BYTES)).decrypt(box.subarray(NONCE_BYTES));
-    return new TextDecoder().decode(plaintext);
-  } catch {
-    return null;
-  }
+export function openText({ salt, box }: SealedText, passphrase: string): string | null {
+  const bytes = fromBase64(salt);
+  return bytes?.length === SALT_BYTES ? openBox(box, keyOf(passphrase, bytes)) : null;
 }
 
 function keyOf(passphrase: string, salt: Uint8Array): Uint8Array {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { openText, SEALED_WITH, sealText } from '../access/passphrase.ts';
+import { jsonOrNull } from '../json-or-null.ts';
 import type { Random } from '../platform.ts';
 import type { ConfigurationView } from '../subscriptions/protocol-views.ts';
 import type { TopicDescription } from '../topics/protocol.ts';
-import { jsonOrNull, nameField } from './fields.ts';
+import { nameField } from './fields.ts';
 import { isObject } from './parse.ts';
 import { invalid } from './problem.ts';
 import { configOut } from './subscription-view.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fromBase64Url, toBase64Url } from '../access/key-tokens.ts';
-import { jsonOrNull } from './fields.ts';
+import { jsonOrNull } from '../json-or-null.ts';
 import { invalid } from './problem.ts';
 
 /** The cursors of one list: places in it, opaque to the caller. */

@@ -89,12 +89,3 @@ export const listQuery = {
 export function listOf<S extends z.ZodType>(item: S) {
   return z.object({ items: z.array(item), next: z.string().nullable().meta({ description: 'Pass it as `cursor`.' }) });
 }
-
-/** Null for what is not JSON. */
-export function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}

@@ -2,14 +2,12 @@ import { type Bindings, bindingsOf } from '../deliveries/bindings.ts';
 import { type Seals, sealsOf } from '../deliveries/seal.ts';
 import { DEFAULT_RESOLVER } from '../deliveries/url-guard.ts';
 import type { Env } from '../env.ts';
+import { quotaName, subscriptionName, topicLogName } from '../object-names.ts';
 import type { Background, Database, Log, Random } from '../platform.ts';
 import { hmacUnder, log, openSocket, random, upgrade } from '../platform-workers.ts';
-import { quotaName } from '../quotas/names.ts';
 import type { QuotaApi } from '../quotas/protocol.ts';
-import { subscriptionName } from '../subscriptions/names.ts';
 import type { SubscriptionApi } from '../subscriptions/protocol.ts';
 import type { Socket } from '../tails/ports.ts';
-import { topicLogName } from '../topics/names.ts';
 import type { TopicLogApi } from '../topics/protocol.ts';
 
 /** What a request can reach: the rest of the hub, behind the calls it answers. Tests put fakes here. */

@@ -15,6 +15,7 @@ import type { LaneRow, LeaseRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
 import { presentTarget } from './target.ts';
 import type { Given, Throttle } from './throttle.ts';
+import type { Withdrawing } from './withdrawing.ts';
 
 /** How much of a lease somebody asks for. */
 export interface Wanted {
@@ -30,6 +31,7 @@ interface ClaimingParts {
   order: Order;
   secrets: Secrets;
   throttle: Throttle;
+  withdrawing: Withdrawing;
 }
 
 /** Hands leases out: the first who asks gets the events, a token and the present configuration. */
@@ -40,15 +42,17 @@ export class Claiming {
   readonly #order: Order;
   readonly #secrets: Secrets;
   readonly #throttle: Throttle;
+  readonly #withdrawing: Withdrawing;
   readonly #loading: Loading;
 
-  constructor(core: Core, { leases, deaths, order, secrets, throttle }: ClaimingParts) {
+  constructor(core: Core, { leases, deaths, order, secrets, throttle, withdrawing }: ClaimingParts) {
     this.#core = core;
     this.#leases = leases;
     this.#deaths = deaths;
     this.#order = order;
     this.#secrets = secrets;
     this.#throttle = throttle;
+    this.#withdrawing = withdrawing;
     this.#loading = new Loading(core, leases);
   }
 
@@ -149,7 +153,7 @@ export class Claiming {
     const wanted = new Map(entries);
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
-      this.#leases.endReplay(lane, 'failed', 'The topic let go of the events.');
+      this.#withdrawing.endReplay(lane, 'failed', 'The topic let go of the events.');
       return { claimed: [], slotLifeMs: 0, send: [] };
     }
     for (const sequence of gone) this.#expired(lane, lease, sequence);

@@ -15,19 +15,31 @@ import type { ConfigurationView, SubscriptionView } from './protocol-views.ts';
 import { cursorOf, effectiveRate } from './rate.ts';
 import type { LaneRow } from './rows.ts';
 import type { Secrets } from './secrets.ts';
+import type { Withdrawing } from './withdrawing.ts';
+
+interface ConfigurationParts {
+  leases: Leases;
+  withdrawing: Withdrawing;
+  attaching: Attaching;
+  secrets: Secrets;
+  notices: Notices;
+  consent: Consent;
+}
 
 /** Making, changing, pausing and deleting the subscription. */
 export class Configuration {
   readonly #core: Core;
   readonly #leases: Leases;
+  readonly #withdrawing: Withdrawing;
   readonly #attaching: Attaching;
   readonly #secrets: Secrets;
   readonly #notices: Notices;
   readonly #consent: Consent;
 
-  constructor(core: Core, leases: Leases, attaching: Attaching, secrets: Secrets, notices: Notices, consent: Consent) {
+  constructor(core: Core, { leases, withdrawing, attaching, secrets, notices, consent }: ConfigurationParts) {
     this.#core = core;
     this.#leases = leases;
+    this.#withdrawing = withdrawing;
     this.#attaching = attaching;
     this.#secrets = secrets;
     this.#notices = notices;
@@ -190,11 +202,11 @@ export class Configuration {
   #endLane(lane: LaneRow): void {
     const { sql } = this.#core;
     const reopened = sql.reopenLetters(lane.topic, lane.id, this.#core.letterVersion());
-    const skipped = this.#leases.skipAll(lane, Number.MAX_SAFE_INTEGER, lane.held);
+    const skipped = this.#withdrawing.skipAll(lane, Number.MAX_SAFE_INTEGER, lane.held);
     sql.moveLane(lane.id, { skipped, dead: reopened }, { status: 'removed', parked: null, ended_at: this.#core.now() });
     sql.addDetachment(lane.attachment, lane.topic, this.#core.now());
     for (const replay of sql.activeReplays(lane.topic))
-      this.#leases.endReplay(replay, 'failed', 'The subscription no longer has the topic.');
+      this.#withdrawing.endReplay(replay, 'failed', 'The subscription no longer has the topic.');
   }
 
   *liveLanes(): Generator<LaneRow> {

@@ -14,6 +14,7 @@ import type { LaneRow } from './rows.ts';
 import { areTooMany, type Reserved, Slots } from './slots.ts';
 import { Taking } from './taking.ts';
 import type { Throttle } from './throttle.ts';
+import type { Withdrawing } from './withdrawing.ts';
 
 interface LanesParts {
   leases: Leases;
@@ -21,6 +22,7 @@ interface LanesParts {
   order: Order;
   attaching: Attaching;
   throttle: Throttle;
+  withdrawing: Withdrawing;
 }
 
 /** A read of a log under way. */
@@ -35,6 +37,7 @@ interface Reading extends Reserved {
 export class Lanes {
   readonly #core: Core;
   readonly #leases: Leases;
+  readonly #withdrawing: Withdrawing;
   readonly #attaching: Attaching;
   readonly #order: Order;
   readonly #slots: Slots;
@@ -51,9 +54,10 @@ export class Lanes {
   /** Told when it has looked for what can be started. */
   looked: () => void = () => undefined;
 
-  constructor(core: Core, { leases, deaths, order, attaching, throttle }: LanesParts) {
+  constructor(core: Core, { leases, deaths, order, attaching, throttle, withdrawing }: LanesParts) {
     this.#core = core;
     this.#leases = leases;
+    this.#withdrawing = withdrawing;
     this.#attaching = attaching;
     this.#order = order;
     this.#slots = new Slots(core, throttle, () => [...this.#reading.values(), ...this.#catchingUp.reading]);
@@ -235,7 +239,7 @@ export class Lanes {
     if (!now) return;
     if (answer.outcome !== 'page') {
       const error = `The topic could not be read: ${answer.outcome}.`;
-      this.#core.tx(() => this.#leases.endReplay(now, 'failed', error));
+      this.#core.tx(() => this.#withdrawing.endReplay(now, 'failed', error));
       return;
     }
     const scannedTo = answer.next ?? until;

@@ -4,14 +4,14 @@ import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { isOneConsumers } from './delivery-kinds.ts';
 import type { Delivery } from './document.ts';
-import type { Leases } from './leases.ts';
 import type { Receiver } from './receiver.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 import { tokensOf, withToken } from './tokens.ts';
 import { done } from './told-outcomes.ts';
+import type { Withdrawing } from './withdrawing.ts';
 
 interface LateParts {
-  leases: Leases;
+  withdrawing: Withdrawing;
   deaths: Deaths;
   attempts: Attempts;
   receiver: Receiver;
@@ -54,10 +54,10 @@ export class Late {
     const { sql } = this.#core;
     const owed = [...sequences].flatMap((sequence) => sql.exception(lane.id, sequence) ?? []);
     if (owed.length === 0) return;
-    const { leases, deaths, attempts, receiver } = this.#parts;
+    const { withdrawing, deaths, attempts, receiver } = this.#parts;
     const now = this.#core.now();
     const leased = owed.filter(({ lease }) => lease !== null).map(({ sequence }) => sequence);
-    if (leased.length > 0) leases.takeBack(lane.id, new Set(leased));
+    if (leased.length > 0) withdrawing.takeBack(lane.id, new Set(leased));
     for (const { sequence } of owed) sql.deleteException(lane.id, sequence);
     sql.moveLane(lane.id, { retrying: leased.length - owed.length, delivered: owed.length });
     for (const { sequence, attempts: number } of owed)

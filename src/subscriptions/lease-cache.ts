@@ -7,6 +7,7 @@ export class LeaseCache {
   #bytes = 0;
 
   put(lease: number, events: LogEvent[]): void {
+    this.delete(lease);
     const bytes = events.reduce((sum, event) => sum + event.json.length, 0);
     this.#entries.set(lease, { events, bytes });
     this.#bytes += bytes;

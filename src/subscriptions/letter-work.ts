@@ -5,21 +5,21 @@ import type { OvertakeRequest } from '../topics/protocol.ts';
 import type { Core } from './core.ts';
 import type { Deaths } from './deaths.ts';
 import { isHeld } from './decisions.ts';
-import type { Leases } from './leases.ts';
 import { FLUSH_BYTES_MAX, JOB_STEP, LETTERS_PER_FLUSH } from './limits.ts';
 import type { LetterJob } from './protocol.ts';
 import type { LaneRow, LetterRow } from './rows.ts';
+import type { Withdrawing } from './withdrawing.ts';
 
 /** What is done to dead letters beyond a single delivery: discarding, jobs, the way to D1, and what a log lets go of. */
 export class LetterWork {
   readonly #core: Core;
   readonly #deaths: Deaths;
-  readonly #leases: Leases;
+  readonly #withdrawing: Withdrawing;
 
-  constructor(core: Core, deaths: Deaths, leases: Leases) {
+  constructor(core: Core, deaths: Deaths, withdrawing: Withdrawing) {
     this.#core = core;
     this.#deaths = deaths;
-    this.#leases = leases;
+    this.#withdrawing = withdrawing;
   }
 
   /** A person gives a letter up for good; a redrive of it that is pending is taken back. Only inside `tx`. */
@@ -43,7 +43,7 @@ export class LetterWork {
   /** Takes one delivery out of a lane, leased or retrying; null if it is neither. */
   #takeOut(lane: LaneRow, sequence: number): 'leased' | 'retrying' | null {
     const { sql } = this.#core;
-    const leased = this.#leases.takeBack(lane.id, new Set([sequence])).has(sequence);
+    const leased = this.#withdrawing.takeBack(lane.id, new Set([sequence])).has(sequence);
     const exception = sql.exception(lane.id, sequence);
     sql.deleteException(lane.id, sequence);
     if (leased) return 'leased';
@@ -62,7 +62,7 @@ export class LetterWork {
       if (event !== undefined) sql.putLetter({ ...letter, event });
     }
     for (const replay of sql.activeReplays(topic)) {
-      if ((replay.until ?? 0) >= from) this.#leases.endReplay(replay, 'failed', 'The topic let go of the events.');
+      if ((replay.until ?? 0) >= from) this.#withdrawing.endReplay(replay, 'failed', 'The topic let go of the events.');
     }
     const lane = sql.liveLane(topic);
     if (lane?.attachment === request.attachment) this.#overtakeLane(lane, request);
@@ -75,7 +75,7 @@ export class LetterWork {
     const retrying = new Map(sql.exceptionsIn(lane.id, from, to).map((row) => [row.sequence, row]));
     // A redriven one carries its event itself.
     const owed = events.filter((event) => retrying.get(event.sequence)?.redriven !== 1);
-    const leased = this.#leases.takeBack(lane.id, new Set(owed.map((event) => event.sequence)));
+    const leased = this.#withdrawing.takeBack(lane.id, new Set(owed.map((event) => event.sequence)));
     // Whatever lies between is neither here nor there: the log knows that nothing of it is needed.
     let filtered = Math.max(0, Math.min(from, to + 1) - lane.next);
     for (const { sequence, json } of owed) {

@@ -3,11 +3,10 @@ import { Catalog } from '../catalog/catalog.ts';
 import { DeadLetters } from '../dead-letters/letters.ts';
 import type { Env } from '../env.ts';
 import type { Position } from '../events/position.ts';
+import { subscriptionOfName, topicLogName } from '../object-names.ts';
 import { clock, log, random } from '../platform-workers.ts';
-import { topicLogName } from '../topics/names.ts';
 import type { OvertakeRequest, TopicLogApi, WakeAnswer, WakeRequest } from '../topics/protocol.ts';
 import type { RateLimit } from './document.ts';
-import { subscriptionOfName } from './names.ts';
 import type {
   AttemptsQuery,
   ConsentAnswer,

@@ -26,6 +26,7 @@ import { Throttle } from './throttle.ts';
 import { ToldHealth } from './told-health.ts';
 import { Views } from './views.ts';
 import { Watch } from './watch.ts';
+import { Withdrawing } from './withdrawing.ts';
 
 export type Parts = ReturnType<typeof putTogether>;
 
@@ -37,18 +38,19 @@ export function putTogether(core: Core) {
   const notices = new Notices(core);
   const deaths = new Deaths(core, notices);
   const throttle = new Throttle(core);
-  const leases = new Leases(core, deaths, notices, throttle);
+  const leases = new Leases(core, deaths, throttle);
+  const withdrawing = new Withdrawing(core, leases, notices);
   const secrets = new Secrets(core);
-  const claiming = new Claiming(core, { leases, deaths, order, secrets, throttle });
+  const claiming = new Claiming(core, { leases, deaths, order, secrets, throttle, withdrawing });
   const toldHealth = new ToldHealth(core, notices);
   const receiver = new Receiver(core, leases, throttle, toldHealth);
   const settling = new Settling(core, { leases, deaths, attempts, receiver, throttle, toldHealth });
-  const late = new Late(core, { leases, deaths, attempts, receiver });
+  const late = new Late(core, { withdrawing, deaths, attempts, receiver });
   const held = new Held(core, settling, late);
   const attaching = new Attaching(core);
-  const lanes = new Lanes(core, { leases, deaths, order, attaching, throttle });
+  const lanes = new Lanes(core, { leases, deaths, order, attaching, throttle, withdrawing });
   const consent = new Consent(core, leases);
-  const configuration = new Configuration(core, leases, attaching, secrets, notices, consent);
+  const configuration = new Configuration(core, { leases, withdrawing, attaching, secrets, notices, consent });
   const pulling = new Pulling(core, { claiming, lanes, configuration });
   const successors = new Successors(core, claiming, lanes);
   leases.offered = (made) => pulling.offer(made);
@@ -57,8 +59,8 @@ export function putTogether(core: Core) {
     pulling.tellWhoRests();
     successors.look();
   };
-  const letterWork = new LetterWork(core, deaths, leases);
-  const replays = new Replays(core, leases, notices);
+  const letterWork = new LetterWork(core, deaths, withdrawing);
+  const replays = new Replays(core, withdrawing, notices);
   const views = new Views(core, configuration, attempts, stats, receiver);
   const consumerDeaths = new ConsumerDeaths(core, { attempts, deaths, held, views });
   const deliveryWatch = new DeliveryWatch(core);
@@ -88,5 +90,6 @@ export function putTogether(core: Core) {
     throttle,
     views,
     watch,
+    withdrawing,
   };
 }

@@ -2,22 +2,22 @@ import type { Position } from '../events/position.ts';
 import type { Core } from './core.ts';
 import type { RateLimit } from './document.ts';
 import { ownFilter } from './filtering.ts';
-import type { Leases } from './leases.ts';
 import type { Notices } from './notices.ts';
 import type { StartReplayRequest, StartReplayResult } from './protocol.ts';
 import type { ReplayView } from './protocol-views.ts';
 import { cursorOf } from './rate.ts';
 import type { LaneRow } from './rows.ts';
+import type { Withdrawing } from './withdrawing.ts';
 
 /** Replays: lanes with an end, beside the live one. */
 export class Replays {
   readonly #core: Core;
-  readonly #leases: Leases;
+  readonly #withdrawing: Withdrawing;
   readonly #notices: Notices;
 
-  constructor(core: Core, leases: Leases, notices: Notices) {
+  constructor(core: Core, withdrawing: Withdrawing, notices: Notices) {
     this.#core = core;
-    this.#leases = leases;
+    this.#withdrawing = withdrawing;
     this.#notices = notices;
   }
 
@@ -94,7 +94,7 @@ export class Replays {
   /** False if there is no such replay. One that has ended stays as it is. */
   cancel(id: string): boolean {
     const lane = this.#core.sql.replayLane(id);
-    if (lane?.status === 'active') this.#core.tx(() => this.#leases.endReplay(lane, 'cancelled', null));
+    if (lane?.status === 'active') this.#core.tx(() => this.#withdrawing.endReplay(lane, 'cancelled', null));
     return lane !== null;
   }
 

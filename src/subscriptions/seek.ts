@@ -3,11 +3,11 @@ import type { ReadKeysRequest } from '../topics/protocol.ts';
 import type { Configuration } from './configuration.ts';
 import type { Core } from './core.ts';
 import { wasWanted } from './decisions.ts';
-import type { Leases } from './leases.ts';
 import { SEEK_PAGE, VIEW_CONCURRENCY } from './limits.ts';
 import { inParallel } from './parallel.ts';
 import type { SeekResult } from './protocol.ts';
 import type { LaneRow } from './rows.ts';
+import type { Withdrawing } from './withdrawing.ts';
 
 /**
  * Moves live lanes. A seek begins new books: the counters start again from where it leads, with `skipped` for what it
@@ -17,7 +17,7 @@ import type { LaneRow } from './rows.ts';
  */
 export async function seek(
   core: Core,
-  leases: Leases,
+  withdrawing: Withdrawing,
   configuration: Configuration,
   request: { topic: string | null; to: Position },
 ): Promise<SeekResult> {
@@ -45,7 +45,7 @@ export async function seek(
   try {
     for (const { lane, answer } of targets) {
       if (answer.outcome !== 'resolved') continue;
-      const skipped = await seekLane(core, leases, lane.id, answer.sequence);
+      const skipped = await seekLane(core, withdrawing, lane.id, answer.sequence);
       if (skipped !== null) topics.push({ topic: lane.topic, cursor: answer.sequence - 1, skipped });
     }
   } finally {
@@ -55,7 +55,7 @@ export async function seek(
 }
 
 /** Moves one lane; null if it is none any more. @throws if its log can't be reached */
-async function seekLane(core: Core, leases: Leases, laneId: number, target: number): Promise<number | null> {
+async function seekLane(core: Core, withdrawing: Withdrawing, laneId: number, target: number): Promise<number | null> {
   for (;;) {
     const before = liveLane(core, laneId);
     if (before === null) return null;
@@ -65,7 +65,7 @@ async function seekLane(core: Core, leases: Leases, laneId: number, target: numb
       const lane = liveLane(core, laneId);
       if (lane === null) return null;
       // A settle may have given something back meanwhile, which is then to be counted, too.
-      return holdsAsText(core, laneId) === holds ? move(core, leases, lane, target, held) : 'changed';
+      return holdsAsText(core, laneId) === holds ? move(core, withdrawing, lane, target, held) : 'changed';
     });
     if (skipped !== 'changed') return skipped;
   }
@@ -99,11 +99,11 @@ async function heldBelow(core: Core, lane: LaneRow, below: number): Promise<numb
 }
 
 /** Moves one lane to `target`, its first sequence not examined; answers how many deliveries that skips. Only inside `tx`. */
-function move(core: Core, leases: Leases, lane: LaneRow, target: number, held: number): number {
+function move(core: Core, withdrawing: Withdrawing, lane: LaneRow, target: number, held: number): number {
   const { sql } = core;
   sql.forgetFrom(lane.topic, Math.min(target, lane.next));
   sql.reopenLetters(lane.topic, lane.id, core.letterVersion());
-  const dropped = leases.skipAll(lane, target, held);
+  const dropped = withdrawing.skipAll(lane, target, held);
   sql.uncountLetters(lane.topic, lane.id);
   const passedOver = Math.max(0, target - lane.next);
   if (passedOver > 0) sql.decide(lane.topic, lane.next, null);

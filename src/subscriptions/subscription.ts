@@ -127,7 +127,7 @@ export class Subscription implements SubscriptionApi {
 
   async seek(request: { topic: string | null; to: Position }): Promise<SeekResult> {
     return this.#oneAtATime(async () => {
-      const result = await seek(this.#core, this.#parts.leases, this.#parts.configuration, request);
+      const result = await seek(this.#core, this.#parts.withdrawing, this.#parts.configuration, request);
       this.#go();
       return result;
     });

@@ -1,12 +1,10 @@
-import { gcm } from '@noble/ciphers/aes.js';
-import { utf8ToBytes } from '@noble/hashes/utils.js';
-import { fromBase64, toBase64 } from '../base64.ts';
+import { openBox, sealBox } from '../access/box.ts';
 import { hubSecrets, NO_HUB_SECRET, SEALING } from '../hub-secret.ts';
 import type { Random } from '../platform.ts';
 
 /** Secrets at rest: AES-256-GCM under a key derived from the Worker secret HUB_SECRET. */
 
-/** What is stored of a secret. `box` is base64 of nonce, ciphertext and tag. */
+/** What is stored of a secret: which key opens which box. */
 export interface Sealed {
   keyId: string;
   box: string;
@@ -24,8 +22,6 @@ export class VaultError extends Error {
     this.code = code;
   }
 }
-
-const NONCE_BYTES = 12;
 
 interface VaultKey {
   id: string;
@@ -52,12 +48,7 @@ export class Vault {
   /** @param context whose secret it is; opens only with the same. @throws VaultError */
   seal(plaintext: string, random: Random, context: string): Sealed {
     if (this.#sealing === null) throw noSecret();
-    const nonce = random.bytes(NONCE_BYTES);
-    const ciphertext = gcm(this.#sealing.key, nonce, utf8ToBytes(context)).encrypt(utf8ToBytes(plaintext));
-    const box = new Uint8Array(nonce.length + ciphertext.length);
-    box.set(nonce);
-    box.set(ciphertext, nonce.length);
-    return { keyId: this.#sealing.id, box: toBase64(box) };
+    return { keyId: this.#sealing.id, box: sealBox(plaintext, this.#sealing.key, random, context) };
   }
 
   /** @throws VaultError */
@@ -71,14 +62,9 @@ export class Vault {
           'add the HUB_SECRET of that time to it, after a comma, or give the subscription another secret.',
       );
     }
-    const box = fromBase64(sealed.box);
-    if (box === null || box.length <= NONCE_BYTES) throw damaged(context);
-    try {
-      const plaintext = gcm(key, box.subarray(0, NONCE_BYTES), utf8ToBytes(context)).decrypt(box.subarray(NONCE_BYTES));
-      return new TextDecoder().decode(plaintext);
-    } catch {
-      throw damaged(context);
-    }
+    const plaintext = openBox(sealed.box, key, context);
+    if (plaintext === null) throw damaged(context);
+    return plaintext;
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { compileMatch } from '../events/filters.ts';
+import { jsonOrNull } from '../json-or-null.ts';
 import {
   FEED_GATHER_MAX_MS,
   FEED_GATHER_MS,
@@ -268,12 +269,4 @@ function attach(feed: Feed): void {
 /** A frame behind its `{"after":N,`: feeds that want the same may have been told last at different places. */
 function restOf(head: Omit<FrameHead, 'after'>, events: string[]): string {
   return [JSON.stringify(head).slice(1), ...events].join('\n');
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -2,10 +2,10 @@ import { DurableObject } from 'cloudflare:workers';
 import { Catalog } from '../catalog/catalog.ts';
 import type { Env } from '../env.ts';
 import type { Position } from '../events/position.ts';
+import { subscriptionName, topicLogName, topicOfLogName } from '../object-names.ts';
 import { clock, log, random } from '../platform-workers.ts';
 import { SYSTEM_TOPIC } from '../system/shapes.ts';
 import { FEEDS_MAX } from './limits.ts';
-import { topicLogName, topicOfLogName } from './names.ts';
 import {
   type AppendRequest,
   type AppendResult,
@@ -33,9 +33,6 @@ import {
 } from './protocol.ts';
 import { TopicLog } from './topic-log.ts';
 
-/** Namespace of every subscription until there are several. */
-const NAMESPACE = 'default';
-
 /** The Durable Object of one topic's log: it gives a TopicLog its ports and passes calls on. */
 export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
   readonly #topicLog: TopicLog;
@@ -55,7 +52,7 @@ export class TopicLogObject extends DurableObject<Env> implements TopicLogApi {
       log,
       catalog: new Catalog(env.DB),
       subscriptions: (name) => {
-        const subscription = env.SUBSCRIPTION.getByName(`${NAMESPACE}/${name}`);
+        const subscription = env.SUBSCRIPTION.getByName(subscriptionName(name));
         return {
           wake: (request) => subscription.wake(request),
           topicAppeared: (appeared) => subscription.topicAppeared(appeared),

@@ -1,6 +1,6 @@
 import { env, evictDurableObject, SELF } from 'cloudflare:test';
 import { describe, expect, it } from 'vitest';
-import { quotaName } from '../../src/quotas/names.ts';
+import { quotaName } from '../../src/object-names.ts';
 
 /** Quotas, and the configuration as a document, over the real objects and D1 in workerd. */
 

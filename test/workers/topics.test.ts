@@ -1,8 +1,8 @@
 import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { describe, expect, it, vi } from 'vitest';
+import { topicLogName } from '../../src/object-names.ts';
 import type { ObjectStorage, SqlRow, SqlValue } from '../../src/platform.ts';
 import { clock, random } from '../../src/platform-workers.ts';
-import { topicLogName } from '../../src/topics/names.ts';
 import type { WakeRequest } from '../../src/topics/protocol.ts';
 import { TopicLog } from '../../src/topics/topic-log.ts';
 import { packed, type TestEvent } from '../support/new-events.ts';
