@@ -19,6 +19,17 @@ export class Cursors<Place> {
     return place === null ? null : toBase64Url(new TextEncoder().encode(JSON.stringify([this.#list, place])));
   }
 
+  /** A page of what comes next, of which one more than `limit` was looked for, and the cursor of the next page. */
+  page<Item>(
+    found: readonly Item[],
+    limit: number,
+    placeOf: (item: Item) => Place,
+  ): { items: Item[]; next: string | null } {
+    const items = found.slice(0, limit);
+    const last = found.length > limit ? items.at(-1) : undefined;
+    return { items, next: last === undefined ? null : this.after(placeOf(last)) };
+  }
+
   /** The place a list goes on after; null without a cursor. @throws Problem `invalid-request` */
   placeIn(cursor: string | undefined): Place | null {
     if (cursor === undefined) return null;

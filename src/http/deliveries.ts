@@ -150,7 +150,7 @@ const list = route({
     const after = cursors.placeIn(query.cursor) ?? '';
     const limit = query.limit ?? (streams ? LIST_LIMIT_MAX : LIST_LIMIT_DEFAULT);
     const names = await log.subscribers(after, limit + 1);
-    const page = names.slice(0, limit);
+    const { items: page, next } = cursors.page(names, limit, (name) => name);
     if (streams) {
       const first = await deliveries.at(page.slice(0, ROWS_AT_ONCE));
       const rest = page.slice(ROWS_AT_ONCE);
@@ -162,8 +162,7 @@ const list = route({
       return eventStream(run, (ended) => watchCaller(context, ended));
     }
     const items = (await deliveries.at(page)).map(([name, view]) => deliveryOut(name, view));
-    const last = names.length > page.length ? page.at(-1) : undefined;
-    return { status: 200, body: { items, next: cursors.after(last ?? null) } };
+    return { status: 200, body: { items, next } };
   },
 });
 

@@ -108,9 +108,8 @@ export const keysRoutes: Route[] = [
     responses: { 200: listOf(keyView) },
     handler: async ({ query }, { hub }) => {
       const keys = await keysAfter(hub.db, cursors.placeIn(query.cursor) ?? '', query.limit + 1);
-      const page = keys.slice(0, query.limit);
-      const last = keys.length > page.length ? page.at(-1) : undefined;
-      return { status: 200, body: { items: page.map(viewOf), next: cursors.after(last?.name ?? null) } };
+      const { items, next } = cursors.page(keys, query.limit, ({ name }) => name);
+      return { status: 200, body: { items: items.map(viewOf), next } };
     },
   }),
 

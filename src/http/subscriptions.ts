@@ -194,9 +194,8 @@ const topics = route({
     if (standings === null) throw unknownSubscription(name);
     const after = topicCursors.placeIn(cursor) ?? '';
     const rest = standings.filter(({ topic }) => topic > after).sort((a, b) => (a.topic < b.topic ? -1 : 1));
-    const items = rest.slice(0, limit).map(topicStandingOut);
-    const last = rest.length > limit ? items.at(-1) : undefined;
-    return { status: 200, body: { items, next: topicCursors.after(last?.topic ?? null) } };
+    const { items, next } = topicCursors.page(rest, limit, ({ topic }) => topic);
+    return { status: 200, body: { items: items.map(topicStandingOut), next } };
   },
 });
 
