@@ -1,8 +1,8 @@
 import { scrypt } from '@noble/hashes/scrypt.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
+import { openBox, sealBox } from '../box.ts';
 import type { Random } from '../platform.ts';
-import { openBox, sealBox } from './box.ts';
 
 /** Text sealed under a passphrase: AES-256-GCM, with a key that scrypt (RFC 7914) makes slowly, so that guessing is dear. */
 

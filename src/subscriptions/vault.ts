@@ -1,4 +1,4 @@
-import { openBox, sealBox } from '../access/box.ts';
+import { openBox, sealBox } from '../box.ts';
 import { hubSecrets, NO_HUB_SECRET, SEALING } from '../hub-secret.ts';
 import type { Random } from '../platform.ts';
 

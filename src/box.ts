@@ -1,7 +1,7 @@
 import { gcm } from '@noble/ciphers/aes.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
-import { fromBase64, toBase64 } from '../base64.ts';
-import type { Random } from '../platform.ts';
+import { fromBase64, toBase64 } from './base64.ts';
+import type { Random } from './platform.ts';
 
 /** Text in an AES-256-GCM box: base64 of nonce, ciphertext and tag. */
 
