@@ -12,7 +12,7 @@ import { DurableObject } from 'cloudflare:workers';
 interface FloorEnv {
   STORE: DurableObjectNamespace<FloorStore>;
   WEBHOOKS: Queue<FloorMessage>;
-  CALLS: Queue<object[]>;
+  HANDED: Queue<object[]>;
   CONSUMER: Fetcher & { handle(deliveries: unknown[]): Promise<unknown> };
   CONSUMER_QUEUE: Queue<unknown>;
 }
@@ -151,13 +151,13 @@ export class FloorStore extends DurableObject<FloorEnv> {
 }
 
 /** `count` events in messages of `size`. */
-async function enqueue<Body>(
+async function enqueue<Message>(
   { count, size }: { count: number; size: number },
-  queue: Queue<Body>,
-  bodyOf: (length: number) => Body,
+  queue: Queue<Message>,
+  messageOf: (length: number) => Message,
 ): Promise<void> {
-  const messages: { body: Body }[] = [];
-  for (let left = count; left > 0; left -= size) messages.push({ body: bodyOf(Math.min(left, size)) });
+  const messages: { body: Message }[] = [];
+  for (let left = count; left > 0; left -= size) messages.push({ body: messageOf(Math.min(left, size)) });
   for (let at = 0; at < messages.length; at += MESSAGES_PER_SEND) {
     await queue.sendBatch(messages.slice(at, at + MESSAGES_PER_SEND));
   }
@@ -229,7 +229,7 @@ export default {
     }
     if (pathname === '/enqueue-calls') {
       const order = await request.json<ConsumerOrder>();
-      await enqueue(order, env.CALLS, eventsOf(order));
+      await enqueue(order, env.HANDED, eventsOf(order));
       return new Response(null, { status: 202 });
     }
     if (pathname === '/call') {
@@ -257,9 +257,10 @@ export default {
   },
 
   async queue(batch, env) {
-    for (const { body } of batch.messages) {
+    const done = batch.messages.map(async ({ body }) => {
       if (Array.isArray(body)) await env.CONSUMER.handle(body);
       else await Promise.all(body.bodies.map((one) => post(body.url, body.headers, one)));
-    }
+    });
+    await Promise.all(done);
   },
 } satisfies ExportedHandler<FloorEnv, FloorMessage | object[]>;

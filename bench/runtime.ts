@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { build } from 'esbuild';
 import { Miniflare, type WorkerOptions } from 'miniflare';
+import { LOCAL_FLAG } from '../scripts/hub/dev-arguments.ts';
+import { configuredFlags } from '../scripts/hub/wrangler.ts';
 import { topicLogName } from '../src/object-names.ts';
 
 /**
@@ -51,12 +53,13 @@ export async function startFloor(): Promise<Running> {
     serviceBindings: { CONSUMER },
     queueProducers: {
       WEBHOOKS: { queueName: 'webhooks' },
-      CALLS: { queueName: 'calls' },
+      HANDED: { queueName: 'handed' },
       CONSUMER_QUEUE: { queueName: CONSUMER },
     },
     queueConsumers: {
       webhooks: { maxBatchSize: 1, maxBatchTimeout: 0 },
-      calls: { maxBatchSize: 1, maxBatchTimeout: 0 },
+      // As many calls at a time as the hub makes.
+      handed: { maxBatchSize: 6, maxBatchTimeout: 0 },
     },
   });
   return running;
@@ -65,11 +68,7 @@ export async function startFloor(): Promise<Running> {
 /** `entry` is src/worker.ts, or what wraps it. Everything else is as wrangler.toml and `npm run dev` have it. */
 export async function startHub(entry: 'src/worker.ts' | 'bench/worker-counted.ts'): Promise<Running> {
   const { miniflare, running } = await start(entry, {
-    compatibilityFlags: [
-      'global_fetch_strictly_public',
-      'enable_request_signal',
-      'queue_consumer_no_wait_for_wait_until',
-    ],
+    compatibilityFlags: [...configuredFlags(), LOCAL_FLAG],
     bindings: { ADMIN_KEY, HUB_SECRET, WEBHOOK_ALLOW_HOSTS: '127.0.0.1', HUB_HOSTS: '', DNS_RESOLVER: '' },
     durableObjects: {
       TOPIC_LOG: { className: 'TopicLogObject', useSQLite: true },
@@ -137,7 +136,7 @@ async function start(entry: string, bindings: Bindings): Promise<{ miniflare: Mi
 async function worker(entry: string) {
   return {
     modules: [{ type: 'ESModule' as const, path: 'worker.mjs', contents: await bundle(entry) }],
-    ...compatibility(),
+    compatibilityDate: compatibilityDate(),
     unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
   };
 }
@@ -159,13 +158,10 @@ async function bundle(entry: string): Promise<string> {
   return file.text;
 }
 
-/** As wrangler.toml has it. */
-function compatibility(): Pick<WorkerOptions, 'compatibilityDate' | 'compatibilityFlags'> {
-  const toml = readFileSync(`${ROOT}wrangler.toml`, 'utf8');
-  const date = /^compatibility_date = "([^"]+)"/m.exec(toml)?.[1];
-  const flags = /^compatibility_flags = (\[.*\])/m.exec(toml)?.[1];
-  if (date === undefined || flags === undefined) throw new Error('wrangler.toml says nothing of compatibility.');
-  return { compatibilityDate: date, compatibilityFlags: JSON.parse(flags) };
+function compatibilityDate(): string {
+  const date = /^compatibility_date = "([^"]+)"/m.exec(readFileSync(`${ROOT}wrangler.toml`, 'utf8'))?.[1];
+  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date.');
+  return date;
 }
 
 function workerdPids(): number[] {

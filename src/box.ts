@@ -17,14 +17,24 @@ export function sealBox(plaintext: string, key: Uint8Array, random: Random, cont
   return toBase64(box);
 }
 
+/** Could some key open it? */
+export function isBox(sealed: string): boolean {
+  return bytesOf(sealed) !== null;
+}
+
 /** Null: another key or context, or not what was sealed. */
 export function openBox(sealed: string, key: Uint8Array, context = ''): string | null {
-  const box = fromBase64(sealed);
-  if (box === null || box.length <= NONCE_BYTES) return null;
+  const box = bytesOf(sealed);
+  if (box === null) return null;
   try {
     const plaintext = gcm(key, box.subarray(0, NONCE_BYTES), utf8ToBytes(context)).decrypt(box.subarray(NONCE_BYTES));
     return new TextDecoder().decode(plaintext);
   } catch {
     return null;
   }
+}
+
+function bytesOf(sealed: string): Uint8Array | null {
+  const box = fromBase64(sealed);
+  return box !== null && box.length > NONCE_BYTES ? box : null;
 }

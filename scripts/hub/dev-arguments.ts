@@ -7,7 +7,7 @@ export const DEFAULT_PORT = 8787;
 const DEFAULT_IP = '127.0.0.1';
 const LOOPBACK_HOSTS = 'localhost,127.0.0.1,[::1]';
 /** Without it the local queues run strictly one message after another. */
-const LOCAL_FLAG = 'queue_consumer_no_wait_for_wait_until';
+export const LOCAL_FLAG = 'queue_consumer_no_wait_for_wait_until';
 
 export interface DevArguments {
   /** All arguments of `wrangler dev`. */

@@ -1,7 +1,7 @@
 import { scrypt } from '@noble/hashes/scrypt.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { fromBase64, toBase64 } from '../base64.ts';
-import { openBox, sealBox } from '../box.ts';
+import { isBox, openBox, sealBox } from '../box.ts';
 import type { Random } from '../platform.ts';
 
 /** Text sealed under a passphrase: AES-256-GCM, with a key that scrypt (RFC 7914) makes slowly, so that guessing is dear. */
@@ -31,7 +31,9 @@ export function sealText(plaintext: string, passphrase: string, random: Random):
 /** Null: another passphrase, or not what was sealed. */
 export function openText({ salt, box }: SealedText, passphrase: string): string | null {
   const bytes = fromBase64(salt);
-  return bytes?.length === SALT_BYTES ? openBox(box, keyOf(passphrase, bytes)) : null;
+  // No key is made for what can't be opened.
+  if (bytes?.length !== SALT_BYTES || !isBox(box)) return null;
+  return openBox(box, keyOf(passphrase, bytes));
 }
 
 function keyOf(passphrase: string, salt: Uint8Array): Uint8Array {

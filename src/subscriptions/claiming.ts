@@ -139,7 +139,7 @@ export class Claiming {
   /**
    * What was loaded is given out; what did not fit goes into another lease, what is gone dies.
    *
-   * @param picked what is wanted of it; null: all
+   * @param picked what is wanted of it; null: as much as fits
    */
   #claim(
     lane: LaneRow,

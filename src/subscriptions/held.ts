@@ -6,7 +6,7 @@ import type { Core } from './core.ts';
 import { ackDeadlineOf } from './delivery-kinds.ts';
 import { beganLater, heldDue } from './due.ts';
 import type { Late } from './late.ts';
-import { bySequence, columnsOf, contentOf, type Leased } from './lease-content.ts';
+import { bySequence, columnsOf, type Leased } from './lease-content.ts';
 import type { AckAnswer, AckRequest, AckResult, ExtendRequest, NackRequest } from './protocol-acks.ts';
 import type { DeliveryOutcome } from './protocol-claims.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
@@ -93,24 +93,24 @@ export class Held {
     return this.#inTx((now) => {
       this.#mendTimes(now);
       const until = now + byMs;
-      const longer = new Map<LeaseRow, Leased[]>();
+      const longer = new Map<HeldLease, Leased[]>();
       const look = this.#lookUp();
       const answers = ids.answers((claim, sequence) => {
         const found = look(claim, sequence);
         const entry = found?.entries.get(sequence);
         if (found === null || entry === undefined) return 'stale-ack-id';
         if (until > (found.lease.held_since ?? now) + HELD_MAX_MS) return 'held-too-long';
-        pushTo(longer, found.lease, entry);
+        pushTo(longer, found, entry);
         return 'ok';
       });
-      for (const [lease, part] of longer)
-        if (until > lease.due) this.#hold(lease, part, { due: until, held_for: byMs });
+      for (const [held, part] of longer)
+        if (until > held.lease.due) this.#hold(held, part, { due: until, held_for: byMs });
       return answers;
     });
   }
 
   /** Holds a part of a lease for longer than the rest of it. Only inside `tx`. */
-  #hold(lease: LeaseRow, part: readonly Leased[], time: Pick<LeaseRow, 'due' | 'held_for'>): void {
+  #hold({ lease, entries }: HeldLease, part: readonly Leased[], time: Pick<LeaseRow, 'due' | 'held_for'>): void {
     const { sql } = this.#core;
     if (part.length === lease.count) {
       sql.setLease(lease.id, time);
@@ -118,7 +118,7 @@ export class Held {
     }
     const sequences = part.map(({ sequence }) => sequence);
     const taken = new Set(sequences);
-    const rest = contentOf(lease).filter(({ sequence }) => !taken.has(sequence));
+    const rest = [...entries.values()].filter(({ sequence }) => !taken.has(sequence));
     sql.setLease(lease.id, columnsOf(rest));
     const id = this.#core.randomNumber();
     const { lane, retry, token, held_since, target_version } = lease;

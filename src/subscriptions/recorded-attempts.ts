@@ -3,7 +3,7 @@ import type { AttemptOutcome } from './protocol-views.ts';
 
 /*
  * Attempts in a row of theirs: a column each of what is known of them, and where all have the same in it, as they mostly have in
- * most columns, that alone. A tenth of the bytes of an object each.
+ * most columns, that alone. A fifth to a tenth of the bytes of an object each.
  */
 
 /** What is kept of an attempt. `request`: where its request differed from that of the row; null: none was sent. */

@@ -175,6 +175,7 @@ export type AttemptsRow = {
   last: number;
   at: number;
   total: number;
+  /** As recorded-attempts.ts has it. */
   body: string;
   request: string | null;
 };

@@ -6,7 +6,10 @@ import type { Notices } from './notices.ts';
 import { tellReplayEnded } from './replays.ts';
 import type { LaneRow, LeaseRow } from './rows.ts';
 
-/** Takes deliveries away from whoever has them, because somebody else has decided about them: a seek, a replay's end, a person. */
+/**
+ * Takes deliveries away from whoever has them, because somebody else has decided about them: a seek, a replay's end, a person, the
+ * log that lets go of them, or who had them before and says that they are done.
+ */
 export class Withdrawing {
   readonly #core: Core;
   readonly #leases: Leases;

@@ -679,6 +679,15 @@ describe('P2: order where it is pulled', () => {
 });
 
 describe('a pull in numbers', () => {
+  test('the attempts of a hundred events acknowledged together say once what is the same of all', async () => {
+    const hub = await pulled({}, 100);
+    await ack(hub, await pull(hub));
+    const rows = hub.rows<{ bytes: number }>('billing', 'SELECT length(body) AS bytes FROM attempts');
+    expect(rows).toHaveLength(1);
+    // Of the sequences the digits and commas, and one object's worth.
+    expect(rows[0]?.bytes).toBeLessThan(450);
+  });
+
   test('a hundred events pulled and acknowledged together write few rows each', async () => {
     const hub = await pulled();
     const storage = hub.storage('subscription billing');

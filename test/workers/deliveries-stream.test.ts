@@ -1,5 +1,6 @@
 import { env, SELF } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { subscriptionName } from '../../src/object-names.ts';
 import { SubscriptionObject } from '../../src/worker.ts';
 
 /** The deliveries of an event as a stream in workerd: HTTP, objects and queues together; only the receiver is faked. */
@@ -72,7 +73,7 @@ describe('P8: the deliveries of an event as a stream, in workerd', () => {
     await reader?.cancel();
     await call('POST', '/v1/subscriptions/stream-b/resume');
     // Another that waits there is told of every change; when it knows of the last, so would the stream.
-    const subscription = env.SUBSCRIPTION.getByName('default/stream-b');
+    const subscription = env.SUBSCRIPTION.getByName(subscriptionName('stream-b'));
     const request = { v: 1, topic: 'stream-b', sequence: 1, json: EVENT } as const;
     let known = await subscription.delivery('stream-b', 1, EVENT);
     while (known.status !== 'retrying') {

@@ -1,5 +1,6 @@
 import { env, runDurableObjectAlarm, runInDurableObject, SELF } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { subscriptionName } from '../../src/object-names.ts';
 import type { LeaseMessage } from '../../src/subscriptions/protocol-claims.ts';
 
 /** D1 that fails or hangs, a queue that loses, repeats and delays, a consumer that dies: in workerd, where their bindings can be got at. */
@@ -67,7 +68,7 @@ async function publish(topic: string, count = 1) {
 }
 
 /** The subscription's object, and its alarm made due now. */
-const objectOf = (name: string) => env.SUBSCRIPTION.getByName(`default/${name}`);
+const objectOf = (name: string) => env.SUBSCRIPTION.getByName(subscriptionName(name));
 
 async function leasesFallDue(name: string): Promise<void> {
   await runInDurableObject(objectOf(name), (_object, { storage }) => {
