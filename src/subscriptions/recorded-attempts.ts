@@ -1,5 +1,5 @@
 import type { RequestDifference } from './protocol-claims.ts';
-import type { AttemptOutcome } from './protocol-views.ts';
+import type { AttemptView } from './protocol-views.ts';
 
 /*
  * Attempts in a row of theirs: a column each of what is known of them, and where all have the same in it, as they mostly have in
@@ -7,17 +7,7 @@ import type { AttemptOutcome } from './protocol-views.ts';
  */
 
 /** What is kept of an attempt. `request`: where its request differed from that of the row; null: none was sent. */
-export interface RecordedAttempt {
-  sequence: number;
-  /** 1 for the first. */
-  attempt: number;
-  /** Milliseconds since the epoch. */
-  at: number;
-  status: number | null;
-  outcome: AttemptOutcome;
-  latencyMs: number;
-  response: string;
-  error: string | null;
+export interface RecordedAttempt extends Omit<AttemptView, 'topic' | 'replay' | 'request'> {
   request: RequestDifference | null;
 }
 
