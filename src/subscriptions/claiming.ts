@@ -139,18 +139,18 @@ export class Claiming {
   /**
    * What was loaded is given out; what did not fit goes into another lease, what is gone dies.
    *
+   * @param wanted what the lease holds; what is left over stays in it
    * @param picked what is wanted of it; null: as much as fits
    */
   #claim(
     lane: LaneRow,
     lease: LeaseRow,
-    entries: ReadonlyMap<number, Leased>,
+    wanted: Map<number, Leased>,
     loaded: Loaded,
     token: string,
     picked: readonly LogEvent[] | null,
   ): { claimed: ClaimedEvent[]; slotLifeMs: number; send: number[] } {
     const { sql } = this.#core;
-    const wanted = new Map(entries);
     const gone = loaded.gone.filter((sequence) => wanted.delete(sequence));
     if (gone.length > 0 && lane.replay !== null) {
       this.#withdrawing.endReplay(lane, 'failed', 'The topic let go of the events.');

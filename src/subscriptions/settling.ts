@@ -126,21 +126,24 @@ export class Settling {
   settleHeld(lease: LeaseRow, content: ReadonlyMap<number, Leased>, outcomes: DeliveryOutcome[]): void {
     const lane = this.#core.sql.lane(lease.lane);
     if (lane === null) return;
-    const { remaining, attempted } = this.#apply(lane, lease, content, { outcomes });
+    const { remaining, attempted } = this.#apply(lane, lease, new Map(content), { outcomes });
     this.#receiver.learnHeld(lease, attempted);
     if (remaining.length > 0) this.#core.sql.setLease(lease.id, columnsOf(remaining));
     if (lane.replay !== null) this.#deaths.endIfDone(lane.id);
   }
 
-  /** Records outcomes. A lease of which something remains is the caller's to write. */
+  /**
+   * Records outcomes. A lease of which something remains is the caller's to write.
+   *
+   * @param open what the lease holds; what remains open stays in it
+   */
   #apply(
     lane: LaneRow,
     lease: LeaseRow,
-    content: ReadonlyMap<number, Leased>,
+    open: Map<number, Leased>,
     told: Pick<SettleRequest, 'outcomes' | 'request'>,
   ): Applied {
     const { sql } = this.#core;
-    const open = new Map(content);
     const strays = new Map(straysOf(lease).map((stray) => [stray.sequence, stray]));
     const settled: { outcome: DeliveryOutcome; entry: Leased }[] = [];
     const attempts: Attempt[] = [];
